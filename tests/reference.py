@@ -3,7 +3,8 @@
 It shares no code with the library. All arrays are channels-last and have a batch axis: x is (batch, *in_size,
 in_channels), w is (*kernel, in_channels // groups, out_channels), y is (batch, *out_size, out_channels). Geometry comes
 resolved: one stride and one dilation an axis, and one (before, after) pair of padding an axis, which `resolve_padding`
-makes from what a user may write. A tap is one place in the window: output o reads padded input o * stride + t * dilation.
+makes from what a user may write. A tap is one place t in the window, where output o reads the padded input's element
+o * stride + t * dilation.
 """
 
 from __future__ import annotations
