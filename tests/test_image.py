@@ -470,6 +470,14 @@ def test_save_follows_a_link(tmp_path):
     assert (tmp_path / "real.png").is_file()
 
 
+def test_packaged_pictures():
+    paths = [image.packaged(name) for name in ("chelsea", "starry_night")]
+    assert [max(image.load(path).shape) for path in paths] == [384, 384]
+    assert sum(path.stat().st_size for path in paths) < 250_000
+    with pytest.raises(OptionError, match="starry_night"):
+        image.packaged("mona_lisa")
+
+
 def test_pillow_is_loaded_only_when_needed():
     code = "import sys, pyconvx.image; sys.exit('PIL' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

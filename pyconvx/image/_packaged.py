@@ -1,0 +1,34 @@
+"""The pictures that travel with the package, for a first try; NOTICE says where they come from."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from pyconvx.errors import OptionError
+
+PICTURES = {"chelsea": "chelsea.jpg", "starry_night": "starry_night.jpg"}
+
+
+def packaged(name: str) -> Path:
+    """Return the path of a packaged picture.
+
+    Parameters
+    ----------
+    name : {"chelsea", "starry_night"}
+        A photograph of a cat, or van Gogh's painting; 384 pixels wide.
+
+    Raises
+    ------
+    OptionError
+        If there is no such picture.
+
+    Examples
+    --------
+    >>> from pyconvx import image
+    >>> image.load(image.packaged("chelsea")).shape
+    (255, 384, 3)
+    """
+    if name not in PICTURES:
+        raise OptionError(f"name: got {name!r}; packaged pictures are {', '.join(PICTURES)}")
+    return Path(str(resources.files("pyconvx") / "data" / PICTURES[name]))
