@@ -1,0 +1,181 @@
+#include "base/buffer.h"
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#if defined(_WIN32)
+#include <malloc.h>
+#else
+#include <pthread.h>
+#endif
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace pcx {
+
+namespace {
+
+constexpr std::size_t line = 64, huge_page = std::size_t{2} << 20;
+
+// One cache line in front of every block: the pool must know the class of what comes back.
+struct Header {
+  std::size_t capacity;
+  int size_class;
+};
+static_assert(sizeof(Header) <= line, "a header fits in front of the first aligned byte");
+
+// Up to four classes an octave, capacity = steps << octave: at most a quarter is wasted.
+int class_of(std::size_t bytes) {
+  int octave = 6;
+  while ((std::size_t{8} << octave) < bytes) ++octave;
+  const int steps = static_cast<int>((bytes + (std::size_t{1} << octave) - 1) >> octave);  // 1..8
+  return octave * 8 + steps - 1;
+}
+std::size_t capacity_of(int size_class) { return static_cast<std::size_t>(size_class % 8 + 1) << (size_class / 8); }
+
+void* system_take(std::size_t bytes) {
+  const std::size_t alignment = bytes >= huge_page ? huge_page : line;
+#if defined(_WIN32)
+  return _aligned_malloc(bytes, alignment);
+#else
+  void* block = nullptr;
+  if (posix_memalign(&block, alignment, bytes) != 0) return nullptr;
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  if (bytes >= huge_page) madvise(block, bytes, MADV_HUGEPAGE);
+#endif
+  return block;
+#endif
+}
+
+void system_give(void* block) noexcept {
+#if defined(_WIN32)
+  _aligned_free(block);
+#else
+  std::free(block);
+#endif
+}
+
+struct Pool {
+  std::mutex mutex;
+  std::array<std::vector<Header*>, 64 * 8> free_blocks;
+  std::size_t in_use = 0, cached = 0, peak = 0, limit = std::size_t{1} << 30;
+  bool poison = false;
+
+  void count_out(std::size_t bytes) {
+    in_use += bytes;
+    if (in_use > peak) peak = in_use;
+  }
+};
+
+// Never destroyed: arrays may come back after static destructors have run.
+Pool& pool() {
+  static Pool* const instance = [] {
+#if !defined(_WIN32)
+    // A fork while another thread holds the mutex must not leave it locked for ever in the child.
+    pthread_atfork([] { pool().mutex.lock(); }, [] { pool().mutex.unlock(); }, [] { pool().mutex.unlock(); });
+#endif
+    return new Pool;
+  }();
+  return *instance;
+}
+
+Header* take_cached(Pool& p, int size_class) {
+  std::lock_guard<std::mutex> lock(p.mutex);
+  auto& list = p.free_blocks[size_class];
+  if (list.empty()) return nullptr;
+  Header* header = list.back();
+  list.pop_back();
+  p.cached -= header->capacity;
+  p.count_out(header->capacity);
+  return header;
+}
+
+Header* take_fresh(Pool& p, int size_class) {
+  const std::size_t capacity = capacity_of(size_class);
+  void* block = system_take(capacity);
+  if (!block) {
+    pool_trim();
+    block = system_take(capacity);
+  }
+  if (!block) throw std::bad_alloc();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  p.count_out(capacity);
+  return new (block) Header{capacity, size_class};
+}
+
+}  // namespace
+
+void* pool_take(std::size_t bytes) {
+  if (bytes > (std::size_t{1} << 60)) throw std::bad_alloc();
+  const int size_class = class_of(bytes + line);
+  Pool& p = pool();
+  Header* header = take_cached(p, size_class);
+  if (!header) header = take_fresh(p, size_class);
+  void* data = reinterpret_cast<char*>(header) + line;
+  if (p.poison) std::memset(data, 0xA5, header->capacity - line);
+  return data;
+}
+
+void pool_give(void* data) noexcept {
+  if (!data) return;
+  Header* header = reinterpret_cast<Header*>(static_cast<char*>(data) - line);
+  Pool& p = pool();
+  {
+    std::lock_guard<std::mutex> lock(p.mutex);
+    p.in_use -= header->capacity;
+    if (p.cached + header->capacity <= p.limit) {
+      try {
+        p.free_blocks[header->size_class].push_back(header);
+        p.cached += header->capacity;
+        return;
+      } catch (const std::bad_alloc&) {  // no room to remember it: give it back below
+      }
+    }
+  }
+  system_give(header);
+}
+
+void pool_trim() noexcept {
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  for (auto& list : p.free_blocks) {
+    for (Header* header : list) system_give(header);
+    list.clear();
+  }
+  p.cached = 0;
+}
+
+void pool_set_limit(std::size_t bytes) noexcept {
+  Pool& p = pool();
+  {
+    std::lock_guard<std::mutex> lock(p.mutex);
+    p.limit = bytes;
+    if (p.cached <= bytes) return;
+  }
+  pool_trim();
+}
+
+PoolStats pool_stats() noexcept {
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  return {p.in_use, p.cached, p.peak, p.limit};
+}
+
+void pool_reset_peak() noexcept {
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  p.peak = p.in_use;
+}
+
+void pool_set_poison(bool on) noexcept {
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  p.poison = on;
+}
+
+}  // namespace pcx

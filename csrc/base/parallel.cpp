@@ -1,0 +1,159 @@
+#include "base/parallel.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cfenv>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+#if defined(__x86_64__) || defined(_M_X64)
+#include <xmmintrin.h>
+#endif
+
+namespace pcx {
+
+namespace {
+
+constexpr int no_limit = 1 << 16;
+
+thread_local int requested_threads = 0;  // 0: the default
+thread_local bool inside_task = false;   // a task that asks for more workers gets none
+std::atomic<bool> used_threads{false};   // a team may exist in this process
+std::atomic<bool> serial_child{false};   // forked from a process that had a team, whose threads are gone
+
+void watch_forks() {
+#if !defined(_WIN32)
+  static std::once_flag once;
+  std::call_once(once, [] {
+    pthread_atfork(nullptr, nullptr, [] {
+      if (used_threads) serial_child = true;
+    });
+  });
+#endif
+}
+
+int affinity_threads() {
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+#endif
+  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+// cgroup v2 has one file, "quota period" or "max period"; v1 has a file for each. Rounded up to whole cores.
+int quota_threads() {
+  double quota = 0, period = 0;
+  auto read = [](const char* path, const char* format, double* first, double* second) {
+    std::FILE* file = std::fopen(path, "r");
+    if (!file) return;
+    if (std::fscanf(file, format, first, second) < 1) *first = 0;
+    std::fclose(file);
+  };
+  read("/sys/fs/cgroup/cpu.max", "%lf %lf", &quota, &period);
+  if (quota <= 0) {
+    read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "%lf", &quota, nullptr);
+    read("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "%lf", &period, nullptr);
+  }
+  if (quota <= 0 || period <= 0) return no_limit;
+  return std::max(1, static_cast<int>(quota / period + 0.999));
+}
+
+int environment_threads() {
+  const char* text = std::getenv("OMP_NUM_THREADS");
+  const int n = text ? std::atoi(text) : 0;  // of a list for nested levels, "4,2", the first counts
+  return n > 0 ? n : no_limit;
+}
+
+// Rounding and flush-to-zero belong to a thread; a result must not depend on which thread ran its task.
+class FloatMode {
+ public:
+#if defined(__x86_64__) || defined(_M_X64)
+  FloatMode() : mode_(_mm_getcsr() & ~0x3fu) {}  // without the sticky exception flags
+  void apply() const { _mm_setcsr(mode_); }
+
+ private:
+  unsigned mode_;
+#else
+  FloatMode() { std::fegetenv(&mode_); }
+  void apply() const { std::fesetenv(&mode_); }
+
+ private:
+  std::fenv_t mode_;
+#endif
+};
+
+struct Job {
+  std::int64_t tasks;
+  TaskFunction function;
+  void* context;
+  FloatMode mode{};
+  std::atomic<std::int64_t> next{0};
+  std::atomic<bool> failed{false};
+  std::exception_ptr error{};
+
+  void work(int worker) {
+    const FloatMode own;
+    mode.apply();
+    const bool outer = std::exchange(inside_task, true);
+    for (std::int64_t task; !failed && (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
+      try {
+        function(context, task, worker);
+      } catch (...) {
+        if (!failed.exchange(true)) error = std::current_exception();
+      }
+    }
+    inside_task = outer;
+    own.apply();
+  }
+};
+
+}  // namespace
+
+int default_num_threads() {
+  static const int n = std::min({affinity_threads(), quota_threads(), environment_threads(), 1024});
+  return n;
+}
+
+int get_num_threads() { return requested_threads ? requested_threads : default_num_threads(); }
+void set_num_threads(int n) { requested_threads = n; }
+
+int workers_for(std::int64_t tasks) {
+  if (inside_task || serial_child || tasks < 2) return 1;
+  return static_cast<int>(std::min<std::int64_t>(tasks, get_num_threads()));
+}
+
+void run_tasks(std::int64_t tasks, int workers, TaskFunction function, void* context) {
+  Job job{tasks, function, context};
+  if (workers < 2 || serial_child) {
+    job.work(0);
+  } else {
+    watch_forks();
+    used_threads = true;
+#if defined(_OPENMP)
+#pragma omp parallel num_threads(workers)
+    job.work(omp_get_thread_num());
+#else
+    std::vector<std::thread> team;
+    for (int worker = 1; worker < workers; ++worker) team.emplace_back([&job, worker] { job.work(worker); });
+    job.work(0);
+    for (std::thread& thread : team) thread.join();
+#endif
+  }
+  if (job.error) std::rethrow_exception(job.error);
+}
+
+}  // namespace pcx

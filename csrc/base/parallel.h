@@ -1,0 +1,30 @@
+// Threads. parallel.cpp is the only file that names OpenMP (or, where there is none, std::thread).
+// Work is cut into tasks by the problem alone; which worker takes which task never changes a result.
+#pragma once
+#include <cstdint>
+#include <type_traits>
+
+namespace pcx {
+
+int get_num_threads();        // of the calling thread
+void set_num_threads(int n);  // for the calling thread; 0 restores the default
+int default_num_threads();    // affinity, cgroup quota and OMP_NUM_THREADS, whichever is least
+
+// The number of workers that parallel_for may use here for so many tasks: scratch is taken for that many.
+int workers_for(std::int64_t tasks);
+
+using TaskFunction = void (*)(void* context, std::int64_t task, int worker);
+
+// Calls function(context, task, worker) for every task in [0, tasks), handed out from one counter, on `workers`
+// threads that carry the caller's floating-point mode. The first exception is thrown again here.
+// In a child process forked after a parallel call the tasks run one after the other.
+void run_tasks(std::int64_t tasks, int workers, TaskFunction function, void* context);
+
+template <class Body>
+void parallel_for(std::int64_t tasks, int workers, Body&& body) {
+  using Plain = std::remove_reference_t<Body>;
+  auto call = [](void* context, std::int64_t task, int worker) { (*static_cast<Plain*>(context))(task, worker); };
+  run_tasks(tasks, workers, call, &body);
+}
+
+}  // namespace pcx

@@ -1,0 +1,58 @@
+// Threads, instruction sets, and the memory of results.
+#include <pybind11/stl.h>
+
+#include "base/buffer.h"
+#include "base/parallel.h"
+#include "bind/arrays.h"
+#include "isa/dispatch.h"
+
+namespace pcx::bind {
+
+namespace {
+
+constexpr std::int64_t pooled_bytes = 64 << 10;  // smaller results come from NumPy, which keeps small blocks itself
+
+template <class T>
+py::array empty_of(const std::vector<py::ssize_t>& sizes) {
+  std::int64_t count = 1;
+  for (py::ssize_t size : sizes) count = checked_product("result", {count, size});
+  if (count * static_cast<std::int64_t>(sizeof(T)) < pooled_bytes) return py::array_t<T>(sizes);
+  Buffer<T> buffer(count);
+  py::capsule owner(buffer.data(), [](void* block) { pool_give(block); });
+  return py::array_t<T>(sizes, buffer.release(), owner);
+}
+
+py::array empty(const std::vector<py::ssize_t>& sizes, bool wide) {
+  return wide ? empty_of<double>(sizes) : empty_of<float>(sizes);
+}
+
+py::dict memory() {
+  const PoolStats stats = pool_stats();
+  py::dict d;
+  d["in_use"] = stats.in_use;
+  d["cached"] = stats.cached;
+  d["peak"] = stats.peak;
+  d["limit"] = stats.limit;
+  return d;
+}
+
+}  // namespace
+
+void bind_runtime(py::module_& m) {
+  m.def("empty", &empty, py::arg("sizes"), py::arg("wide"), "A new array of float32, or float64 where wide.");
+  m.def("memory", &memory, "Bytes of the pool: in_use, cached, peak, limit.");
+  m.def("trim_memory", &pool_trim, "Gives cached memory back to the system.");
+  m.def("set_memory_limit", &pool_set_limit, py::arg("limit"), "Bytes that may stay cached.");
+  m.def("reset_memory_peak", &pool_reset_peak, "Starts counting the peak again.");
+  m.def("set_memory_poison", &pool_set_poison, py::arg("on"), "For tests: fill every block with 0xA5.");
+
+  m.def("get_num_threads", &get_num_threads, "Threads that a call from this thread may use.");
+  m.def("set_num_threads", &set_num_threads, py::arg("n"), "For the calling thread; 0 restores the default.");
+  m.def("default_num_threads", &default_num_threads, "What this process may really use.");
+
+  m.def("active_isa", [] { return std::string(active_table().isa); }, "The instruction set in use.");
+  m.def("available_isas", &available_isas, "What this processor and this build have, best first.");
+  m.def("force_isa", &force_isa, py::arg("name"), "Use this one; an empty name goes back to the default.");
+}
+
+}  // namespace pcx::bind

@@ -1,0 +1,22 @@
+#include "isa/kernel_table.h"
+#include "isa/target.h"
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+
+PCX_TARGET_BEGIN("avx2,fma")
+namespace pcx::avx2 {
+namespace {
+#include "simd/avx2.inl"
+#include "kernels/conv.inl"
+#include "kernels/pixel_sum.inl"
+#include "kernels/transpose.inl"
+#include "isa/table.inl"
+}  // namespace
+}  // namespace pcx::avx2
+PCX_TARGET_END
+
+namespace pcx {
+const KernelTable avx2_table{"avx2", avx2::kernels_of<float>(), avx2::kernels_of<double>()};
+}
+#endif

@@ -1,0 +1,22 @@
+#include "isa/kernel_table.h"
+#include "isa/target.h"
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+
+PCX_TARGET_BEGIN("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")
+namespace pcx::avx512 {
+namespace {
+#include "simd/avx512.inl"
+#include "kernels/conv.inl"
+#include "kernels/pixel_sum.inl"
+#include "kernels/transpose.inl"
+#include "isa/table.inl"
+}  // namespace
+}  // namespace pcx::avx512
+PCX_TARGET_END
+
+namespace pcx {
+const KernelTable avx512_table{"avx512", avx512::kernels_of<float>(), avx512::kernels_of<double>()};
+}
+#endif

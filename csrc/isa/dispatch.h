@@ -1,0 +1,27 @@
+// Which instruction set runs: the best that the processor has, or the one that PYCONVX_ISA or force_isa names.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "isa/kernel_table.h"
+
+namespace pcx {
+
+const KernelTable& active_table();
+
+template <class T>
+const Kernels<T>& kernels();
+template <>
+inline const Kernels<float>& kernels<float>() {
+  return active_table().f32;
+}
+template <>
+inline const Kernels<double>& kernels<double>() {
+  return active_table().f64;
+}
+
+std::vector<std::string> available_isas();  // best first
+// Throws std::invalid_argument where this build or this processor lacks it; an empty name goes back to the default.
+void force_isa(const std::string& name);
+
+}  // namespace pcx

@@ -1,0 +1,20 @@
+#include "isa/kernel_table.h"
+#include "isa/target.h"
+
+#if defined(__aarch64__) || defined(_M_ARM64)
+#include <arm_neon.h>
+
+namespace pcx::neon {
+namespace {
+#include "simd/neon.inl"
+#include "kernels/conv.inl"
+#include "kernels/pixel_sum.inl"
+#include "kernels/transpose.inl"
+#include "isa/table.inl"
+}  // namespace
+}  // namespace pcx::neon
+
+namespace pcx {
+const KernelTable neon_table{"neon", neon::kernels_of<float>(), neon::kernels_of<double>()};
+}
+#endif

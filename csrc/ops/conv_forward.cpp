@@ -1,0 +1,32 @@
+// Forward convolution: one correlation. (The choice between algorithms for this direction belongs here.)
+#include "ops/parts.h"
+
+namespace pcx {
+
+std::vector<Correlation> forward_parts(const ConvShape& s) {
+  Correlation p{s.batch, s.groups, s.group_in(), s.group_out(), {}};
+  for (int a = 0; a < 3; ++a) {
+    CorrelationAxis& axis = p.axis[a];
+    axis.in = s.in[a];
+    axis.positions = axis.out = s.out[a];
+    axis.first = -s.pad_before[a];
+    axis.step = s.stride[a];
+    axis.taps = s.kernel[a];
+    axis.tap_step = s.dilation[a];
+    axis.out_first = 0;
+    axis.out_step = 1;
+    axis.kernel_first = 0;
+    axis.kernel_step = 1;
+  }
+  return {p};
+}
+
+template <class T>
+void conv_forward(const ConvShape& shape, const T* x, const PackedWeight<T>& w, const T* bias, bool relu, T* y) {
+  run_parts(shape, Direction::forward, x, w, bias, relu, y);
+}
+
+template void conv_forward(const ConvShape&, const float*, const PackedWeight<float>&, const float*, bool, float*);
+template void conv_forward(const ConvShape&, const double*, const PackedWeight<double>&, const double*, bool, double*);
+
+}  // namespace pcx

@@ -1,0 +1,83 @@
+// Input gradient: dx[i] sums dy[o] w[t] over all o stride + t dilation - pad = i. For stride s the positions
+// i = r, r + s, r + 2 s, ... of a residue r see the same taps, every (s / gcd(s, dilation))-th one, so each residue
+// is a correlation of its own. (The choice between algorithms for this direction belongs here.)
+#include <algorithm>
+#include <numeric>
+
+#include "ops/parts.h"
+
+namespace pcx {
+
+namespace {
+
+index residues_reached(const ConvShape& s, int a) {
+  return std::min(s.kernel[a], s.stride[a] / std::gcd(s.stride[a], s.dilation[a]));
+}
+
+// The residue that the kernel's tap `tap` reaches, tap < residues_reached.
+CorrelationAxis residue_axis(const ConvShape& s, int a, index tap) {
+  const index stride = s.stride[a], dilation = s.dilation[a], common = std::gcd(stride, dilation);
+  const index lead = tap * dilation - s.pad_before[a];  // dx position that this tap reaches from dy position 0
+  CorrelationAxis axis{};
+  axis.in = s.out[a];
+  axis.out = s.in[a];
+  axis.out_first = (lead % stride + stride) % stride;
+  axis.out_step = stride;
+  axis.positions = axis.out_first < axis.out ? (axis.out - 1 - axis.out_first) / stride + 1 : 0;
+  axis.first = (axis.out_first - lead) / stride;
+  axis.step = 1;
+  axis.kernel_first = tap;
+  axis.kernel_step = stride / common;
+  axis.taps = (s.kernel[a] - 1 - tap) / axis.kernel_step + 1;
+  axis.tap_step = -(dilation / common);
+  return axis;
+}
+
+bool reaches_everything(const ConvShape& s) {
+  for (int a = 0; a < 3; ++a) {
+    if (residues_reached(s, a) < s.stride[a]) return false;
+  }
+  return true;
+}
+
+// What stands where no tap reaches: the bias alone.
+template <class T>
+void fill_unreached(const ConvShape& s, const T* bias, bool relu, T* dx) {
+  if (!bias) {
+    std::fill_n(dx, s.x_size(), T(0));
+    return;
+  }
+  for (T* pixel = dx; pixel < dx + s.x_size(); pixel += s.in_channels) {
+    for (index c = 0; c < s.in_channels; ++c) pixel[c] = relu && bias[c] < 0 ? T(0) : bias[c];
+  }
+}
+
+}  // namespace
+
+std::vector<Correlation> input_grad_parts(const ConvShape& s) {
+  std::vector<Correlation> parts;
+  Correlation p{s.batch, s.groups, s.group_out(), s.group_in(), {}};
+  for (index d = 0; d < residues_reached(s, 0); ++d) {
+    p.axis[0] = residue_axis(s, 0, d);
+    for (index h = 0; h < residues_reached(s, 1); ++h) {
+      p.axis[1] = residue_axis(s, 1, h);
+      for (index w = 0; w < residues_reached(s, 2); ++w) {
+        p.axis[2] = residue_axis(s, 2, w);
+        parts.push_back(p);
+      }
+    }
+  }
+  return parts;
+}
+
+template <class T>
+void conv_input_grad(const ConvShape& shape, const T* dy, const PackedWeight<T>& w, const T* bias, bool relu, T* dx) {
+  if (!reaches_everything(shape)) fill_unreached(shape, bias, relu, dx);
+  run_parts(shape, Direction::input_grad, dy, w, bias, relu, dx);
+}
+
+template void conv_input_grad(const ConvShape&, const float*, const PackedWeight<float>&, const float*, bool, float*);
+template void conv_input_grad(const ConvShape&, const double*, const PackedWeight<double>&, const double*, bool,
+                              double*);
+
+}  // namespace pcx

@@ -1,0 +1,51 @@
+// What forward convolution and the input gradient have in common: a dense correlation whose output positions move by
+// one, after each axis has been described by arithmetic progressions. A strided input gradient is one such correlation
+// for every residue of the output position, so no multiplied zero is ever computed.
+#pragma once
+#include <array>
+
+#include "base/shape.h"
+#include "isa/kernel_table.h"
+
+namespace pcx {
+
+struct CorrelationAxis {
+  index in, positions, out;         // extents of x, of the positions computed, of y
+  index first, step;                // position q, tap t reads x at first + q * step + t * tap_step
+  index taps, tap_step;             //   (tap_step may be negative)
+  index out_first, out_step;        // position q writes y at out_first + q * out_step
+  index kernel_first, kernel_step;  // tap t is entry kernel_first + t * kernel_step of the kernel
+};
+
+struct Correlation {
+  index batch, groups, in_channels, out_channels;  // channels of one group
+  std::array<CorrelationAxis, 3> axis;
+
+  index taps() const { return axis[0].taps * axis[1].taps * axis[2].taps; }
+  index positions() const { return axis[0].positions * axis[1].positions * axis[2].positions; }
+};
+
+// The contraction is cut into chunks of `channels` x `taps`: a chunk is summed in registers, chunks are added in
+// memory. That bounds the scratch and the rounding error. It depends on kernel, stride, dilation and channels alone, so
+// a packed weight serves pictures of any size, and a result does not depend on how the picture is cut into blocks.
+struct Chunks {
+  index channels, taps;
+};
+Chunks chunks_of(const Correlation& problem, std::size_t element_bytes);
+
+// Where the weight of (tap, in channel, out channel) of a group stands.
+struct WeightStrides {
+  std::array<index, 3> kernel;
+  index in, out, group;
+};
+
+// Elements of the packed form: [group][panel][channel chunk][tap chunk][tap][channel][lane].
+template <class T>
+index packed_size(const Correlation& problem);
+template <class T>
+void pack(const Correlation& problem, const T* w, const WeightStrides& strides, T* packed);
+
+template <class T>
+void correlate(const Correlation& problem, const T* x, const T* packed, const T* bias, bool relu, T* y);
+
+}  // namespace pcx

@@ -1,0 +1,44 @@
+// The whole C++ API: what the binding calls. Arrays are channels-last and contiguous, in the sizes that the shape
+// tells; T is float or double. Results are the same bits for any number of threads, and for a picture alone or in a
+// batch.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/shape.h"
+#include "isa/kernel_table.h"
+
+namespace pcx {
+
+enum class Direction { forward, input_grad };
+
+// A weight in the form that the kernels of one instruction set read, for one direction. It serves any batch and any
+// picture size, as long as channels, kernel, stride, dilation, padding and groups stay the same.
+template <class T>
+struct PackedWeight {
+  Direction direction;
+  ConvShape shape;           // the first it was packed for
+  const KernelTable* table;  // whose panels these are
+  std::vector<index> parts;  // where the weight of each correlation begins
+  index size = 0;            // elements
+  Buffer<T> data;
+};
+
+template <class T>
+PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const T* w);
+
+// y = x * w (+ bias) (relu). bias: out_channels, or null.
+template <class T>
+void conv_forward(const ConvShape& shape, const T* x, const PackedWeight<T>& w, const T* bias, bool relu, T* y);
+
+// dx = the adjoint of conv_forward applied to dy; with bias (in_channels, or null) and relu it is the transposed
+// convolution.
+template <class T>
+void conv_input_grad(const ConvShape& shape, const T* dy, const PackedWeight<T>& w, const T* bias, bool relu, T* dx);
+
+// dw, and db (out_channels, or null): summed over the batch.
+template <class T>
+void conv_weight_grad(const ConvShape& shape, const T* x, const T* dy, T* dw, T* db);
+
+}  // namespace pcx

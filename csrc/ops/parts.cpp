@@ -1,0 +1,64 @@
+#include "ops/parts.h"
+
+#include <stdexcept>
+
+#include "isa/dispatch.h"
+
+namespace pcx {
+
+namespace {
+
+std::vector<Correlation> parts_of(const ConvShape& shape, Direction direction) {
+  return direction == Direction::forward ? forward_parts(shape) : input_grad_parts(shape);
+}
+
+// w is (kernel, in_channels / groups, out_channels); the input gradient exchanges the roles of the channels.
+WeightStrides strides_of(const ConvShape& s, Direction direction) {
+  const index tap = s.group_in() * s.out_channels;
+  WeightStrides strides{{s.kernel[1] * s.kernel[2] * tap, s.kernel[2] * tap, tap}, s.out_channels, 1, s.group_out()};
+  if (direction == Direction::input_grad) std::swap(strides.in, strides.out);
+  return strides;
+}
+
+bool same_weight(const ConvShape& a, const ConvShape& b) {
+  return a.in_channels == b.in_channels && a.out_channels == b.out_channels && a.groups == b.groups &&
+         a.kernel == b.kernel && a.stride == b.stride && a.dilation == b.dilation && a.pad_before == b.pad_before;
+}
+
+}  // namespace
+
+template <class T>
+PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const T* w) {
+  PackedWeight<T> packed{direction, shape, &active_table(), {}, 0, {}};
+  const std::vector<Correlation> parts = parts_of(shape, direction);
+  for (const Correlation& part : parts) {
+    packed.parts.push_back(packed.size);
+    packed.size += packed_size<T>(part);
+  }
+  packed.data = Buffer<T>(packed.size);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    pack(parts[i], w, strides_of(shape, direction), packed.data.data() + packed.parts[i]);
+  }
+  return packed;
+}
+
+template <class T>
+void run_parts(const ConvShape& shape, Direction direction, const T* x, const PackedWeight<T>& w, const T* bias,
+               bool relu, T* y) {
+  if (w.table != &active_table() || w.direction != direction || !same_weight(w.shape, shape)) {
+    throw std::invalid_argument("the packed weight was made for another instruction set, direction or shape");
+  }
+  const std::vector<Correlation> parts = parts_of(shape, direction);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    correlate(parts[i], x, w.data.data() + w.parts[i], bias, relu, y);
+  }
+}
+
+template PackedWeight<float> pack_weight(const ConvShape&, Direction, const float*);
+template PackedWeight<double> pack_weight(const ConvShape&, Direction, const double*);
+template void run_parts(const ConvShape&, Direction, const float*, const PackedWeight<float>&, const float*, bool,
+                        float*);
+template void run_parts(const ConvShape&, Direction, const double*, const PackedWeight<double>&, const double*, bool,
+                        double*);
+
+}  // namespace pcx

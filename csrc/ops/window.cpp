@@ -1,0 +1,113 @@
+#include "ops/window.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "isa/dispatch.h"
+
+namespace pcx {
+
+WindowAxis::WindowAxis(const CorrelationAxis& axis, index positions) {
+  const index reach = (axis.taps - 1) * std::abs(axis.tap_step);
+  const index low = axis.first + (axis.tap_step < 0 ? (axis.taps - 1) * axis.tap_step : 0);  // the first x read
+  const index phase = positions + reach / axis.step;  // slots of a phase of the hull, at most
+  if (axis.taps <= 0) {
+    slots = positions;
+  } else if (std::min(axis.step, reach + 1) * phase <= axis.taps * positions) {
+    const index phases = std::min(axis.step, reach + 1);
+    for (index p = 0; p < phases; ++p) runs.push_back({p * phase, low + p, axis.step, phase});
+    for (index t = 0; t < axis.taps; ++t) {
+      const index from_low = axis.tap_step < 0 ? reach + t * axis.tap_step : t * axis.tap_step;
+      tap_slot.push_back(from_low % axis.step * phase + from_low / axis.step);
+    }
+    slots = phases * phase;
+  } else {
+    for (index t = 0; t < axis.taps; ++t) {
+      runs.push_back({t * positions, axis.first + t * axis.tap_step, axis.step, positions});
+      tap_slot.push_back(t * positions);
+    }
+    slots = axis.taps * positions;
+  }
+}
+
+Window::Window(const Correlation& problem, const Axes& block, index channels, index lanes) : problem_(problem) {
+  for (int a = 0; a < 3; ++a) axis_[a] = WindowAxis(problem.axis[a], block[a]);
+  channel_ = axis_[2].slots;
+  // An odd number of whole vectors between channels: the same slot of many channels then lies in many cache sets.
+  if (channel_ > lanes / 2 && channels > 1) {
+    const index whole = (channel_ + lanes - 1) / lanes;
+    channel_ = (whole % 2 ? whole : whole + 1) * lanes;
+  }
+  row_ = channel_ * channels;
+}
+
+std::vector<std::int32_t> Window::offsets(index channels) const {
+  std::vector<std::int32_t> list;
+  list.reserve(static_cast<std::size_t>(problem_.taps() * channels));
+  for (index d : axis_[0].tap_slot) {
+    for (index h : axis_[1].tap_slot) {
+      for (index w : axis_[2].tap_slot) {
+        for (index c = 0; c < channels; ++c) list.push_back(static_cast<std::int32_t>(at(d, h) + c * channel_ + w));
+      }
+    }
+  }
+  return list;
+}
+
+template <class T>
+void Window::fill_row(const T* x, index start, index channels, T* row) const {
+  const index extent = problem_.axis[2].in, pixel = problem_.groups * problem_.in_channels;
+  for (const WindowAxis::Run& run : axis_[2].runs) {
+    const index first = run.first + start * problem_.axis[2].step;
+    // Slots [begin, end) of the run lie inside x; the others are padding.
+    const index begin = std::clamp<index>(first < 0 ? (-first + run.step - 1) / run.step : 0, 0, run.count);
+    const index end = std::clamp<index>(first < extent ? (extent - 1 - first) / run.step + 1 : 0, begin, run.count);
+    T* to = row + run.slot;
+    if (begin > 0 || end < run.count) {
+      for (index c = 0; c < channels; ++c) {
+        std::fill_n(to + c * channel_, begin, T(0));
+        std::fill_n(to + c * channel_ + end, run.count - end, T(0));
+      }
+    }
+    const T* from = x + (first + begin * run.step) * pixel;
+    if (end == begin) continue;
+    if (channels == 1 && pixel * run.step == 1) {
+      std::copy_n(from, end - begin, to + begin);
+    } else {
+      kernels<T>().transpose(from, run.step * pixel, to + begin, channel_, end - begin, channels);
+    }
+  }
+}
+
+template <class T>
+void Window::fill(const T* x, index image, index group, const Axes& start, index c0, index channels, T* window) const {
+  const auto& [ad, ah, aw] = problem_.axis;
+  const index pixel = problem_.groups * problem_.in_channels;
+  x += image * ad.in * ah.in * aw.in * pixel + group * problem_.in_channels + c0;
+  auto zero_rows = [&](index first, index count) {
+    std::memset(window + first * row_, 0, static_cast<std::size_t>(count * row_) * sizeof(T));
+  };
+  for (const WindowAxis::Run& deep : axis_[0].runs) {
+    for (index i = 0; i < deep.count; ++i) {
+      const index d = deep.first + start[0] * ad.step + i * deep.step, slice = (deep.slot + i) * axis_[1].slots;
+      if (d < 0 || d >= ad.in) {
+        zero_rows(slice, axis_[1].slots);
+        continue;
+      }
+      for (const WindowAxis::Run& high : axis_[1].runs) {
+        for (index j = 0; j < high.count; ++j) {
+          const index h = high.first + start[1] * ah.step + j * high.step, slot = slice + high.slot + j;
+          if (h < 0 || h >= ah.in)
+            zero_rows(slot, 1);
+          else
+            fill_row(x + (d * ah.in + h) * aw.in * pixel, start[2], channels, window + slot * row_);
+        }
+      }
+    }
+  }
+}
+
+template void Window::fill(const float*, index, index, const Axes&, index, index, float*) const;
+template void Window::fill(const double*, index, index, const Axes&, index, index, double*) const;
+
+}  // namespace pcx

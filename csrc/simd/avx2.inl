@@ -1,0 +1,71 @@
+// AVX2 and FMA: 16 registers of 256 bits. A tile of 6 x 2 leaves two for weights and two for pixels.
+template <class T>
+constexpr int lanes = 32 / sizeof(T);
+template <class T>
+constexpr int vectors = 2;
+template <class T>
+constexpr int tile_pixels = 6;
+
+template <class T>
+PCX_INLINE auto zero() {
+  if constexpr (sizeof(T) == 4)
+    return _mm256_setzero_ps();
+  else
+    return _mm256_setzero_pd();
+}
+PCX_INLINE __m256 set1(float a) { return _mm256_set1_ps(a); }
+PCX_INLINE __m256d set1(double a) { return _mm256_set1_pd(a); }
+PCX_INLINE __m256 load(const float* p) { return _mm256_loadu_ps(p); }
+PCX_INLINE __m256d load(const double* p) { return _mm256_loadu_pd(p); }
+PCX_INLINE void store(float* p, __m256 v) { _mm256_storeu_ps(p, v); }
+PCX_INLINE void store(double* p, __m256d v) { _mm256_storeu_pd(p, v); }
+
+// Lane i takes part where i < n.
+PCX_INLINE __m256i first32(index n) {
+  const int count = n > 8 ? 8 : n < 0 ? 0 : int(n);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+PCX_INLINE __m256i first64(index n) {
+  const int count = n > 4 ? 4 : n < 0 ? 0 : int(n);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
+}
+PCX_INLINE __m256 load_first(const float* p, index n) { return _mm256_maskload_ps(p, first32(n)); }
+PCX_INLINE __m256d load_first(const double* p, index n) { return _mm256_maskload_pd(p, first64(n)); }
+PCX_INLINE void store_first(float* p, __m256 v, index n) { _mm256_maskstore_ps(p, first32(n), v); }
+PCX_INLINE void store_first(double* p, __m256d v, index n) { _mm256_maskstore_pd(p, first64(n), v); }
+
+PCX_INLINE __m256 fmadd(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
+PCX_INLINE __m256d fmadd(__m256d a, __m256d b, __m256d c) { return _mm256_fmadd_pd(a, b, c); }
+PCX_INLINE __m256 add(__m256 a, __m256 b) { return _mm256_add_ps(a, b); }
+PCX_INLINE __m256d add(__m256d a, __m256d b) { return _mm256_add_pd(a, b); }
+PCX_INLINE __m256 max(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }  // b where either is NaN
+PCX_INLINE __m256d max(__m256d a, __m256d b) { return _mm256_max_pd(a, b); }
+
+PCX_INLINE void transpose_block(__m256 (&r)[8]) {
+  PCX_UNROLL
+  for (int i = 0; i < 8; i += 4) {
+    const __m256d t0 = _mm256_castps_pd(_mm256_unpacklo_ps(r[i], r[i + 1]));
+    const __m256d t1 = _mm256_castps_pd(_mm256_unpackhi_ps(r[i], r[i + 1]));
+    const __m256d t2 = _mm256_castps_pd(_mm256_unpacklo_ps(r[i + 2], r[i + 3]));
+    const __m256d t3 = _mm256_castps_pd(_mm256_unpackhi_ps(r[i + 2], r[i + 3]));
+    r[i] = _mm256_castpd_ps(_mm256_unpacklo_pd(t0, t2));
+    r[i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(t0, t2));
+    r[i + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(t1, t3));
+    r[i + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(t1, t3));
+  }
+  PCX_UNROLL
+  for (int j = 0; j < 4; ++j) {
+    const __m256 low = _mm256_permute2f128_ps(r[j], r[4 + j], 0x20);
+    r[4 + j] = _mm256_permute2f128_ps(r[j], r[4 + j], 0x31);
+    r[j] = low;
+  }
+}
+
+PCX_INLINE void transpose_block(__m256d (&r)[4]) {
+  const __m256d t0 = _mm256_unpacklo_pd(r[0], r[1]), t1 = _mm256_unpackhi_pd(r[0], r[1]);
+  const __m256d t2 = _mm256_unpacklo_pd(r[2], r[3]), t3 = _mm256_unpackhi_pd(r[2], r[3]);
+  r[0] = _mm256_permute2f128_pd(t0, t2, 0x20);
+  r[1] = _mm256_permute2f128_pd(t1, t3, 0x20);
+  r[2] = _mm256_permute2f128_pd(t0, t2, 0x31);
+  r[3] = _mm256_permute2f128_pd(t1, t3, 0x31);
+}

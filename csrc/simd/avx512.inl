@@ -1,0 +1,80 @@
+// AVX-512 F, VL, BW, DQ: 32 registers of 512 bits. A tile of 14 x 2 leaves two for weights and two for pixels.
+template <class T>
+constexpr int lanes = 64 / sizeof(T);
+template <class T>
+constexpr int vectors = 2;
+template <class T>
+constexpr int tile_pixels = 14;
+
+template <class T>
+PCX_INLINE auto zero() {
+  if constexpr (sizeof(T) == 4)
+    return _mm512_setzero_ps();
+  else
+    return _mm512_setzero_pd();
+}
+PCX_INLINE __m512 set1(float a) { return _mm512_set1_ps(a); }
+PCX_INLINE __m512d set1(double a) { return _mm512_set1_pd(a); }
+PCX_INLINE __m512 load(const float* p) { return _mm512_loadu_ps(p); }
+PCX_INLINE __m512d load(const double* p) { return _mm512_loadu_pd(p); }
+PCX_INLINE void store(float* p, __m512 v) { _mm512_storeu_ps(p, v); }
+PCX_INLINE void store(double* p, __m512d v) { _mm512_storeu_pd(p, v); }
+
+PCX_INLINE unsigned first(index n, int all) { return n >= all ? (1u << all) - 1 : n > 0 ? (1u << n) - 1 : 0; }
+PCX_INLINE __m512 load_first(const float* p, index n) { return _mm512_maskz_loadu_ps(__mmask16(first(n, 16)), p); }
+PCX_INLINE __m512d load_first(const double* p, index n) { return _mm512_maskz_loadu_pd(__mmask8(first(n, 8)), p); }
+PCX_INLINE void store_first(float* p, __m512 v, index n) { _mm512_mask_storeu_ps(p, __mmask16(first(n, 16)), v); }
+PCX_INLINE void store_first(double* p, __m512d v, index n) { _mm512_mask_storeu_pd(p, __mmask8(first(n, 8)), v); }
+
+PCX_INLINE __m512 fmadd(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a, b, c); }
+PCX_INLINE __m512d fmadd(__m512d a, __m512d b, __m512d c) { return _mm512_fmadd_pd(a, b, c); }
+PCX_INLINE __m512 add(__m512 a, __m512 b) { return _mm512_add_ps(a, b); }
+PCX_INLINE __m512d add(__m512d a, __m512d b) { return _mm512_add_pd(a, b); }
+PCX_INLINE __m512 max(__m512 a, __m512 b) { return _mm512_max_ps(a, b); }  // b where either is NaN
+PCX_INLINE __m512d max(__m512d a, __m512d b) { return _mm512_max_pd(a, b); }
+
+// Transposes the 4 x 4 of 128-bit quarters that remains after each quarter has been transposed in itself.
+PCX_INLINE void transpose_quarters(__m512& a, __m512& b, __m512& c, __m512& d) {
+  const __m512 even_ab = _mm512_shuffle_f32x4(a, b, 0x88), even_cd = _mm512_shuffle_f32x4(c, d, 0x88);
+  const __m512 odd_ab = _mm512_shuffle_f32x4(a, b, 0xdd), odd_cd = _mm512_shuffle_f32x4(c, d, 0xdd);
+  a = _mm512_shuffle_f32x4(even_ab, even_cd, 0x88);
+  b = _mm512_shuffle_f32x4(odd_ab, odd_cd, 0x88);
+  c = _mm512_shuffle_f32x4(even_ab, even_cd, 0xdd);
+  d = _mm512_shuffle_f32x4(odd_ab, odd_cd, 0xdd);
+}
+
+PCX_INLINE void transpose_block(__m512 (&r)[16]) {
+  PCX_UNROLL
+  for (int i = 0; i < 16; i += 4) {
+    const __m512d t0 = _mm512_castps_pd(_mm512_unpacklo_ps(r[i], r[i + 1]));
+    const __m512d t1 = _mm512_castps_pd(_mm512_unpackhi_ps(r[i], r[i + 1]));
+    const __m512d t2 = _mm512_castps_pd(_mm512_unpacklo_ps(r[i + 2], r[i + 3]));
+    const __m512d t3 = _mm512_castps_pd(_mm512_unpackhi_ps(r[i + 2], r[i + 3]));
+    r[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(t0, t2));
+    r[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(t0, t2));
+    r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(t1, t3));
+    r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(t1, t3));
+  }
+  // r[4 i + j] now has, in quarter q, column 4 q + j of rows 4 i .. 4 i + 3; it belongs into row 4 q + j, quarter i.
+  PCX_UNROLL
+  for (int j = 0; j < 4; ++j) transpose_quarters(r[j], r[4 + j], r[8 + j], r[12 + j]);
+}
+
+PCX_INLINE void transpose_block(__m512d (&r)[8]) {
+  PCX_UNROLL
+  for (int i = 0; i < 8; i += 2) {
+    const __m512d low = _mm512_unpacklo_pd(r[i], r[i + 1]), high = _mm512_unpackhi_pd(r[i], r[i + 1]);
+    r[i] = low;
+    r[i + 1] = high;
+  }
+  PCX_UNROLL
+  for (int j = 0; j < 2; ++j) {
+    __m512 a = _mm512_castpd_ps(r[j]), b = _mm512_castpd_ps(r[2 + j]);
+    __m512 c = _mm512_castpd_ps(r[4 + j]), d = _mm512_castpd_ps(r[6 + j]);
+    transpose_quarters(a, b, c, d);
+    r[j] = _mm512_castps_pd(a);
+    r[2 + j] = _mm512_castps_pd(b);
+    r[4 + j] = _mm512_castps_pd(c);
+    r[6 + j] = _mm512_castps_pd(d);
+  }
+}

@@ -1,0 +1,66 @@
+// AArch64 Advanced SIMD: 32 registers of 128 bits. A tile of 12 x 2 leaves two for weights and the rest for pixels.
+template <class T>
+constexpr int lanes = 16 / sizeof(T);
+template <class T>
+constexpr int vectors = 2;
+template <class T>
+constexpr int tile_pixels = 12;
+
+template <class T>
+PCX_INLINE auto zero() {
+  if constexpr (sizeof(T) == 4)
+    return vdupq_n_f32(0);
+  else
+    return vdupq_n_f64(0);
+}
+PCX_INLINE float32x4_t set1(float a) { return vdupq_n_f32(a); }
+PCX_INLINE float64x2_t set1(double a) { return vdupq_n_f64(a); }
+PCX_INLINE float32x4_t load(const float* p) { return vld1q_f32(p); }
+PCX_INLINE float64x2_t load(const double* p) { return vld1q_f64(p); }
+PCX_INLINE void store(float* p, float32x4_t v) { vst1q_f32(p, v); }
+PCX_INLINE void store(double* p, float64x2_t v) { vst1q_f64(p, v); }
+
+// No masked access here: a tail goes through a vector's worth of stack.
+PCX_INLINE float32x4_t load_first(const float* p, index n) {
+  float part[4] = {};
+  for (index i = 0; i < n && i < 4; ++i) part[i] = p[i];
+  return vld1q_f32(part);
+}
+PCX_INLINE float64x2_t load_first(const double* p, index n) {
+  double part[2] = {};
+  for (index i = 0; i < n && i < 2; ++i) part[i] = p[i];
+  return vld1q_f64(part);
+}
+PCX_INLINE void store_first(float* p, float32x4_t v, index n) {
+  float part[4];
+  vst1q_f32(part, v);
+  for (index i = 0; i < n && i < 4; ++i) p[i] = part[i];
+}
+PCX_INLINE void store_first(double* p, float64x2_t v, index n) {
+  double part[2];
+  vst1q_f64(part, v);
+  for (index i = 0; i < n && i < 2; ++i) p[i] = part[i];
+}
+
+PCX_INLINE float32x4_t fmadd(float32x4_t a, float32x4_t b, float32x4_t c) { return vfmaq_f32(c, a, b); }
+PCX_INLINE float64x2_t fmadd(float64x2_t a, float64x2_t b, float64x2_t c) { return vfmaq_f64(c, a, b); }
+PCX_INLINE float32x4_t add(float32x4_t a, float32x4_t b) { return vaddq_f32(a, b); }
+PCX_INLINE float64x2_t add(float64x2_t a, float64x2_t b) { return vaddq_f64(a, b); }
+PCX_INLINE float32x4_t max(float32x4_t a, float32x4_t b) { return vmaxq_f32(a, b); }  // NaN where either is NaN
+PCX_INLINE float64x2_t max(float64x2_t a, float64x2_t b) { return vmaxq_f64(a, b); }
+
+PCX_INLINE void transpose_block(float32x4_t (&r)[4]) {
+  const float64x2_t t0 = vreinterpretq_f64_f32(vtrn1q_f32(r[0], r[1])),
+                    t1 = vreinterpretq_f64_f32(vtrn2q_f32(r[0], r[1]));
+  const float64x2_t t2 = vreinterpretq_f64_f32(vtrn1q_f32(r[2], r[3])),
+                    t3 = vreinterpretq_f64_f32(vtrn2q_f32(r[2], r[3]));
+  r[0] = vreinterpretq_f32_f64(vtrn1q_f64(t0, t2));
+  r[1] = vreinterpretq_f32_f64(vtrn1q_f64(t1, t3));
+  r[2] = vreinterpretq_f32_f64(vtrn2q_f64(t0, t2));
+  r[3] = vreinterpretq_f32_f64(vtrn2q_f64(t1, t3));
+}
+PCX_INLINE void transpose_block(float64x2_t (&r)[2]) {
+  const float64x2_t low = vtrn1q_f64(r[0], r[1]);
+  r[1] = vtrn2q_f64(r[0], r[1]);
+  r[0] = low;
+}

@@ -1,0 +1,46 @@
+// One element at a time, for any processor, and to be compared with.
+template <class T>
+constexpr int lanes = 1;
+template <class T>
+constexpr int vectors = 4;  // of a full panel: the compiler joins the four where it can
+template <class T>
+constexpr int tile_pixels = 3;
+
+template <class T>
+PCX_INLINE T zero() {
+  return T(0);
+}
+template <class T>
+PCX_INLINE T set1(T a) {
+  return a;
+}
+template <class T>
+PCX_INLINE T load(const T* p) {
+  return *p;
+}
+template <class T>
+PCX_INLINE void store(T* p, T v) {
+  *p = v;
+}
+template <class T>
+PCX_INLINE T load_first(const T* p, index n) {
+  return n > 0 ? *p : T(0);
+}
+template <class T>
+PCX_INLINE void store_first(T* p, T v, index n) {
+  if (n > 0) *p = v;
+}
+template <class T>
+PCX_INLINE T fmadd(T a, T b, T c) {
+  return a * b + c;
+}
+template <class T>
+PCX_INLINE T add(T a, T b) {
+  return a + b;
+}
+template <class T>
+PCX_INLINE T max(T a, T b) {
+  return a > b ? a : b;
+}  // b where either is NaN
+template <class T>
+PCX_INLINE void transpose_block(T (&)[1]) {}

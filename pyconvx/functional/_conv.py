@@ -1,0 +1,156 @@
+"""Convolution and its two gradients for any rank; conv.py gives them their three faces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pyconvx import _core
+from pyconvx.errors import OptionError, ShapeError
+from pyconvx.functional._arguments import Padding, PerAxis, choice, integer, per_axis, simple
+from pyconvx.functional._arrays import Array, Output, as_float, batched, empty, is_channels_first, to_last
+from pyconvx.functional._packing import PackedWeights, packed_form
+from pyconvx.functional._plan import check_input_size, plan_conv
+
+
+def check_options(algorithm: str, precision: str) -> None:
+    """Refuses algorithms that are unknown or cannot run."""
+    choice("precision", precision, ("default", "fast"))
+    if algorithm == "winograd":
+        raise OptionError("algorithm='winograd' is not part of this version; use 'auto' or 'direct'")
+    choice("algorithm", algorithm, ("auto", "direct", "winograd"))
+
+
+def weight_to_last(w: Array, rank: int, first: bool) -> Array:
+    """A weight as contiguous (*kernel, in, out)."""
+    if w.ndim != rank + 2:
+        wanted = "(out, in // groups, *kernel)" if first else "(*kernel, in // groups, out)"
+        raise ShapeError(f"w has {w.ndim} axes, shape {w.shape}; wanted {rank + 2}: {wanted}")
+    return np.ascontiguousarray(w.transpose(*range(2, rank + 2), 1, 0) if first else w)
+
+
+def weight_from_last(w: Array, rank: int, first: bool) -> Array:
+    """The inverse of weight_to_last."""
+    return np.ascontiguousarray(w.transpose(rank + 1, rank, *range(rank))) if first else w
+
+
+def read_weight(w: ArrayLike | PackedWeights, rank: int, first: bool, like: Array) -> tuple[Array, Any]:
+    """The weight's array, channels-last, and what to pack: itself, or the PackedWeights that remember."""
+    if isinstance(w, PackedWeights):
+        return as_float("w", w.w, like), w
+    array = weight_to_last(as_float("w", w, like), rank, first)
+    return array, array
+
+
+def read_bias(b: ArrayLike | None, channels: int, like: Array) -> Array | None:
+    if b is None:
+        return None
+    array = as_float("b", b, like)
+    if array.shape != (channels,):
+        raise ShapeError(f"b has shape {array.shape}; wanted ({channels},), one number for each output channel")
+    return np.ascontiguousarray(array)
+
+
+def forward(
+    rank: int,
+    x: ArrayLike,
+    w: ArrayLike | PackedWeights,
+    b: ArrayLike | None,
+    stride: PerAxis,
+    padding: Padding,
+    dilation: PerAxis,
+    groups: int,
+    activation: str | None,
+    data_format: str,
+    algorithm: str,
+    precision: str,
+    out: Array | None,
+) -> Array:
+    check_options(algorithm, precision)
+    choice("activation", activation, (None, "relu"))
+    first = is_channels_first(data_format)
+    given = as_float("x", x)
+    tensor, unbatched = batched("x", given, rank)
+    tensor = to_last(tensor, first)
+    weight, source = read_weight(w, rank, first, tensor)
+    plan = plan_conv(tensor.shape, weight.shape, stride, padding, dilation, groups)
+    bias = read_bias(b, plan.w_shape[-1], tensor)
+    result = Output(plan.y_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, bias))
+    packed = packed_form(source, plan, "forward")
+    _core.conv_forward(plan.shape, tensor, packed, bias, activation == "relu", result.array)
+    return result.finish()
+
+
+def full_shape(name: str, value: Sequence[int], rank: int, unbatched: bool, first: bool) -> tuple[int, ...]:
+    """A tensor's full shape as the caller writes it, given back channels-last with a batch axis."""
+    sizes = tuple(integer(name, size, 0) for size in value) if hasattr(value, "__len__") else ()
+    if len(sizes) != rank + 2 - unbatched:
+        layout = "(batch, channels, *spatial)" if first else "(batch, *spatial, channels)"
+        without = ", without the batch as in dy" if unbatched else ""
+        raise ShapeError(f"{name} is {value!r}; wanted the full shape of x, {layout}{without}")
+    if unbatched:
+        sizes = (1, *sizes)
+    return (sizes[0], *sizes[2:], sizes[1]) if first else sizes
+
+
+def input_grad(
+    rank: int,
+    dy: ArrayLike,
+    w: ArrayLike | PackedWeights,
+    input_size: Sequence[int],
+    stride: PerAxis,
+    padding: Padding,
+    dilation: PerAxis,
+    groups: int,
+    data_format: str,
+    algorithm: str,
+    precision: str,
+    out: Array | None,
+) -> Array:
+    check_options(algorithm, precision)
+    first = is_channels_first(data_format)
+    given = as_float("dy", dy)
+    tensor, unbatched = batched("dy", given, rank)
+    tensor = to_last(tensor, first)
+    weight, source = read_weight(w, rank, first, tensor)
+    x_shape = full_shape("input_size", input_size, rank, unbatched, first)
+    plan = plan_conv(x_shape, weight.shape, stride, padding, dilation, groups)
+    check_input_size(plan, tensor.shape)
+    result = Output(x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight))
+    packed = packed_form(source, plan, "input_grad")
+    _core.conv_input_grad(plan.shape, tensor, packed, None, False, result.array)
+    return result.finish()
+
+
+def weight_grad(
+    rank: int,
+    x: ArrayLike,
+    dy: ArrayLike,
+    kernel_size: PerAxis,
+    stride: PerAxis,
+    padding: Padding,
+    dilation: PerAxis,
+    groups: int,
+    data_format: str,
+    algorithm: str,
+    precision: str,
+) -> tuple[Array, Array]:
+    check_options(algorithm, precision)
+    first = is_channels_first(data_format)
+    given = as_float("x", x)
+    tensor, _ = batched("x", given, rank)
+    gradient, _ = batched("dy", as_float("dy", dy, tensor), rank)
+    tensor, gradient = to_last(tensor, first), to_last(gradient, first)
+    kernel = per_axis("kernel_size", simple(kernel_size), rank)
+    channels = integer("groups", groups, 1)
+    if tensor.shape[-1] % channels:
+        raise ShapeError(f"groups={groups} must divide the {tensor.shape[-1]} channels of x")
+    w_shape = (*kernel, tensor.shape[-1] // channels, gradient.shape[-1])
+    plan = plan_conv(tensor.shape, w_shape, stride, padding, dilation, groups)
+    check_input_size(plan, gradient.shape)
+    dw, db = empty(w_shape, tensor.dtype), empty(w_shape[-1:], tensor.dtype)
+    _core.conv_weight_grad(plan.shape, tensor, gradient, dw, db)
+    return weight_from_last(dw, rank, first), db

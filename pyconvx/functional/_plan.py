@@ -1,0 +1,124 @@
+"""A convolution's sizes, checked once and remembered: rank is erased here."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from pyconvx import _core
+from pyconvx.errors import OptionError, ShapeError
+from pyconvx.functional._arguments import (
+    Padding,
+    PerAxis,
+    integer,
+    output_size,
+    padding_pairs,
+    per_axis,
+    require_fit,
+    simple,
+)
+
+_DATA = tuple[int, ...]
+
+
+class ConvPlan(NamedTuple):
+    """What the core needs, and the shapes that the caller sees (channels-last, with batch)."""
+
+    shape: _core.ConvShape
+    x_shape: tuple[int, ...]
+    w_shape: tuple[int, ...]
+    y_shape: tuple[int, ...]
+    weight_key: tuple[Any, ...]  # equal for two plans that can share a packed weight
+
+
+def plan_conv(
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    stride: PerAxis,
+    padding: Padding,
+    dilation: PerAxis,
+    groups: int,
+) -> ConvPlan:
+    """The plan for channels-last x (batch, *spatial, channels) and w (*kernel, channels / groups, out channels)."""
+    return _plan(x_shape, w_shape, simple(stride), simple(padding), simple(dilation), groups)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _plan(x_shape: _DATA, w_shape: _DATA, stride: Any, padding: Any, dilation: Any, groups: Any) -> ConvPlan:
+    rank = len(x_shape) - 2
+    kernel, size, in_channels, out_channels = w_shape[:-2], x_shape[1:-1], x_shape[-1], w_shape[-1]
+    strides, dilations = per_axis("stride", stride, rank), per_axis("dilation", dilation, rank)
+    count = integer("groups", groups, 1)
+    if in_channels % count or out_channels % count:
+        raise ShapeError(
+            f"groups={count} must divide the {in_channels} input channels and the {out_channels} output channels"
+        )
+    if w_shape[-2] * count != in_channels:
+        raise ShapeError(
+            f"w has {w_shape[-2]} input channels a group and groups={count}, so x must have {w_shape[-2] * count} "
+            f"channels; it has {in_channels}"
+        )
+    if 0 in kernel:
+        raise ShapeError(f"w has an empty kernel: {kernel}")
+    pairs = padding_pairs(padding, size, kernel, strides, dilations)
+    require_fit(size, kernel, dilations, pairs)
+    shape = _core.ConvShape(
+        x_shape[0],
+        in_channels,
+        out_channels,
+        count,
+        _three(size, 1),
+        _three(kernel, 1),
+        _three(strides, 1),
+        _three(dilations, 1),
+        _three(tuple(before for before, _ in pairs), 0),
+        _three(tuple(after for _, after in pairs), 0),
+    )
+    y_shape = (x_shape[0], *shape.output[3 - rank :], out_channels)
+    weight_key = (w_shape, count, strides, dilations, tuple(before for before, _ in pairs))
+    return ConvPlan(shape, x_shape, w_shape, y_shape, weight_key)
+
+
+def _three(values: tuple[int, ...], unit: int) -> tuple[int, ...]:
+    return (unit,) * (3 - len(values)) + values
+
+
+def transposed_size(
+    y_spatial: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: PerAxis,
+    padding: Padding,
+    output_padding: PerAxis,
+    dilation: PerAxis,
+) -> tuple[int, ...]:
+    """Spatial size of a transposed convolution's result: the input size of the convolution that it is the adjoint of.
+
+    (n - 1) stride - before - after + dilation (kernel - 1) + output_padding + 1, and n * stride with padding="same".
+    """
+    rank = len(y_spatial)
+    strides, dilations = per_axis("stride", simple(stride), rank), per_axis("dilation", simple(dilation), rank)
+    extra, padding = per_axis("output_padding", simple(output_padding), rank, 0), simple(padding)
+    for e, s, d in zip(extra, strides, dilations, strict=True):
+        if e >= max(s, d):
+            raise OptionError(f"output_padding is {e}; wanted less than stride or dilation ({max(s, d)})")
+    if padding == "same":
+        if any(extra):
+            raise OptionError("output_padding cannot go with padding='same', whose result has size n * stride")
+        return tuple(n * s for n, s in zip(y_spatial, strides, strict=True))
+    pairs = padding_pairs(padding, y_spatial, kernel, strides, dilations)
+    size = tuple(
+        (n - 1) * s - sum(pair) + d * (k - 1) + e + 1
+        for n, k, s, d, e, pair in zip(y_spatial, kernel, strides, dilations, extra, pairs, strict=True)
+    )
+    if min(size) < 1:
+        raise ShapeError(f"the result would have spatial size {size}: the padding takes away more than there is")
+    return size
+
+
+def check_input_size(plan: ConvPlan, dy_shape: tuple[int, ...]) -> None:
+    """Refuses a dy that is not of the shape which the forward convolution gives."""
+    if plan.y_shape != dy_shape:
+        raise ShapeError(f"dy has shape {dy_shape}; the convolution's result has shape {plan.y_shape}")
+
+
+__all__ = ["ConvPlan", "check_input_size", "output_size", "plan_conv", "transposed_size"]
