@@ -1,5 +1,38 @@
-"""Layers with state, losses, optimisers, and their weights in safetensors."""
+"""Layers with state, losses, optimisers, and their weights in safetensors.
+
+Every layer is a function with state: `y = layer(x)` computes; `y, pullback = layer.vjp(x, wrt=...)` also returns a pure
+function, `dx, grads = pullback(dy)`. There is no tape and no tensor class; arrays are NumPy's, channels-last.
+"""
 
 from pyconvx.nn import safetensors
+from pyconvx.nn.activation import PReLU, ReLU
+from pyconvx.nn.dropout import Dropout
+from pyconvx.nn.flatten import Flatten
+from pyconvx.nn.graph import Graph
+from pyconvx.nn.layer import Layer
+from pyconvx.nn.linear import Linear
+from pyconvx.nn.merge import Add, Concat, Merge, Multiply
+from pyconvx.nn.normalization import BatchNorm, L2Normalize
+from pyconvx.nn.parameter import Parameter
+from pyconvx.nn.residual import Residual
+from pyconvx.nn.sequential import Sequential
 
-__all__ = ["safetensors"]
+__all__ = [
+    "Add",
+    "BatchNorm",
+    "Concat",
+    "Dropout",
+    "Flatten",
+    "Graph",
+    "L2Normalize",
+    "Layer",
+    "Linear",
+    "Merge",
+    "Multiply",
+    "PReLU",
+    "Parameter",
+    "ReLU",
+    "Residual",
+    "Sequential",
+    "safetensors",
+]

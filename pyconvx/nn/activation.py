@@ -1,0 +1,84 @@
+"""Rectifiers: ReLU, and PReLU whose slope below zero is learned."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from pyconvx.nn._arrays import Array, check_axes, check_channels, check_same_type, positive
+from pyconvx.nn._relu_mask import ReluMask
+from pyconvx.nn.layer import Backward, Gradients, Layer, Wants
+from pyconvx.nn.parameter import Parameter
+
+
+class ReLU(Layer):
+    """`y = max(x, 0)`, element by element; the derivative at 0 is 0. A NaN stays one.
+
+    Directly after a convolution in a `Sequential` or `Graph` it is computed together with it.
+    """
+
+    def _forward(self, x: Array) -> Array:
+        return np.maximum(x, 0)
+
+    def _vjp(self, x: Array, wants: Wants) -> tuple[Array, Backward]:
+        y = np.maximum(x, 0)
+        return y, relu_backward(y)
+
+
+def relu_backward(y: Array) -> Backward:
+    """The pullback of a ReLU whose output was `y`; keeps one bit an element."""
+    mask = ReluMask(y)
+
+    def backward(dy: Array, overwrite: bool) -> tuple[Array, Gradients]:
+        return mask.apply(dy, overwrite), {}
+
+    return backward
+
+
+class PReLU(Layer):
+    """`y = x` above zero and `a x` below, with a learned slope `a`: one for all, or one a channel.
+
+    Parameters
+    ----------
+    num_parameters : int
+        1, or the number of channels.
+    init : float
+        The first value of every slope.
+    dtype : float32 or float64
+        Type of the slopes, and of `x`.
+
+    References
+    ----------
+    He et al., Delving Deep into Rectifiers, 2015, equations 1 and 9.
+    """
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float32) -> None:
+        super().__init__()
+        self.num_parameters = positive(num_parameters, "num_parameters")
+        self.weight = self._parameters["weight"] = Parameter(np.full(self.num_parameters, init), dtype)
+
+    def _forward(self, x: Array) -> Array:
+        self._check(x)
+        return np.where(x > 0, x, self.weight.value * x)
+
+    def _vjp(self, x: Array, wants: Wants) -> tuple[Array, Backward]:
+        self._check(x)
+        slope = self.weight.value
+        above = x > 0
+        kept = x if wants.parameters else None
+
+        def backward(dy: Array, overwrite: bool) -> tuple[Array | None, Gradients]:
+            grads: Gradients = {}
+            if kept is not None:
+                product = dy * np.minimum(kept, 0)
+                total = product.reshape(-1, product.shape[-1]).sum(axis=0, dtype=np.float64)
+                grads["weight"] = (total if slope.size > 1 else total.sum(keepdims=True)).astype(slope.dtype)
+            return (np.where(above, dy, slope * dy) if wants.input else None), grads
+
+        return np.where(above, x, slope * x), backward
+
+    def _check(self, x: Array) -> None:
+        check_same_type(x, self.weight.dtype, "PReLU")
+        check_axes(x, 1, "PReLU", "(..., channels)")
+        if self.num_parameters > 1:
+            check_channels(x, self.num_parameters, "PReLU")

@@ -1,0 +1,165 @@
+"""What networks of layers have in common: features and gradients at any of their named layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pyconvx.errors import OptionError
+from pyconvx.nn import _program
+from pyconvx.nn._arrays import Array, as_float
+from pyconvx.nn.layer import Backward, Gradients, Layer, Pullback, Wants, Wrt, as_gradient, wants_of
+
+TapsPullback = Callable[[Mapping[str, ArrayLike | Callable[[], Array]]], tuple[Array | None, Gradients]]
+
+
+class Composite(Layer):
+    """Base of `Sequential`, `Residual` and `Graph`: named layers, which do not change after construction.
+
+    Names of layers in nested networks are qualified: "stage1.conv2". A network's own name stands for its output.
+    """
+
+    def __init__(self, children: Mapping[str, Layer]) -> None:
+        super().__init__()
+        for name, child in children.items():
+            if not isinstance(name, str) or not name or "." in name:
+                raise OptionError(f"a layer is named {name!r}; a name is a string without dots")
+            if not isinstance(child, Layer):
+                raise OptionError(f"{name!r} is {child!r}; it must be a layer, an object and not a class")
+        self._children = dict(children)
+
+    def _build(self) -> None:
+        """Compile; to be called at the end of construction."""
+        self._program = _program.Program()
+        self._output = self._compile(self._program, 0, "")
+        first: dict[int, str] = {}
+        named = list(self._walk_parameters(learned=True))
+        self._canonical = {name: first.setdefault(id(parameter), name) for name, parameter in named}
+
+    def _compile(self, program: _program.Program, source: int, prefix: str) -> int:
+        """Append this network's steps, reading `source`; return the index of its output."""
+        raise NotImplementedError
+
+    @property
+    def layers(self) -> Mapping[str, Layer]:
+        """The layers by name, in order."""
+        return MappingProxyType(self._children)
+
+    def __getitem__(self, name: str) -> Layer:
+        return self._children[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._children)
+
+    def __len__(self) -> int:
+        return len(self._children)
+
+    # Computing
+
+    def features(self, x: ArrayLike, names: Iterable[str]) -> dict[str, Array]:
+        """Compute the outputs of the named layers, and nothing that they do not need.
+
+        Parameters
+        ----------
+        x : array_like of float
+            The network's input.
+        names : iterable of str
+            Names of layers, such as "relu1_1".
+
+        Returns
+        -------
+        dict of str to ndarray
+            In the order of `names`.
+        """
+        wanted = self._indices(names)
+        found = _program.run(self._program, as_float(x, "x"), set(wanted.values()))
+        return {name: found[index] for name, index in wanted.items()}
+
+    @overload
+    def vjp(self, x: ArrayLike, wrt: Wrt = "all", *, taps: None = None) -> tuple[Array, Pullback]: ...
+
+    @overload
+    def vjp(self, x: ArrayLike, wrt: Wrt = "all", *, taps: Sequence[str]) -> tuple[dict[str, Array], TapsPullback]: ...
+
+    def vjp(
+        self, x: ArrayLike, wrt: Wrt = "all", *, taps: Sequence[str] | None = None
+    ) -> tuple[Array, Pullback] | tuple[dict[str, Array], TapsPullback]:
+        """Compute the output, or the outputs of several layers, and the vector-Jacobian product at `x`.
+
+        Parameters
+        ----------
+        x : array_like of float
+            The network's input.
+        wrt : {"input", "parameters", "all"}
+            Which gradients will be asked for.
+        taps : sequence of str, optional
+            Names of layers. What none of them needs is not computed.
+
+        Returns
+        -------
+        y : ndarray, or dict of str to ndarray with `taps`
+            The output, or the outputs of the tapped layers.
+        pullback : callable
+            `dx, grads = pullback(dy)`, see `Layer.vjp`. With `taps`, `dy` maps names of taps to gradients; a name that
+            is missing counts as zero. In place of a gradient a function without arguments may stand, which is called
+            when the way back reaches its layer, so that not all gradients are in memory at once; what it returns may
+            be overwritten. A parameter that no gradient reaches is not in `grads`.
+        """
+        if taps is None:
+            return super().vjp(x, wrt)
+        wanted = self._indices(taps)
+        outputs = set(wanted.values())
+        found, inner = _program.run_vjp(self._program, as_float(x, "x"), outputs, wants_of(wrt), self._canonical)
+        kinds = {name: (found[index].shape, found[index].dtype) for name, index in wanted.items()}
+
+        def pullback(dys: Mapping[str, ArrayLike | Callable[[], Array]]) -> tuple[Array | None, Gradients]:
+            given: dict[int, list[_program.Given]] = {}
+            for name, dy in dys.items():
+                if name not in wanted:
+                    raise OptionError(f"a gradient came for {name!r}, which is not tapped; the taps are {list(wanted)}")
+                given.setdefault(wanted[name], []).append(_checked(dy, name, *kinds[name]))
+            return inner(given)
+
+        return {name: found[index] for name, index in wanted.items()}, pullback
+
+    def _forward(self, x: Array) -> Array:
+        return _program.run(self._program, x, [self._output])[self._output]
+
+    def _vjp(self, x: Array, wants: Wants) -> tuple[Array, Backward]:
+        found, inner = _program.run_vjp(self._program, x, [self._output], wants, self._canonical)
+
+        def backward(dy: Array, overwrite: bool) -> tuple[Array | None, Gradients]:
+            return inner({self._output: [(lambda: dy) if overwrite else dy]})
+
+        return found[self._output], backward
+
+    def _indices(self, names: Iterable[str]) -> dict[str, int]:
+        if isinstance(names, str):
+            raise OptionError(f"names of layers must be a list, got the string {names!r}; write [{names!r}]")
+        known = self._program.names
+        wanted = list(names)
+        for name in wanted:
+            if name not in known:
+                raise OptionError(f"there is no layer {name!r}; there are {', '.join(known)}")
+        return {name: known[name] for name in wanted}
+
+
+def compile_layer(program: _program.Program, layer: Layer, source: int, name: str) -> int:
+    """Append one layer, or all steps of a network, under `name`."""
+    if isinstance(layer, Composite):
+        output = layer._compile(program, source, f"{name}.")
+        program.names[name] = output
+        return output
+    return program.add(layer, (source,), name)
+
+
+def _checked(
+    dy: ArrayLike | Callable[[], Array], name: str, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> _program.Given:
+    if callable(dy):
+        return lambda: as_gradient(dy(), shape, dtype, name)
+    return as_gradient(dy, shape, dtype, name)

@@ -1,0 +1,99 @@
+"""Where branches of a Graph meet: Add, Multiply, Concat. They take several arrays and have no parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pyconvx.errors import DTypeError, ShapeError
+from pyconvx.nn._arrays import Array
+
+# Takes dy; returns the gradient of every input. They may share memory with dy.
+MergeBackward = Callable[[Array], tuple[Array, ...]]
+
+
+class Merge:
+    """Base of what joins branches: `y = merge(a, b, ...)`."""
+
+    def __call__(self, *inputs: Array) -> Array:
+        """Join the inputs."""
+        self._check(inputs)
+        return self._forward(*inputs)
+
+    def vjp(self, *inputs: Array) -> tuple[Array, MergeBackward]:
+        """Join the inputs; also return a pullback that maps `dy` to a gradient for each of them."""
+        self._check(inputs)
+        return self._forward(*inputs), self._backward(*inputs)
+
+    def _forward(self, *inputs: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} does not compute")
+
+    def _backward(self, *inputs: Array) -> MergeBackward:
+        raise NotImplementedError(f"{type(self).__name__} has no derivative")
+
+    def _check(self, inputs: tuple[Array, ...]) -> None:
+        """Shapes must be equal: a branch that is broadcast is nearly always a mistake in the network."""
+        name = type(self).__name__
+        if not inputs:
+            raise ShapeError(f"{name} takes one array or more, got none")
+        shapes = [self._comparable(array) for array in inputs]
+        if len(set(shapes)) > 1:
+            raise ShapeError(f"{name} got arrays of shapes {', '.join(str(array.shape) for array in inputs)}")
+        if len({array.dtype for array in inputs}) > 1:
+            raise DTypeError(f"{name} got arrays of types {', '.join(str(array.dtype) for array in inputs)}")
+
+    def _comparable(self, array: Array) -> tuple[int, ...]:
+        return array.shape
+
+
+class Add(Merge):
+    """The sum of arrays of one shape."""
+
+    def _forward(self, *inputs: Array) -> Array:
+        y: Array = inputs[0].copy()
+        for more in inputs[1:]:
+            y += more
+        return y
+
+    def _backward(self, *inputs: Array) -> MergeBackward:
+        count = len(inputs)
+        return lambda dy: (dy,) * count
+
+
+class Multiply(Merge):
+    """The product of arrays of one shape, element by element."""
+
+    def _forward(self, *inputs: Array) -> Array:
+        return _product(list(inputs))
+
+    def _backward(self, *inputs: Array) -> MergeBackward:
+        def backward(dy: Array) -> tuple[Array, ...]:
+            return tuple(_product([dy, *inputs[:i], *inputs[i + 1 :]]) for i in range(len(inputs)))
+
+        return backward
+
+
+class Concat(Merge):
+    """Arrays side by side along the channels, the last axis; the other axes are the same."""
+
+    def _comparable(self, array: Array) -> tuple[int, ...]:
+        return (array.ndim, *array.shape[:-1])
+
+    def _forward(self, *inputs: Array) -> Array:
+        return np.concatenate(inputs, axis=-1)
+
+    def _backward(self, *inputs: Array) -> MergeBackward:
+        ends = np.cumsum([array.shape[-1] for array in inputs])[:-1]
+
+        def backward(dy: Array) -> tuple[Array, ...]:
+            return tuple(part.copy() for part in np.split(dy, ends, axis=-1))
+
+        return backward
+
+
+def _product(factors: list[Array]) -> Array:
+    result: Array = factors[0].copy()
+    for factor in factors[1:]:
+        result *= factor
+    return result
