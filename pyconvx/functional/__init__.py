@@ -11,6 +11,17 @@ from pyconvx.functional.conv import (
     conv3d_input_grad,
     conv3d_weight_grad,
 )
+from pyconvx.functional.conv_transpose import (
+    conv_transpose1d,
+    conv_transpose1d_input_grad,
+    conv_transpose1d_weight_grad,
+    conv_transpose2d,
+    conv_transpose2d_input_grad,
+    conv_transpose2d_weight_grad,
+    conv_transpose3d,
+    conv_transpose3d_input_grad,
+    conv_transpose3d_weight_grad,
+)
 
 __all__ = [
     "conv1d",
@@ -22,4 +33,13 @@ __all__ = [
     "conv3d",
     "conv3d_input_grad",
     "conv3d_weight_grad",
+    "conv_transpose1d",
+    "conv_transpose1d_input_grad",
+    "conv_transpose1d_weight_grad",
+    "conv_transpose2d",
+    "conv_transpose2d_input_grad",
+    "conv_transpose2d_weight_grad",
+    "conv_transpose3d",
+    "conv_transpose3d_input_grad",
+    "conv_transpose3d_weight_grad",
 ]

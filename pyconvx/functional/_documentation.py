@@ -146,6 +146,86 @@ TEXTS = {
     >>> dw.shape, db.shape
     (({kernel}, 1, 16), (16,))
     """,
+    "conv_transpose": """{rank}D transposed convolution: the adjoint of conv{rank}d, with a bias.
+
+    y[n, p * stride + t * dilation - padding, k] sums x[n, p, c] w[t, k, c] over t and c; then + b[k].
+
+    Parameters
+    ----------
+    x : array, (batch, {spatial}, in_channels)
+        float32 or float64; the batch axis may be missing, and stays missing.
+    w : array, (*kernel, out_channels // groups, in_channels)
+        Channels-first as PyTorch has it: (in_channels, out_channels // groups, *kernel).
+    b : array, (out_channels,), optional
+    output_padding : int or tuple
+        Rows that are added at the end, less than the stride: a strided convolution maps several input sizes to one
+        output size, and this picks among them.
+"""
+    + _GEOMETRY
+    + """\
+    activation : None or "relu"
+        Applied to the result while it is in registers. NaN stays NaN.
+"""
+    + _COMMON
+    + """\
+    out : array, optional
+        Where to write the result; contiguous, of its shape and element type, apart from the inputs.
+
+    Returns
+    -------
+    array, (batch, *output size, out_channels)
+        output size = (size - 1) stride - before - after + dilation (kernel - 1) + output_padding + 1; with
+        padding="same" it is size * stride.
+"""
+    + _RAISES
+    + """
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w = np.ones(({kernel}, 1, 16), np.float32)
+    >>> conv_transpose{rank}d(np.ones(({valid}, 16), np.float32), w).shape
+    ({example}, 1)
+    """,
+    "conv_transpose_input_grad": """Gradient of conv_transpose{rank}d with respect to x.
+
+    Parameters
+    ----------
+    dy : array, (batch, *output size, out_channels)
+    w : array, (*kernel, out_channels // groups, in_channels)
+    input_size : tuple
+        The full shape of x, in the layout of `data_format`.
+    output_padding : int or tuple
+"""
+    + _GEOMETRY
+    + _COMMON
+    + """\
+    out : array, optional
+        Where to write the result.
+
+    Returns
+    -------
+    array of shape `input_size`
+"""
+    + _RAISES,
+    "conv_transpose_weight_grad": """Gradients of conv_transpose{rank}d with respect to weight and bias.
+
+    Parameters
+    ----------
+    x : array, (batch, {spatial}, in_channels)
+    dy : array, (batch, *output size, out_channels)
+    kernel_size : int or tuple
+        The size of the weight on each axis.
+    output_padding : int or tuple
+"""
+    + _GEOMETRY
+    + _COMMON
+    + """
+    Returns
+    -------
+    dw : array, (*kernel, out_channels // groups, in_channels)
+    db : array, (out_channels,)
+"""
+    + _RAISES,
 }
 
 

@@ -98,9 +98,11 @@ def transposed_size(
     rank = len(y_spatial)
     strides, dilations = per_axis("stride", simple(stride), rank), per_axis("dilation", simple(dilation), rank)
     extra, padding = per_axis("output_padding", simple(output_padding), rank, 0), simple(padding)
-    for e, s, d in zip(extra, strides, dilations, strict=True):
-        if e >= max(s, d):
-            raise OptionError(f"output_padding is {e}; wanted less than stride or dilation ({max(s, d)})")
+    for e, s in zip(extra, strides, strict=True):
+        if e >= s:
+            raise OptionError(
+                f"output_padding is {e}; wanted less than the stride, {s}: more has no convolution's sizes"
+            )
     if padding == "same":
         if any(extra):
             raise OptionError("output_padding cannot go with padding='same', whose result has size n * stride")
