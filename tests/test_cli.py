@@ -73,9 +73,37 @@ def test_help_and_version_go_to_stdout(capsys):
 def test_info_as_text_and_as_json(capsys):
     assert cli.main(["info"]) == exit_codes.OK
     text = capsys.readouterr().out
-    assert pyconvx.__version__ in text
     assert cli.main(["info", "--json"]) == exit_codes.OK
-    assert json.loads(capsys.readouterr().out)["pyconvx"] == pyconvx.__version__
+    report = json.loads(capsys.readouterr().out)
+    assert report["pyconvx"] == pyconvx.__version__
+    assert report["isa"] == pyconvx.active_isa()
+    assert report["num_threads"] == pyconvx.get_num_threads()
+    assert report["weights"] == {"vgg16.npz": "whole"}
+    assert "CC BY 4.0" in report["licences"]["vgg16.npz"]
+    assert all(str(report[name]) in text for name in ("pyconvx", "python", "numpy", "pillow", "isa"))
+    assert "vgg16.npz: whole" in text
+
+
+def test_info_says_no_when_weights_are_missing(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("PYCONVX_WEIGHTS_DIR", str(tmp_path))
+    assert cli.main(["info", "--json"]) == exit_codes.NEGATIVE
+    assert "No such file" in json.loads(capsys.readouterr().out)["weights"]["vgg16.npz"]
+
+
+def test_models(capsys):
+    assert cli.main(["models", "list"]) == exit_codes.OK
+    assert capsys.readouterr().out.startswith("vgg16 ")
+    assert cli.main(["models", "list", "--json"]) == exit_codes.OK
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == ["vgg16"]
+    assert cli.main(["models", "show", "vgg16"]) == exit_codes.OK
+    text = " ".join(capsys.readouterr().out.split())
+    assert cli.main(["models", "show", "vgg16", "--json"]) == exit_codes.OK
+    card = json.loads(capsys.readouterr().out)
+    for item in (card["summary"], card["licence"], card["preprocessing"], *card["sources"], *card["notes"]):
+        assert item in text
+    assert cli.main(["models", "show", "resnet"]) == exit_codes.USAGE
+    assert "vgg16" in capsys.readouterr().err
+    assert cli.main(["models"]) == exit_codes.USAGE
 
 
 def test_module_entry_and_a_reader_that_leaves_early():

