@@ -166,7 +166,7 @@ def test_pillow_modes(mode):
     picture = opaque
     for step in steps:
         picture = picture.convert(step)
-    back = picture.convert({"La": "LA"}.get(mode, mode)).convert("RGB")
+    back = picture.convert({"La": "LA", "RGBa": "RGBA"}.get(mode, mode)).convert("RGB")
     np.testing.assert_array_equal(image.load(picture), np.asarray(back))
 
 

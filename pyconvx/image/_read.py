@@ -179,7 +179,7 @@ def _check_size(size: tuple[int, int], max_pixels: int, name: str) -> None:
 def _decode(picture: Image.Image, name: str) -> NDArray[Any]:
     """Decode, turn upright, and return (H, W), (H, W, 3) or (H, W, 4) in an element type of `_values`."""
     try:
-        picture.load()  # before EXIF is asked: a TIFF turns itself upright here, and forgets its orientation
+        picture.load()
         turn = UPRIGHT.get(_orientation(picture))
         if turn is not None:
             from PIL import Image
@@ -193,6 +193,8 @@ def _decode(picture: Image.Image, name: str) -> NDArray[Any]:
 
 
 def _orientation(picture: Image.Image) -> int:
+    if picture.format == "TIFF":  # Pillow has turned it already, and older versions leave the tag as it was
+        return 1
     try:
         return cast(int, picture.getexif().get(ORIENTATION_TAG, 1))
     except Exception:  # damaged EXIF does not damage the pixels
