@@ -210,3 +210,75 @@ def draw_normal(shape: Size, dtype: Any, seed: int) -> np.ndarray:
 def draw_integers(shape: Size, dtype: Any, seed: int) -> np.ndarray:
     """Small integers: sums of their products are exact, so that results must agree to the last bit."""
     return np.random.default_rng(seed).integers(-4, 5, shape).astype(dtype)
+
+
+@dataclass(frozen=True)
+class PoolCase:
+    reason: str = field(compare=False)
+    in_size: Size
+    channels: int
+    kernel: int | Size
+    stride: int | Size | None = None
+    padding: Any = 0
+    ceil_mode: bool = False
+    batch: int = 1
+
+    @property
+    def rank(self) -> int:
+        return len(self.in_size)
+
+    @property
+    def kernels(self) -> Size:
+        return self.kernel if isinstance(self.kernel, tuple) else (self.kernel,) * self.rank
+
+    @property
+    def strides(self) -> Size:
+        stride = self.kernel if self.stride is None else self.stride
+        return stride if isinstance(stride, tuple) else (stride,) * self.rank
+
+    @property
+    def pads(self) -> list[tuple[int, int]]:
+        return ref.resolve_padding(self.padding, self.in_size, self.kernels, self.strides, (1,) * self.rank)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The library's keyword arguments, as a user would write them."""
+        return {"stride": self.stride, "padding": self.padding, "ceil_mode": self.ceil_mode}
+
+    @property
+    def x_shape(self) -> Size:
+        return (self.batch, *self.in_size, self.channels)
+
+    def __str__(self) -> str:
+        text = f"{self.batch}*{self.in_size}*{self.channels}-k{self.kernel}-s{self.stride}-p{self.padding}"
+        return (text + "-ceil" * self.ceil_mode).replace(" ", "")
+
+
+POOL_CASES = [
+    *(
+        PoolCase("channels around 4, 8, 16 and 32 lanes", (4, 6), c, 2)
+        for c in (1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33)
+    ),
+    *(PoolCase("several vectors", (3, 4), c, 2) for c in (47, 63, 64, 65, 129)),
+    *(PoolCase("windows of 1 to 5 with the usual stride", (11, 10), 3, k) for k in range(1, 6)),
+    *(PoolCase("overlapping windows", (9, 10), 5, 3, s, 1) for s in (1, 2)),
+    *(PoolCase("partial windows at the end", (n, n + 1), 3, 2, 2, 0, True) for n in (5, 6)),
+    PoolCase("a partial window that would start in the padding", (3, 6), 3, 2, 3, 1, True),
+    PoolCase("a stride larger than the window", (11, 13), 3, 2, 3),
+    PoolCase("a stride larger than the window, partial at the end", (11, 12), 3, 2, 5, 0, True),
+    PoolCase("one window, the whole image", (7, 6), 17, (7, 6)),
+    PoolCase("window and stride an axis", (9, 8), 3, (3, 2), (1, 2), (1, 0)),
+    PoolCase("uneven padding", (8, 9), 3, 3, 2, ((1, 0), (0, 1))),
+    PoolCase("same", (9, 8), 3, 3, 2, "same"),
+    PoolCase("valid", (9, 8), 3, 3, 2, "valid"),
+    *(PoolCase("1D", (n,), 5, 3, 2, 1) for n in (1, 2, 13)),
+    PoolCase("1D with a pair of ints", (12,), 5, 3, 2, (0, 1)),
+    PoolCase("1D, a window of more than 256 positions", (600,), 2, 300, 7),
+    PoolCase("2D, a window of exactly 256 positions", (17, 17), 2, 16, 1),
+    PoolCase("2D, a window of 257 positions and more", (19, 18), 2, 17, 1),
+    PoolCase("3D", (5, 6, 7), 5, 2),
+    PoolCase("3D, everything uneven", (5, 6, 7), 18, (2, 3, 1), (1, 2, 2), ((1, 0), (1, 1), (0, 0)), True),
+    PoolCase("no image", (6, 7), 5, 2, batch=0),
+    PoolCase("three images", (6, 7), 5, 2, batch=3),
+    PoolCase("a layer of VGG, small", (28, 28), 64, 2),
+]

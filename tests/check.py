@@ -25,10 +25,17 @@ UNIT_ROUNDOFF = {np.dtype(np.float32): 2.0**-24, np.dtype(np.float64): 2.0**-53}
 def direct_tolerance(length: int, dtype: Any) -> float:
     """For a sum of `length` products added one after the other.
 
-    Its partial sums grow like sqrt(k), so its rounding errors, drawn independently, have rms u sqrt(length / 6) of the
-    result's rms: 3 u sqrt(length) is seven standard deviations. Five roundings more are for short sums, bias and scale.
+    The partial sums of a result that is t times the rms grow up to t, so its rounding errors, drawn independently, have
+    rms u t sqrt(length) / 3 of that rms. Among the 1e5 results of a test t reaches 4.5 and an error three times its
+    rms: 5 u sqrt(length). Five roundings more are for short sums and bias. In float64 the oracle rounds as often as the
+    library does, which allows the difference twice as much.
     """
-    return UNIT_ROUNDOFF[np.dtype(dtype)] * (5 + 3 * math.sqrt(length))
+    rounds = 2 if np.dtype(dtype) == np.float64 else 1
+    return rounds * UNIT_ROUNDOFF[np.dtype(dtype)] * (5 + 5 * math.sqrt(length))
+
+
+# A direct sum over 512 channels of a 3x3 kernel that is split every 64 to 128 channels; one long chain gives 1.2e-5.
+SPLIT_SUM_TOLERANCE = 4e-6
 
 
 def contract_tolerance(channels: int) -> float:

@@ -43,20 +43,20 @@ def choice(name: str, value: Any, allowed: tuple[str | None, ...]) -> None:
         raise OptionError(f"{name} is {value!r}; wanted one of {', '.join(repr(word) for word in allowed)}")
 
 
-def simple(value: Any) -> Any:
+def simple(name: str, value: Any) -> Any:
     """`value` as something hashable that compares as it was written: a key of a cache."""
     kind = type(value)
     if kind is int or kind is str:
         return value
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return tuple(simple(entry) for entry in value)
+        return tuple(simple(name, entry) for entry in value)
     try:
         return index(value) if not isinstance(value, bool) else value
     except TypeError:
         pass
     if hasattr(value, "tolist"):
-        return simple(value.tolist())
-    raise OptionError(f"{value!r} is neither an integer nor a sequence of integers")
+        return simple(name, value.tolist())
+    raise OptionError(f"{name} is {value!r}; wanted an integer or a sequence of integers")
 
 
 def padding_pairs(

@@ -60,6 +60,17 @@ def batched(name: str, array: Array, rank: int) -> tuple[Array, bool]:
     )
 
 
+def batched_alike(x: Array, dy: ArrayLike, rank: int) -> tuple[Array, Array]:
+    """x and dy with a batch axis, which both have or both lack."""
+    tensor, unbatched = batched("x", x, rank)
+    gradient, lacks = batched("dy", as_float("dy", dy, x), rank)
+    if lacks != unbatched:
+        raise ShapeError(
+            f"x has shape {x.shape}, dy has shape {np.shape(dy)}; wanted both with a batch axis or neither"
+        )
+    return tensor, gradient
+
+
 def is_channels_first(data_format: str) -> bool:
     if data_format == "channels_last":
         return False
@@ -98,7 +109,7 @@ class Output:
         first: bool = False,
         unbatched: bool = False,
         out: Array | None = None,
-        inputs: tuple[Array | None, ...] = (),
+        inputs: tuple[object, ...] = (),
     ) -> None:
         self._first, self._unbatched, self._out = first, unbatched, out
         if out is not None:
@@ -121,7 +132,7 @@ class Output:
         return self._out
 
 
-def _check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: tuple[Array | None, ...]) -> None:
+def _check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: tuple[object, ...]) -> None:
     if not isinstance(out, np.ndarray):
         raise DTypeError(f"out is {type(out).__name__}; wanted a NumPy array of shape {shape}")
     if out.dtype != dtype:
@@ -132,5 +143,5 @@ def _check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any], inputs:
         raise ShapeError("out is not C-contiguous; pass a contiguous array, or assign the result to a view yourself")
     if not out.flags.writeable:
         raise OptionError("out is read-only; pass an array that may be written")
-    if any(array is not None and np.may_share_memory(out, array) for array in inputs):
+    if any(isinstance(array, np.ndarray) and np.may_share_memory(out, array) for array in inputs):
         raise OptionError("out shares memory with an input; pass a separate array")

@@ -11,7 +11,16 @@ from numpy.typing import ArrayLike
 from pyconvx import _core
 from pyconvx.errors import OptionError, ShapeError
 from pyconvx.functional._arguments import Padding, PerAxis, choice, integer, per_axis, simple
-from pyconvx.functional._arrays import Array, Output, as_float, batched, empty, is_channels_first, to_last
+from pyconvx.functional._arrays import (
+    Array,
+    Output,
+    as_float,
+    batched,
+    batched_alike,
+    empty,
+    is_channels_first,
+    to_last,
+)
 from pyconvx.functional._packing import PackedWeights, packed_form
 from pyconvx.functional._plan import check_input_size, plan_conv
 
@@ -78,7 +87,9 @@ def forward(
     weight, source = read_weight(w, rank, first, tensor)
     plan = plan_conv(tensor.shape, weight.shape, stride, padding, dilation, groups)
     bias = read_bias(b, plan.w_shape[-1], tensor)
-    result = Output(plan.y_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, bias))
+    result = Output(
+        plan.y_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, bias, w, b)
+    )
     packed = packed_form(source, plan, "forward")
     _core.conv_forward(plan.shape, tensor, packed, bias, activation == "relu", result.array)
     return result.finish()
@@ -119,7 +130,7 @@ def input_grad(
     x_shape = full_shape("input_size", input_size, rank, unbatched, first)
     plan = plan_conv(x_shape, weight.shape, stride, padding, dilation, groups)
     check_input_size(plan, tensor.shape)
-    result = Output(x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight))
+    result = Output(x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, w))
     packed = packed_form(source, plan, "input_grad")
     _core.conv_input_grad(plan.shape, tensor, packed, None, False, result.array)
     return result.finish()
@@ -140,11 +151,9 @@ def weight_grad(
 ) -> tuple[Array, Array]:
     check_options(algorithm, precision)
     first = is_channels_first(data_format)
-    given = as_float("x", x)
-    tensor, _ = batched("x", given, rank)
-    gradient, _ = batched("dy", as_float("dy", dy, tensor), rank)
+    tensor, gradient = batched_alike(as_float("x", x), dy, rank)
     tensor, gradient = to_last(tensor, first), to_last(gradient, first)
-    kernel = per_axis("kernel_size", simple(kernel_size), rank)
+    kernel = per_axis("kernel_size", simple("kernel_size", kernel_size), rank)
     channels = integer("groups", groups, 1)
     if tensor.shape[-1] % channels:
         raise ShapeError(f"groups={groups} must divide the {tensor.shape[-1]} channels of x")

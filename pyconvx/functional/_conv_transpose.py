@@ -13,7 +13,16 @@ from numpy.typing import ArrayLike
 from pyconvx import _core
 from pyconvx.errors import ShapeError
 from pyconvx.functional._arguments import Padding, PerAxis, choice, integer, per_axis, simple
-from pyconvx.functional._arrays import Array, Output, as_float, batched, empty, is_channels_first, to_last
+from pyconvx.functional._arrays import (
+    Array,
+    Output,
+    as_float,
+    batched,
+    batched_alike,
+    empty,
+    is_channels_first,
+    to_last,
+)
 from pyconvx.functional._conv import check_options, full_shape, read_bias, read_weight, weight_from_last
 from pyconvx.functional._packing import PackedWeights, packed_form
 from pyconvx.functional._plan import ConvPlan, plan_conv, transposed_size
@@ -67,7 +76,9 @@ def forward(
     weight, source = read_weight(w, rank, first, tensor)
     plan = _plan(tensor.shape, weight.shape, stride, padding, output_padding, dilation, groups)
     bias = read_bias(b, plan.x_shape[-1], tensor)
-    result = Output(plan.x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, bias))
+    result = Output(
+        plan.x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, bias, w, b)
+    )
     packed = packed_form(source, plan, "input_grad")
     _core.conv_input_grad(plan.shape, tensor, packed, bias, activation == "relu", result.array)
     return result.finish()
@@ -102,7 +113,7 @@ def input_grad(
     x_shape = full_shape("input_size", input_size, rank, unbatched, first)
     plan = _plan(x_shape, weight.shape, stride, padding, output_padding, dilation, groups)
     _check_gradient(tensor, plan)
-    result = Output(x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight))
+    result = Output(x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, w))
     packed = packed_form(source, plan, "forward")
     _core.conv_forward(plan.shape, tensor, packed, None, False, result.array)
     return result.finish()
@@ -124,13 +135,12 @@ def weight_grad(
 ) -> tuple[Array, Array]:
     check_options(algorithm, precision)
     first = is_channels_first(data_format)
-    tensor, _ = batched("x", as_float("x", x), rank)
-    gradient, _ = batched("dy", as_float("dy", dy, tensor), rank)
+    tensor, gradient = batched_alike(as_float("x", x), dy, rank)
     tensor, gradient = to_last(tensor, first), to_last(gradient, first)
     count = integer("groups", groups, 1)
     if gradient.shape[-1] % count:
         raise ShapeError(f"groups={count} must divide the {gradient.shape[-1]} channels of dy")
-    kernel = per_axis("kernel_size", simple(kernel_size), rank)
+    kernel = per_axis("kernel_size", simple("kernel_size", kernel_size), rank)
     w_shape = (*kernel, gradient.shape[-1] // count, tensor.shape[-1])
     plan = _plan(tensor.shape, w_shape, stride, padding, output_padding, dilation, groups)
     _check_gradient(gradient, plan)

@@ -40,7 +40,9 @@ def plan_conv(
     groups: int,
 ) -> ConvPlan:
     """The plan for channels-last x (batch, *spatial, channels) and w (*kernel, channels / groups, out channels)."""
-    return _plan(x_shape, w_shape, simple(stride), simple(padding), simple(dilation), groups)
+    return _plan(
+        x_shape, w_shape, simple("stride", stride), simple("padding", padding), simple("dilation", dilation), groups
+    )
 
 
 @lru_cache(maxsize=1024, typed=True)
@@ -96,8 +98,14 @@ def transposed_size(
     (n - 1) stride - before - after + dilation (kernel - 1) + output_padding + 1, and n * stride with padding="same".
     """
     rank = len(y_spatial)
-    strides, dilations = per_axis("stride", simple(stride), rank), per_axis("dilation", simple(dilation), rank)
-    extra, padding = per_axis("output_padding", simple(output_padding), rank, 0), simple(padding)
+    strides, dilations = (
+        per_axis("stride", simple("stride", stride), rank),
+        per_axis("dilation", simple("dilation", dilation), rank),
+    )
+    extra, padding = (
+        per_axis("output_padding", simple("output_padding", output_padding), rank, 0),
+        simple("padding", padding),
+    )
     for e, s in zip(extra, strides, strict=True):
         if e >= s:
             raise OptionError(

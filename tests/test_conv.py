@@ -1,0 +1,274 @@
+"""Convolution and both its gradients, against the oracle: every shape, type and instruction set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import reference as ref
+from cases import CONV_CASES, ConvCase, draw_integers, draw_normal, random_conv_cases
+from check import (
+    SPLIT_SUM_TOLERANCE,
+    assert_close,
+    assert_same_bits,
+    contract_tolerance,
+    direct_tolerance,
+    guarded_output,
+)
+
+import pyconvx
+
+CASES = [*CONV_CASES, *random_conv_cases(60, seed=20)]
+DTYPES = ["float32", "float64"]
+
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def function(rank: int, direction: str = "") -> Any:
+    return getattr(pyconvx, f"conv{rank}d{direction}")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Inputs of a case and what the oracle makes of them; all read-only, since a function may not write its inputs."""
+
+    x: np.ndarray
+    w: np.ndarray
+    b: np.ndarray
+    dy: np.ndarray
+    y: np.ndarray
+    dx: np.ndarray
+    dw: np.ndarray
+    db: np.ndarray
+
+
+@cache
+def problem(case: ConvCase, dtype: str, draw: Any = draw_normal) -> Problem:
+    x, w, dy = draw(case.x_shape, dtype, 1), draw(case.w_shape, dtype, 2), draw(case.y_shape, dtype, 3)
+    b = draw(case.channels[1:], dtype, 4)
+    y = ref.conv(x, w, b, *case.geometry)
+    dx = ref.conv_input_grad(dy, w, case.in_size, *case.geometry)
+    dw, db = ref.conv_weight_grad(x, dy, case.kernel, *case.geometry)
+    arrays = (x, w, b, dy, y, dx, dw, db)
+    for a in arrays:
+        a.flags.writeable = False
+    return Problem(*arrays)
+
+
+def close(actual: np.ndarray, expected: np.ndarray, length: int, dtype: Any, what: str) -> None:
+    assert actual.dtype == dtype
+    assert_close(actual, expected, direct_tolerance(length, dtype), length**0.5, what)
+
+
+@every_case
+@every_dtype
+def test_forward(case: ConvCase, dtype: str, isa: str) -> None:
+    p = problem(case, dtype)
+    close(function(case.rank)(p.x, p.w, p.b, **case.options), p.y, case.sum_lengths[0], dtype, "y")
+
+
+@every_case
+@every_dtype
+def test_input_grad(case: ConvCase, dtype: str, isa: str) -> None:
+    p = problem(case, dtype)
+    dx = function(case.rank, "_input_grad")(p.dy, p.w, case.x_shape, **case.options)
+    close(dx, p.dx, case.sum_lengths[1], dtype, "dx")
+
+
+@every_case
+@every_dtype
+def test_weight_grad(case: ConvCase, dtype: str, isa: str) -> None:
+    p = problem(case, dtype)
+    dw, db = function(case.rank, "_weight_grad")(p.x, p.dy, case.kernel, **case.options)
+    close(dw, p.dw, case.sum_lengths[2], dtype, "dw")
+    close(db, p.db, case.sum_lengths[2], dtype, "db")
+
+
+@every_case
+def test_small_integers_are_exact_in_float64(case: ConvCase, isa: str) -> None:
+    p = problem(case, "float64", draw_integers)
+    np.testing.assert_array_equal(function(case.rank)(p.x, p.w, p.b, **case.options), p.y)
+    dx = function(case.rank, "_input_grad")(p.dy, p.w, case.x_shape, **case.options)
+    np.testing.assert_array_equal(dx, p.dx)
+    dw, db = function(case.rank, "_weight_grad")(p.x, p.dy, case.kernel, **case.options)
+    np.testing.assert_array_equal(dw, p.dw)
+    np.testing.assert_array_equal(db, p.db)
+
+
+@every_case
+def test_fused_relu_and_no_bias(case: ConvCase, isa: str) -> None:
+    p = problem(case, "float32")
+    length = case.sum_lengths[0]
+    y = function(case.rank)(p.x, p.w, p.b, activation="relu", **case.options)
+    close(y, np.maximum(p.y, 0), length, "float32", "relu(y + b)")
+    bare = function(case.rank)(p.x, p.w, **case.options)
+    close(bare, p.y - p.b.astype(np.float64), length, "float32", "y without b")
+
+
+@every_case
+def test_out_is_written_whole_and_nothing_else_is(case: ConvCase, isa: str) -> None:
+    p = problem(case, "float32")
+    out, assert_guards = guarded_output(case.y_shape, "float32")
+    assert function(case.rank)(p.x, p.w, p.b, out=out, **case.options) is out
+    assert_guards()
+    close(out, p.y, case.sum_lengths[0], "float32", "out")
+
+
+# Layouts
+
+
+def first(a: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(np.moveaxis(a, -1, 1))
+
+
+def weights_first(w: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(np.moveaxis(w, (-1, -2), (0, 1)))
+
+
+@every_case
+def test_channels_first_is_the_same_transposed(case: ConvCase) -> None:
+    p = problem(case, "float32")
+    options = {"data_format": "channels_first", **case.options}
+    x, w, dy = first(p.x), weights_first(p.w), first(p.dy)
+    y = function(case.rank)(x, w, p.b, **options)
+    close(y, first(p.y), case.sum_lengths[0], "float32", "y")
+    dx = function(case.rank, "_input_grad")(dy, w, x.shape, **options)
+    close(dx, first(p.dx), case.sum_lengths[1], "float32", "dx")
+    dw, db = function(case.rank, "_weight_grad")(x, dy, case.kernel, **options)
+    close(dw, weights_first(p.dw), case.sum_lengths[2], "float32", "dw")
+    close(db, p.db, case.sum_lengths[2], "float32", "db")
+
+
+PLAIN = [  # one case a rank, for what does not depend on the shape
+    ConvCase("1D", (19,), (5, 18), (3,), stride=2, padding=(2, 1), batch=2),
+    ConvCase("2D", (9, 10), (4, 18), (3, 2), padding=((1, 1), (0, 1)), batch=2),
+    ConvCase("3D", (5, 6, 7), (4, 18), (2, 3, 3), padding=1, groups=2, batch=2),
+]
+each_rank = pytest.mark.parametrize("case", PLAIN, ids=str)
+each_format = pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+
+
+def in_format(p: Problem, data_format: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return (p.x, p.w, p.dy) if data_format == "channels_last" else (first(p.x), weights_first(p.w), first(p.dy))
+
+
+@each_rank
+@each_format
+def test_a_missing_batch_axis_stays_missing(case: ConvCase, data_format: str) -> None:
+    x, w, dy = in_format(problem(case, "float32"), data_format)
+    b = problem(case, "float32").b
+    options = {"data_format": data_format, **case.options}
+    forward, input_grad, weight_grad = (function(case.rank, d) for d in ("", "_input_grad", "_weight_grad"))
+    assert_same_bits(forward(x[1], w, b, **options), forward(x[1:], w, b, **options)[0])
+    out = np.full(dy[1].shape, np.nan, np.float32)
+    assert forward(x[1], w, b, out=out, **options) is out
+    assert_same_bits(out, forward(x[1:], w, b, **options)[0])
+    dx = input_grad(dy[1], w, x[1].shape, **options)
+    assert_same_bits(dx, input_grad(dy[1:], w, x[1:].shape, **options)[0])
+    alone, with_batch = (
+        weight_grad(x[1], dy[1], case.kernel, **options),
+        weight_grad(x[1:], dy[1:], case.kernel, **options),
+    )
+    for a, b in zip(alone, with_batch, strict=True):
+        assert_same_bits(a, b)
+
+
+def views(a: np.ndarray) -> list[np.ndarray]:
+    """The same numbers in memory orders that are not C-contiguous: spread, backwards, Fortran, unaligned."""
+    spread = np.full([2 * n for n in a.shape], np.nan, a.dtype)[tuple(slice(None, None, 2) for _ in a.shape)]
+    backwards = np.empty_like(a)[..., ::-1]
+    fortran = np.empty(a.shape, a.dtype, order="F")
+    offset = np.zeros(a.nbytes + 1, np.uint8)[1:].view(a.dtype).reshape(a.shape)  # unaligned
+    for view in (spread, backwards, fortran, offset):
+        view[...] = a
+    return [spread, backwards, fortran, offset]
+
+
+@each_rank
+@each_format
+def test_strided_views_are_read_as_their_values(case: ConvCase, data_format: str) -> None:
+    p = problem(case, "float32")
+    x, w, dy = in_format(p, data_format)
+    options = {"data_format": data_format, **case.options}
+    y = function(case.rank)(x, w, p.b, **options)
+    dx = function(case.rank, "_input_grad")(dy, w, x.shape, **options)
+    dw, db = function(case.rank, "_weight_grad")(x, dy, case.kernel, **options)
+    for x_view, w_view, dy_view, b_view in zip(views(x), views(w), views(dy), views(p.b), strict=True):
+        assert_same_bits(function(case.rank)(x_view, w_view, b_view, **options), y)
+        assert_same_bits(function(case.rank, "_input_grad")(dy_view, w_view, x.shape, **options), dx)
+        dw_view, db_view = function(case.rank, "_weight_grad")(x_view, dy_view, case.kernel, **options)
+        assert_same_bits(dw_view, dw)
+        assert_same_bits(db_view, db)
+
+
+@each_rank
+def test_other_byte_order_and_float16_are_read_as_their_values(case: ConvCase) -> None:
+    p = problem(case, "float32")
+    swapped = function(case.rank)(p.x.astype(">f4"), p.w, p.b, **case.options)
+    assert_same_bits(swapped, function(case.rank)(p.x, p.w, p.b, **case.options))
+    half, weight = p.x.astype(np.float16), p.w.astype(np.float16)
+    y = function(case.rank)(half, weight, p.b.astype(np.float16), **case.options)
+    expected = function(case.rank)(*(a.astype(np.float16).astype(np.float32) for a in (p.x, p.w, p.b)), **case.options)
+    assert_same_bits(y, expected)
+
+
+def test_lists_and_numpy_integers_are_options_too() -> None:
+    case = PLAIN[1]
+    p = problem(case, "float32")
+    y = pyconvx.conv2d(p.x, p.w, p.b, **case.options)
+    two = np.int64(1)
+    same = pyconvx.conv2d(p.x, p.w, p.b, stride=[1, two], padding=[[1, 1], [0, two]], dilation=(two, 1), groups=two)
+    assert_same_bits(same, y)
+
+
+# Values
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@each_rank
+def test_nan_and_inf_land_exactly_where_a_window_reads_them(case: ConvCase, bad: float, isa: str) -> None:
+    p = problem(case, "float32")
+    x = p.x.copy()
+    x[(0, *(n // 2 for n in case.in_size), 1)] = bad
+    with np.errstate(invalid="ignore"):
+        expected = ref.conv(x, p.w, p.b, *case.geometry)
+    assert 0 < np.isfinite(expected).sum() < expected.size
+    close(function(case.rank)(x, p.w, p.b, **case.options), expected, case.sum_lengths[0], "float32", "y")
+
+
+def test_fused_relu_keeps_nan(isa: str) -> None:
+    x = np.array([np.nan, -1.0, 1.0, -np.inf, np.inf], np.float32).reshape(1, 5, 1)
+    y = pyconvx.conv1d(x, np.ones((1, 1, 17), np.float32), activation="relu")
+    np.testing.assert_array_equal(y[0, :, 0], np.array([np.nan, 0, 1, 0, np.inf], np.float32))
+    np.testing.assert_array_equal(y, np.broadcast_to(y[..., :1], y.shape))
+
+
+@every_dtype
+def test_denormals_are_numbers(dtype: str, isa: str) -> None:
+    tiny = np.finfo(dtype).smallest_subnormal
+    x = (np.arange(1, 8) * tiny).astype(dtype).reshape(1, 7, 1)
+    np.testing.assert_array_equal(pyconvx.conv1d(x, np.ones((1, 1, 3), dtype))[..., 2], x[..., 0])
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "direct"])
+def test_sums_over_512_channels_keep_the_contract(algorithm: str, isa: str) -> None:
+    case = ConvCase("VGG's conv4", (14, 14), (512, 32), (3, 3), padding=1)
+    p = problem(case, "float32")
+    y = pyconvx.conv2d(p.x, p.w, p.b, algorithm=algorithm, **case.options)
+    assert_close(y, p.y, contract_tolerance(512) if algorithm == "auto" else SPLIT_SUM_TOLERANCE)
+    back = ConvCase("its mirror image, for the input gradient", (14, 14), (32, 512), (3, 3), padding=1)
+    p = problem(back, "float32")
+    dx = pyconvx.conv2d_input_grad(p.dy, p.w, back.x_shape, algorithm=algorithm, **back.options)
+    assert_close(dx, p.dx, contract_tolerance(512) if algorithm == "auto" else SPLIT_SUM_TOLERANCE)
+
+
+def test_long_weight_gradients_keep_the_contract(isa: str) -> None:
+    case = ConvCase("VGG's conv1: a sum over 25,600 pixels", (160, 160), (3, 16), (3, 3), padding=1)
+    p = problem(case, "float32")
+    dw, db = pyconvx.conv2d_weight_grad(p.x, p.dy, case.kernel, **case.options)
+    assert_close(dw, p.dw, contract_tolerance(512), what="dw")
+    assert_close(db, p.db, contract_tolerance(512), 160.0, "db")
