@@ -6,6 +6,7 @@ function, `dx, grads = pullback(dy)`. There is no tape and no tensor class; arra
 
 from pyconvx.nn import safetensors
 from pyconvx.nn.activation import PReLU, ReLU
+from pyconvx.nn.conv import Conv1d, Conv2d, Conv3d
 from pyconvx.nn.dropout import Dropout
 from pyconvx.nn.flatten import Flatten
 from pyconvx.nn.graph import Graph
@@ -21,6 +22,9 @@ __all__ = [
     "Add",
     "BatchNorm",
     "Concat",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
     "Dropout",
     "Flatten",
     "Graph",

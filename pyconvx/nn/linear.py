@@ -78,7 +78,7 @@ class Linear(Layer):
         check_channels(x, self.in_features, "Linear")
 
 
-def kernel_start(shape: tuple[int, ...], fan_in: int, random_state: int | np.random.Generator | None) -> Array:
+def kernel_start(shape: tuple[int, ...], fan_in: float, random_state: int | np.random.Generator | None) -> Array:
     """First weights for layers that a ReLU follows: uniform in +-sqrt(6 / fan_in), so that variances are kept.
 
     PyTorch starts at a sixth of this variance, which deep plain networks do not survive.

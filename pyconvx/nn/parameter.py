@@ -75,6 +75,12 @@ class Parameter:
         self._value = _frozen(np.array(array, self.dtype, order="C"))
         self._version += 1
 
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        """Copying and unpickling give a writable array; lock it again."""
+        for name, value in state[1].items():
+            setattr(self, name, value)
+        _frozen(self._value)
+
     def __repr__(self) -> str:
         return f"Parameter(shape={self.shape}, dtype={self.dtype}, version={self.version})"
 

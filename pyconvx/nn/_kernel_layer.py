@@ -1,0 +1,125 @@
+"""What convolutions and transposed convolutions share: a kernel, a bias, packed forms, three directions."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from pyconvx.errors import ShapeError
+from pyconvx.functional._packing import PackedWeights
+from pyconvx.nn._arrays import Array, check_channels, check_same_type, positive
+from pyconvx.nn._relu_mask import ReluMask
+from pyconvx.nn.layer import Backward, FusesReLU, Gradients, Wants
+from pyconvx.nn.linear import kernel_start
+from pyconvx.nn.parameter import Parameter
+
+
+class KernelLayer(FusesReLU):
+    """Base of the convolutional layers; `_functions` is the room of `functional` whose directions it calls."""
+
+    _functions: ClassVar[ModuleType]
+    _rank: ClassVar[int]
+
+    in_channels: int
+    out_channels: int
+    groups: int
+    kernel_size: tuple[int, ...]
+    weight: Parameter
+    bias: Parameter | None
+
+    def _set_channels(self, in_channels: int, out_channels: int, groups: int) -> None:
+        self.in_channels = positive(in_channels, "in_channels")
+        self.out_channels = positive(out_channels, "out_channels")
+        self.groups = positive(groups, "groups")
+        if self.in_channels % self.groups or self.out_channels % self.groups:
+            raise ShapeError(f"groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}")
+
+    def _make_parameters(
+        self,
+        channels: tuple[int, int],
+        reads: float,
+        bias: bool,
+        dtype: DTypeLike,
+        random_state: int | np.random.Generator | None,
+    ) -> None:
+        """`channels` are the last two axes of the weight; `reads`, how many input elements an output sums."""
+        start = kernel_start((*self.kernel_size, *channels), reads, random_state)
+        self.weight = self._parameters["weight"] = Parameter(start, dtype, is_kernel=True)
+        self.bias = None
+        if bias:
+            self.bias = self._parameters["bias"] = Parameter(np.zeros(self.out_channels), dtype)
+        self._packed = Packed(self.weight)
+
+    def _geometry(self) -> tuple[Any, ...]:
+        """Stride, padding and so on, in the order in which `_functions` take them."""
+        raise NotImplementedError
+
+    def _forward(self, x: Array, relu: bool = False) -> Array:
+        name = type(self).__name__
+        check_same_type(x, self.weight.dtype, name)
+        check_channels(x, self.in_channels, name)
+        bias = None if self.bias is None else self.bias.value
+        y: Array = self._functions.forward(
+            self._rank,
+            x,
+            self._packed.present(),
+            bias,
+            *self._geometry(),
+            "relu" if relu else None,
+            "channels_last",
+            "auto",
+            "default",
+            None,
+        )
+        return y
+
+    def _vjp(self, x: Array, wants: Wants, relu: bool = False) -> tuple[Array, Backward]:
+        packed = self._packed.present()
+        y = self._forward(x, relu)
+        kept = x if wants.parameters else None
+        shape = x.shape
+        mask = ReluMask(y) if relu else None
+
+        def backward(dy: Array, overwrite: bool) -> tuple[Array | None, Gradients]:
+            if mask is not None:
+                dy = mask.apply(dy, overwrite)
+            grads = {} if kept is None else self._weight_grads(kept, dy)
+            return (self._input_grad(dy, packed, shape) if wants.input else None), grads
+
+        return y, backward
+
+    def _input_grad(self, dy: Array, packed: PackedWeights, shape: tuple[int, ...]) -> Array:
+        dx: Array = self._functions.input_grad(
+            self._rank, dy, packed, shape, *self._geometry(), "channels_last", "auto", "default", None
+        )
+        return dx
+
+    def _weight_grads(self, x: Array, dy: Array) -> Gradients:
+        dw, db = self._functions.weight_grad(
+            self._rank, x, dy, self.kernel_size, *self._geometry(), "channels_last", "auto", "default"
+        )
+        return {"weight": dw} if self.bias is None else {"weight": dw, "bias": db}
+
+
+class Packed:
+    """A kernel in the forms that the core reads, for the version that it has now.
+
+    `PackedWeights` keeps one form for each instruction set, direction and way of padding. A new version starts anew; a
+    pullback that holds the old one keeps it. Copies and pickles of a layer leave the forms behind.
+    """
+
+    def __init__(self, weight: Parameter) -> None:
+        self._weight = weight
+        self._made: tuple[int, PackedWeights] | None = None
+
+    def present(self) -> PackedWeights:
+        made = self._made
+        if made is None or made[0] != self._weight.version:
+            made = self._made = (self._weight.version, PackedWeights(self._weight.value))
+        return made[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_weight": self._weight, "_made": None}
