@@ -22,4 +22,5 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   py::register_exception_translator(translate_shape_error);
   pcx::bind::bind_runtime(m);
   pcx::bind::bind_conv(m);
+  pcx::bind::bind_gram(m);
 }

@@ -41,4 +41,16 @@ void conv_input_grad(const ConvShape& shape, const T* dy, const PackedWeight<T>&
 template <class T>
 void conv_weight_grad(const ConvShape& shape, const T* x, const T* dy, T* dw, T* db);
 
+struct GramShape {
+  index batch, positions, channels;
+};
+
+// g (batch, channels, channels) = x' x of each image, over positions * channels where normalized; symmetric.
+template <class T>
+void gram(const GramShape& shape, const T* x, bool normalize, T* g);
+
+// dx = x (dg + dg'), over positions * channels where normalized.
+template <class T>
+void gram_grad(const GramShape& shape, const T* x, const T* dg, bool normalize, T* dx);
+
 }  // namespace pcx
