@@ -59,6 +59,25 @@ class ConvCase:
         return ref.output_size(self.in_size, self.kernel, self.strides, self.dilations, self.pads)
 
     @property
+    def rest(self) -> Size:
+        """Inputs at the end that the last window leaves unread: output_padding of the transposed convolution."""
+        plain = ref.transposed_size(
+            self.out_size, self.kernel, self.strides, self.dilations, self.pads, (0,) * self.rank
+        )
+        return tuple(n - m for n, m in zip(self.in_size, plain, strict=True))
+
+    @property
+    def transposed_options(self) -> dict[str, Any]:
+        """Keyword arguments of the transposed convolution from y's shape back to x's."""
+        return {
+            "stride": self.strides,
+            "padding": tuple(self.pads),
+            "output_padding": self.rest,
+            "dilation": self.dilations,
+            "groups": self.groups,
+        }
+
+    @property
     def x_shape(self) -> Size:
         return (self.batch, *self.in_size, self.channels[0])
 

@@ -8,6 +8,15 @@ import check
 import pytest
 
 import pyconvx
+from pyconvx import _core
+
+
+@pytest.fixture(scope="session", autouse=True)
+def poisoned_memory() -> Iterator[None]:
+    """Scratch and results begin with garbage in them, so that nobody relies on what a fresh page holds."""
+    _core.set_memory_poison(True)
+    yield
+    _core.set_memory_poison(False)
 
 
 @pytest.fixture(params=pyconvx.available_isas())

@@ -27,22 +27,6 @@ def function(rank: int, direction: str = "") -> Any:
     return getattr(pyconvx, f"conv_transpose{rank}d{direction}")
 
 
-def rest(case: ConvCase) -> tuple[int, ...]:
-    """Inputs at the end that the convolution's last window leaves unread: the transposed one's output_padding."""
-    plain = ref.transposed_size(case.out_size, case.kernel, case.strides, case.dilations, case.pads, (0,) * case.rank)
-    return tuple(n - m for n, m in zip(case.in_size, plain, strict=True))
-
-
-def options_of(case: ConvCase) -> dict[str, Any]:
-    return {
-        "stride": case.strides,
-        "padding": tuple(case.pads),
-        "output_padding": rest(case),
-        "dilation": case.dilations,
-        "groups": case.groups,
-    }
-
-
 @dataclass(frozen=True)
 class Problem:
     x: np.ndarray
@@ -60,7 +44,7 @@ def problem(case: ConvCase, dtype: str, draw: Any = draw_normal) -> Problem:
     x, w, dy = draw(case.y_shape, dtype, 1), draw(case.w_shape, dtype, 2), draw(case.x_shape, dtype, 3)
     b = draw(case.channels[:1], dtype, 4)
     strides, pads, dilations, groups = case.geometry
-    y = ref.conv_transpose(x, w, b, strides, pads, rest(case), dilations, groups)
+    y = ref.conv_transpose(x, w, b, strides, pads, case.rest, dilations, groups)
     dx = ref.conv_transpose_input_grad(dy, w, case.out_size, *case.geometry)
     dw, db = ref.conv_transpose_weight_grad(x, dy, case.kernel, *case.geometry)
     arrays = (x, w, b, dy, y, dx, dw, db)
@@ -78,7 +62,7 @@ def close(actual: np.ndarray, expected: np.ndarray, length: int, dtype: Any, wha
 @every_dtype
 def test_forward(case: ConvCase, dtype: str, isa: str) -> None:
     p = problem(case, dtype)
-    y = function(case.rank)(p.x, p.w, p.b, **options_of(case))
+    y = function(case.rank)(p.x, p.w, p.b, **case.transposed_options)
     close(y, p.y, case.sum_lengths[1], dtype, "y")
 
 
@@ -86,9 +70,9 @@ def test_forward(case: ConvCase, dtype: str, isa: str) -> None:
 @every_dtype
 def test_gradients(case: ConvCase, dtype: str, isa: str) -> None:
     p = problem(case, dtype)
-    dx = function(case.rank, "_input_grad")(p.dy, p.w, case.y_shape, **options_of(case))
+    dx = function(case.rank, "_input_grad")(p.dy, p.w, case.y_shape, **case.transposed_options)
     close(dx, p.dx, case.sum_lengths[0], dtype, "dx")
-    dw, db = function(case.rank, "_weight_grad")(p.x, p.dy, case.kernel, **options_of(case))
+    dw, db = function(case.rank, "_weight_grad")(p.x, p.dy, case.kernel, **case.transposed_options)
     close(dw, p.dw, case.sum_lengths[2], dtype, "dw")
     close(db, p.db, p.dy.size // p.dy.shape[-1], dtype, "db")
 
@@ -96,11 +80,11 @@ def test_gradients(case: ConvCase, dtype: str, isa: str) -> None:
 @every_case
 def test_small_integers_are_exact_in_float64(case: ConvCase) -> None:
     p = problem(case, "float64", draw_integers)
-    y = function(case.rank)(p.x, p.w, p.b, **options_of(case))
+    y = function(case.rank)(p.x, p.w, p.b, **case.transposed_options)
     np.testing.assert_array_equal(y, p.y)
-    dx = function(case.rank, "_input_grad")(p.dy, p.w, case.y_shape, **options_of(case))
+    dx = function(case.rank, "_input_grad")(p.dy, p.w, case.y_shape, **case.transposed_options)
     np.testing.assert_array_equal(dx, p.dx)
-    dw, db = function(case.rank, "_weight_grad")(p.x, p.dy, case.kernel, **options_of(case))
+    dw, db = function(case.rank, "_weight_grad")(p.x, p.dy, case.kernel, **case.transposed_options)
     np.testing.assert_array_equal(dw, p.dw)
     np.testing.assert_array_equal(db, p.db)
 
@@ -117,7 +101,7 @@ def weights_first(w: np.ndarray) -> np.ndarray:
 @every_case
 def test_channels_first_out_and_relu(case: ConvCase) -> None:
     p = problem(case, "float32")
-    options = {"data_format": "channels_first", **options_of(case)}
+    options = {"data_format": "channels_first", **case.transposed_options}
     x, w, dy = first(p.x), weights_first(p.w), first(p.dy)
     out, assert_guards = guarded_output(dy.shape, "float32")
     forward = function(case.rank)

@@ -117,7 +117,7 @@ void* pool_take(std::size_t bytes) {
   Header* header = take_cached(p, size_class);
   if (!header) header = take_fresh(p, size_class);
   void* data = reinterpret_cast<char*>(header) + line;
-  if (p.poison) std::memset(data, 0xA5, header->capacity - line);
+  if (p.poison) std::memset(data, 0xFF, header->capacity - line);
   return data;
 }
 

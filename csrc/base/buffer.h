@@ -17,7 +17,7 @@ void pool_trim() noexcept;                        // gives every cached block ba
 void pool_set_limit(std::size_t bytes) noexcept;  // the most that may stay cached
 PoolStats pool_stats() noexcept;
 void pool_reset_peak() noexcept;
-void pool_set_poison(bool on) noexcept;  // for tests: every block is handed out filled with 0xA5
+void pool_set_poison(bool on) noexcept;  // for tests: every block is handed out full of 0xFF bytes: NaN
 
 template <class T>
 class Buffer {
