@@ -1,0 +1,81 @@
+"""The same bits for any number of threads, and for an image alone or in a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from cases import ConvCase, draw_normal
+from check import assert_same_bits
+
+import pyconvx
+
+CONVS = [  # large enough to be cut into several pieces of work
+    ConvCase("2D", (37, 41), (32, 48), (3, 3), padding=1, batch=3),
+    ConvCase("2D, stride", (45, 33), (16, 70), (3, 3), stride=2, padding=1, batch=3),
+    ConvCase("depthwise", (40, 40), (64, 64), (3, 3), padding=1, groups=64, batch=3),
+    ConvCase("few channels", (64, 61), (3, 16), (7, 7), stride=2, padding=3, batch=3),
+    ConvCase("small maps, many channels", (7, 7), (160, 130), (3, 3), padding=1, batch=3),
+    ConvCase("3D", (11, 12, 13), (8, 24), (3, 3, 3), padding=1, batch=3),
+    ConvCase("long signal", (3001,), (8, 40), (9,), padding=4, batch=3),
+    ConvCase("tiny, many images", (5, 5), (3, 5), (3, 3), batch=70),
+]
+
+
+def everything(case: ConvCase, dtype: str, batch: slice = slice(None)) -> dict[str, np.ndarray]:
+    """All results that have a batch axis, for some images of the batch."""
+    x, w, dy = (
+        draw_normal(shape, dtype, seed) for seed, shape in enumerate((case.x_shape, case.w_shape, case.y_shape))
+    )
+    x, dy, name = x[batch], dy[batch], f"conv{case.rank}d"
+    results = {
+        "y": getattr(pyconvx, name)(x, w, draw_normal(case.channels[1:], dtype, 3), activation="relu", **case.options),
+        "dx": getattr(pyconvx, f"{name}_input_grad")(dy, w, x.shape, **case.options),
+        "gram": pyconvx.gram(x),
+    }
+    if case.groups == 1:
+        options = {k: v for k, v in case.options.items() if k != "groups"}
+        transposed = getattr(pyconvx, f"conv_transpose{case.rank}d")
+        results["transposed"] = transposed(dy, w, **options)
+    return results
+
+
+def weight_gradients(case: ConvCase, dtype: str) -> dict[str, np.ndarray]:
+    x, dy = draw_normal(case.x_shape, dtype, 0), draw_normal(case.y_shape, dtype, 2)
+    dw, db = getattr(pyconvx, f"conv{case.rank}d_weight_grad")(x, dy, case.kernel, **case.options)
+    return {"dw": dw, "db": db}
+
+
+def assert_same_for_every_thread_count(compute: Callable[[], dict[str, np.ndarray]]) -> None:
+    with pyconvx.num_threads(1):
+        alone = compute()
+    for threads in (2, 3, 4):
+        with pyconvx.num_threads(threads):
+            assert pyconvx.get_num_threads() == threads
+            for name, result in compute().items():
+                assert_same_bits(result, alone[name], f"{name} with {threads} threads")
+
+
+@pytest.mark.parametrize("case", CONVS, ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_threads_do_not_change_a_bit(case: ConvCase, dtype: str, isa: str) -> None:
+    assert_same_for_every_thread_count(lambda: everything(case, dtype) | weight_gradients(case, dtype))
+
+
+@pytest.mark.parametrize("case", CONVS, ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_image_has_the_same_bits_alone_and_in_a_batch(case: ConvCase, dtype: str, isa: str) -> None:
+    together = everything(case, dtype)
+    for image in (0, 2):
+        for name, result in everything(case, dtype, slice(image, image + 1)).items():
+            assert_same_bits(result, together[name][image : image + 1], f"{name} of image {image}")
+
+
+def test_history_does_not_change_a_bit(isa: str) -> None:
+    case = CONVS[0]
+    before = everything(case, "float32")
+    for other in CONVS[1:4]:
+        everything(other, "float32")
+    for name, result in everything(case, "float32").items():
+        assert_same_bits(result, before[name], name)
