@@ -40,7 +40,7 @@ struct Candidate {
 };
 
 const Candidate candidates[] = {
-    // best first
+// best first
 #if defined(__x86_64__) || defined(_M_X64)
     {avx512_table, has_avx512},
     {avx2_table, has_avx2},

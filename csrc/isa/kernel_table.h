@@ -9,7 +9,7 @@ using index = std::int64_t;
 
 // A row of output pixels times one panel of output channels:
 //   y[p][k] (+)= sum over i < depth of x[offsets[i] + p] * w[i][k],  then + bias[k], then max(0, .)
-// w has `panel` columns, or `lanes` where columns <= lanes; columns past `columns` are computed and not stored.
+// A row of w has Kernels::width(columns) entries; those past `columns` are computed and not stored.
 // Every sum runs over i in order, so a result depends neither on the length of the row nor on its neighbours.
 template <class T>
 struct ConvRow {
@@ -37,12 +37,15 @@ struct PixelSum {
 
 template <class T>
 struct Kernels {
-  int lanes;  // of a vector
-  int panel;  // columns of a full weight panel, a multiple of lanes
+  int lanes;   // of a vector
+  int panel;   // columns of a full weight panel, a multiple of lanes
+  int narrow;  // so few columns are packed without padding
   void (*conv_row)(const ConvRow<T>& row);
   void (*pixel_sum)(const PixelSum<T>& sum);
   // to[c * to_stride + r] = from[r * from_stride + c]
   void (*transpose)(const T* from, index from_stride, T* to, index to_stride, index rows, index cols);
+
+  index width(index columns) const { return columns <= narrow ? columns : columns <= lanes ? lanes : panel; }
 };
 
 struct KernelTable {

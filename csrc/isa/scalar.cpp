@@ -4,9 +4,10 @@
 namespace pcx::scalar {
 namespace {
 #include "simd/scalar.inl"
+#include "kernels/transpose.inl"
+#include "kernels/conv_narrow.inl"
 #include "kernels/conv.inl"
 #include "kernels/pixel_sum.inl"
-#include "kernels/transpose.inl"
 #include "isa/table.inl"
 }  // namespace
 }  // namespace pcx::scalar

@@ -1,4 +1,5 @@
 // AVX2 and FMA: 16 registers of 256 bits. A tile of 6 x 2 leaves two for weights and two for pixels.
+constexpr int registers = 16;
 template <class T>
 constexpr int lanes = 32 / sizeof(T);
 template <class T>

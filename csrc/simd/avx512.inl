@@ -1,4 +1,5 @@
 // AVX-512 F, VL, BW, DQ: 32 registers of 512 bits. A tile of 14 x 2 leaves two for weights and two for pixels.
+constexpr int registers = 32;
 template <class T>
 constexpr int lanes = 64 / sizeof(T);
 template <class T>

@@ -1,4 +1,5 @@
 // AArch64 Advanced SIMD: 32 registers of 128 bits. A tile of 12 x 2 leaves two for weights and the rest for pixels.
+constexpr int registers = 32;
 template <class T>
 constexpr int lanes = 16 / sizeof(T);
 template <class T>

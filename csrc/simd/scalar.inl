@@ -1,4 +1,5 @@
 // One element at a time, for any processor, and to be compared with.
+constexpr int registers = 16;
 template <class T>
 constexpr int lanes = 1;
 template <class T>
