@@ -44,7 +44,8 @@ void bind_runtime(py::module_& m) {
   m.def("trim_memory", &pool_trim, "Gives cached memory back to the system.");
   m.def("set_memory_limit", &pool_set_limit, py::arg("limit"), "Bytes that may stay cached.");
   m.def("reset_memory_peak", &pool_reset_peak, "Starts counting the peak again.");
-  m.def("set_memory_poison", &pool_set_poison, py::arg("on"), "For tests: fill every block with bytes 0xFF, which are NaN.");
+  m.def("set_memory_poison", &pool_set_poison, py::arg("on"),
+        "For tests: fill every block with bytes 0xFF, which are NaN.");
 
   m.def("get_num_threads", &get_num_threads, "Threads that a call from this thread may use.");
   m.def("set_num_threads", &set_num_threads, py::arg("n"), "For the calling thread; 0 restores the default.");

@@ -14,7 +14,7 @@ namespace pcx {
 namespace {
 
 constexpr index block_positions = 1024;    // of a block, at most: its results stay in L2 between chunks
-constexpr index window_bytes = 384 << 10;     // of a block's packed input: less than half of a common L2
+constexpr index window_bytes = 384 << 10;  // of a block's packed input: less than half of a common L2
 constexpr index scratch_bytes = 48 << 20;  // of all workers together
 constexpr index longest_row = 240;         // positions; longer rows are cut
 constexpr index least_tasks = 16;          // enough to share out, if the work is worth it
