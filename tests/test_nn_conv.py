@@ -172,6 +172,17 @@ def test_groups_must_divide() -> None:
 
 
 @pytest.mark.torch
+def test_pytorch_s_transposed_weights_give_pytorch_s_numbers() -> None:
+    torch = pytest.importorskip("torch")
+    options = {"stride": 2, "padding": 1, "output_padding": 1, "groups": 2}
+    ours, theirs = nn.ConvTranspose2d(4, 6, 3, **options), torch.nn.ConvTranspose2d(4, 6, 3, **options)
+    ours.load_state_dict({k: v.numpy() for k, v in theirs.state_dict().items()}, layout="pytorch")
+    x = picture(2, 5, 4, 4)
+    expected = theirs(torch.tensor(np.ascontiguousarray(np.moveaxis(x, -1, 1)))).detach().numpy()
+    np.testing.assert_allclose(np.moveaxis(ours(x), -1, 1), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.torch
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_pytorch_s_weights_give_pytorch_s_numbers(rank: int) -> None:
     torch = pytest.importorskip("torch")

@@ -8,6 +8,7 @@ from pyconvx.nn import safetensors
 from pyconvx.nn.activation import PReLU, ReLU
 from pyconvx.nn.adam import Adam, AdamW
 from pyconvx.nn.conv import Conv1d, Conv2d, Conv3d
+from pyconvx.nn.conv_transpose import ConvTranspose2d
 from pyconvx.nn.dropout import Dropout
 from pyconvx.nn.flatten import Flatten
 from pyconvx.nn.graph import Graph
@@ -34,6 +35,7 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "Conv3d",
+    "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
