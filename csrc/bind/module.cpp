@@ -31,4 +31,5 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   pcx::bind::bind_runtime(m);
   pcx::bind::bind_conv(m);
   pcx::bind::bind_gram(m);
+  pcx::bind::bind_distance(m);
 }

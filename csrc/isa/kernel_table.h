@@ -35,6 +35,22 @@ struct PixelSum {
   int channels, columns;
 };
 
+enum class Difference { squared, absolute, chi2 };  // (a - b)^2, |a - b|, (a - b)^2 / (|a| + |b|) with 0 / 0 = 0
+
+// d[r][c] = scale * sum over i < depth of the difference of a[r][i] and b[c][i], then its square root where asked.
+// The sum of a pair depends on nothing but its two rows and the depth, and does not change when they are exchanged.
+template <class T>
+struct Distances {
+  const T* a;
+  const T* b;
+  T* d;
+  index rows, columns, depth;  // rows of a, rows of b
+  index a_stride, b_stride, d_stride;
+  Difference difference;
+  T scale;
+  bool root;
+};
+
 template <class T>
 struct Kernels {
   int lanes;   // of a vector
@@ -44,6 +60,7 @@ struct Kernels {
   void (*pixel_sum)(const PixelSum<T>& sum);
   // to[c * to_stride + r] = from[r * from_stride + c]
   void (*transpose)(const T* from, index from_stride, T* to, index to_stride, index rows, index cols);
+  void (*distances)(const Distances<T>& block);
 
   index width(index columns) const { return columns <= narrow ? columns : columns <= lanes ? lanes : panel; }
 };

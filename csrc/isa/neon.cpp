@@ -10,6 +10,7 @@ namespace {
 #include "kernels/transpose.inl"
 #include "kernels/conv_narrow.inl"
 #include "kernels/conv.inl"
+#include "kernels/distance.inl"
 #include "kernels/pixel_sum.inl"
 #include "isa/table.inl"
 }  // namespace
