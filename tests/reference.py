@@ -60,11 +60,11 @@ def transposed_size(in_size: Size, kernel: Size, stride: Size, dilation: Size, p
     return tuple((n - 1) * s + d * (k - 1) + 1 + more - before - after for n, k, s, d, (before, after), more in rows)
 
 
-def pooled_size(in_size: Size, kernel: Size, stride: Size, pads: Pads, ceil_mode: bool) -> Size:
+def pooled_size(in_size: Size, kernel: Size, stride: Size, pads: Pads, dilation: Size, ceil_mode: bool) -> Size:
     """Output size of pooling; ceil_mode adds a last, partial window if it starts before the padding at the end."""
     sizes = []
-    for n, k, s, (before, after) in zip(in_size, kernel, stride, pads, strict=True):
-        room = n + before + after - k
+    for n, k, s, d, (before, after) in zip(in_size, kernel, stride, dilation, pads, strict=True):
+        room = n + before + after - d * (k - 1) - 1
         count = room // s + 1
         if ceil_mode and room % s and count * s < n + before:
             count += 1
@@ -180,23 +180,28 @@ def conv_transpose_weight_grad(
 # Pooling
 
 
-def windows(x: Array, kernel: Size, stride: Size, pads: Pads, out_size: Size) -> tuple[Array, NDArray[np.bool_]]:
+def windows(
+    x: Array, kernel: Size, stride: Size, pads: Pads, dilation: Size, out_size: Size
+) -> tuple[Array, NDArray[np.bool_]]:
     """(window positions, batch, *out_size, channels) of values, and which of them lie inside x."""
-    unit = (1,) * len(kernel)
-    reach = [max((m - 1) * s + k - n, 0) for m, s, k, n in zip(out_size, stride, kernel, x.shape[1:-1], strict=True)]
+    rows = zip(out_size, stride, kernel, dilation, x.shape[1:-1], strict=True)
+    reach = [max((m - 1) * s + d * (k - 1) + 1 - n, 0) for m, s, k, d, n in rows]
     room = [(before, extent) for (before, _), extent in zip(pads, reach, strict=True)]
     values, inside = padded(x, room), padded(np.ones_like(x), room).astype(bool)
-    reads = [read_by(tap, out_size, stride, unit) for tap in taps(kernel)]
+    reads = [read_by(tap, out_size, stride, dilation) for tap in taps(kernel)]
     return np.stack([values[read] for read in reads]), np.stack([inside[read] for read in reads])
 
 
-def max_pool(x: ArrayLike, kernel: Size, stride: Size, pads: Pads, ceil_mode: bool) -> tuple[Array, NDArray[np.intp]]:
+def max_pool(
+    x: ArrayLike, kernel: Size, stride: Size, pads: Pads, dilation: Size, ceil_mode: bool
+) -> tuple[Array, NDArray[np.intp]]:
     """(y, indices): the largest of each window and its row-major position in the window, the first of equals.
 
     A NaN is larger than everything. Padding is never chosen, not even over -inf.
     """
     x = np.asarray(x, np.float64)
-    values, inside = windows(x, kernel, stride, pads, pooled_size(x.shape[1:-1], kernel, stride, pads, ceil_mode))
+    out_size = pooled_size(x.shape[1:-1], kernel, stride, pads, dilation, ceil_mode)
+    values, inside = windows(x, kernel, stride, pads, dilation, out_size)
     y = np.full(values.shape[1:], np.nan)
     indices = np.full(values.shape[1:], -1)
     for position, (value, valid) in enumerate(zip(values, inside, strict=True)):
@@ -207,15 +212,17 @@ def max_pool(x: ArrayLike, kernel: Size, stride: Size, pads: Pads, ceil_mode: bo
     return y, indices
 
 
-def max_pool_grad(dy: ArrayLike, indices: ArrayLike, in_size: Size, kernel: Size, stride: Size, pads: Pads) -> Array:
+def max_pool_grad(
+    dy: ArrayLike, indices: ArrayLike, in_size: Size, kernel: Size, stride: Size, pads: Pads, dilation: Size
+) -> Array:
     """dx: each window's gradient goes to its chosen element alone; an element chosen several times gets the sum."""
     dy, indices = np.asarray(dy, np.float64), np.asarray(indices)
     dx = np.zeros((dy.shape[0], *in_size, dy.shape[-1]))
     for place in np.ndindex(dy.shape):
         batch, *window, channel = place
         tap = np.unravel_index(int(indices[place]), kernel)
-        rows = zip(window, tap, stride, pads, strict=True)
-        dx[(batch, *(o * s + t - before for o, t, s, (before, _) in rows), channel)] += dy[place]
+        rows = zip(window, tap, stride, dilation, pads, strict=True)
+        dx[(batch, *(o * s + t * d - before for o, t, s, d, (before, _) in rows), channel)] += dy[place]
     return dx
 
 
@@ -235,9 +242,9 @@ def divisors(in_size: Size, kernel: Size, stride: Size, pads: Pads, out_size: Si
 def avg_pool(x: ArrayLike, kernel: Size, stride: Size, pads: Pads, ceil_mode: bool, count_include_pad: bool) -> Array:
     """The mean of each window; padding counts as zeros with count_include_pad, and not at all without."""
     x = np.asarray(x, np.float64)
-    in_size = x.shape[1:-1]
-    out_size = pooled_size(in_size, kernel, stride, pads, ceil_mode)
-    values, inside = windows(x, kernel, stride, pads, out_size)
+    in_size, unit = x.shape[1:-1], (1,) * len(kernel)
+    out_size = pooled_size(in_size, kernel, stride, pads, unit, ceil_mode)
+    values, inside = windows(x, kernel, stride, pads, unit, out_size)
     total = np.where(inside, values, 0.0).sum(axis=0)
     return total / divisors(in_size, kernel, stride, pads, out_size, count_include_pad)
 

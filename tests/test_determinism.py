@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,6 @@ def everything(case: ConvCase, dtype: str, batch: slice = slice(None)) -> dict[s
     results = {
         "y": getattr(pyconvx, name)(x, w, draw_normal(case.channels[1:], dtype, 3), activation="relu", **case.options),
         "dx": getattr(pyconvx, f"{name}_input_grad")(dy, w, x.shape, **case.options),
-        "gram": pyconvx.gram(x),
     }
     if case.groups == 1:
         options = {k: v for k, v in case.options.items() if k != "groups"}
@@ -45,6 +45,13 @@ def weight_gradients(case: ConvCase, dtype: str) -> dict[str, np.ndarray]:
     x, dy = draw_normal(case.x_shape, dtype, 0), draw_normal(case.y_shape, dtype, 2)
     dw, db = getattr(pyconvx, f"conv{case.rank}d_weight_grad")(x, dy, case.kernel, **case.options)
     return {"dw": dw, "db": db}
+
+
+def grams(batch: slice = slice(None)) -> dict[str, np.ndarray]:
+    x = draw_normal((3, 5000, 70), "float32", 1)[batch]  # enough for several slices of positions
+    g = pyconvx.gram(x)
+    wide = draw_normal((3, 200, 300), "float32", 2)[batch]  # and for several blocks of channels
+    return {"gram": g, "dx": pyconvx.gram_grad(x, g), "wide gram": pyconvx.gram(wide)}
 
 
 def assert_same_for_every_thread_count(compute: Callable[[], dict[str, np.ndarray]]) -> None:
@@ -63,6 +70,11 @@ def test_threads_do_not_change_a_bit(case: ConvCase, dtype: str, isa: str) -> No
     assert_same_for_every_thread_count(lambda: everything(case, dtype) | weight_gradients(case, dtype))
 
 
+@pytest.mark.parametrize("compute", [grams])
+def test_threads_do_not_change_a_bit_elsewhere(compute: Any, isa: str) -> None:
+    assert_same_for_every_thread_count(compute)
+
+
 @pytest.mark.parametrize("case", CONVS, ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_an_image_has_the_same_bits_alone_and_in_a_batch(case: ConvCase, dtype: str, isa: str) -> None:
@@ -70,6 +82,13 @@ def test_an_image_has_the_same_bits_alone_and_in_a_batch(case: ConvCase, dtype: 
     for image in (0, 2):
         for name, result in everything(case, dtype, slice(image, image + 1)).items():
             assert_same_bits(result, together[name][image : image + 1], f"{name} of image {image}")
+
+
+@pytest.mark.parametrize("compute", [grams])
+def test_an_image_has_the_same_bits_alone_and_in_a_batch_elsewhere(compute: Any, isa: str) -> None:
+    together = compute()
+    for name, result in compute(slice(1, 2)).items():
+        assert_same_bits(result, together[name][1:2], name)
 
 
 def test_history_does_not_change_a_bit(isa: str) -> None:

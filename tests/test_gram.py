@@ -22,6 +22,8 @@ SHAPES = [  # (batch, *spatial, channels)
     (3, 11, 5),  # 1D, a batch
     (0, 4, 4, 3),  # no image
     (2, 0, 4, 3),  # no position: a sum of nothing
+    (2, 40, 300),  # three blocks of channels a side
+    (2, 210, 257),  # several blocks, and positions enough to share out
     (1, 32, 32, 64),  # a layer of VGG, small
 ]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)

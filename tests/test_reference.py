@@ -61,32 +61,39 @@ def test_conv_transpose_stamps_the_kernel() -> None:
 
 
 def test_max_pool_by_hand() -> None:
-    y, indices = ref.max_pool(column(1, 5, 5, 2), (2,), (2,), [(1, 1)], False)
+    y, indices = ref.max_pool(column(1, 5, 5, 2), (2,), (2,), [(1, 1)], (1,), False)
     exact(y, column(1, 5, 2))
     exact(indices, column(1, 0, 0))  # the first window's position 0 is padding, the second holds two fives
-    exact(ref.max_pool_grad(column(1, 10, 100), indices, (4,), (2,), (2,), [(1, 1)]), column(1, 10, 0, 100))
+    exact(ref.max_pool_grad(column(1, 10, 100), indices, (4,), (2,), (2,), [(1, 1)], (1,)), column(1, 10, 0, 100))
 
 
 def test_max_pool_shares_an_element_between_windows() -> None:
-    _, indices = ref.max_pool(column(1, 9, 2), (2,), (1,), [(0, 0)], False)
+    _, indices = ref.max_pool(column(1, 9, 2), (2,), (1,), [(0, 0)], (1,), False)
     exact(indices, column(1, 0))
-    exact(ref.max_pool_grad(column(1, 10), indices, (3,), (2,), (1,), [(0, 0)]), column(0, 11, 0))
+    exact(ref.max_pool_grad(column(1, 10), indices, (3,), (2,), (1,), [(0, 0)], (1,)), column(0, 11, 0))
+
+
+def test_max_pool_with_a_dilation() -> None:
+    y, indices = ref.max_pool(column(9, 1, 2, 8, 3), (2,), (1,), [(0, 0)], (2,), False)
+    exact(y, column(9, 8, 3))
+    exact(indices, column(0, 1, 1))
+    exact(ref.max_pool_grad(column(1, 10, 100), indices, (5,), (2,), (1,), [(0, 0)], (2,)), column(1, 0, 0, 10, 100))
 
 
 def test_max_pool_nan_wins_and_padding_never_does() -> None:
-    y, indices = ref.max_pool(column(9, np.nan, 9, -np.inf, np.nan, np.nan), (2,), (2,), [(0, 0)], False)
+    y, indices = ref.max_pool(column(9, np.nan, 9, -np.inf, np.nan, np.nan), (2,), (2,), [(0, 0)], (1,), False)
     exact(y, column(np.nan, 9, np.nan))
     exact(indices, column(1, 0, 0))
-    y, indices = ref.max_pool(column(-np.inf), (2,), (1,), [(1, 0)], False)
+    y, indices = ref.max_pool(column(-np.inf), (2,), (1,), [(1, 0)], (1,), False)
     exact(y, column(-np.inf))
     exact(indices, column(1))
 
 
 def test_ceil_mode_adds_a_partial_window_only_where_input_is_left() -> None:
-    assert ref.pooled_size((5,), (2,), (2,), [(0, 0)], False) == (2,)
-    assert ref.pooled_size((5,), (2,), (2,), [(0, 0)], True) == (3,)
-    assert ref.pooled_size((3,), (2,), (3,), [(1, 1)], True) == (2,)  # a third would start in the padding
-    exact(ref.max_pool(column(1, 2, 3, 4, 5), (2,), (2,), [(0, 0)], True)[0], column(2, 4, 5))
+    assert ref.pooled_size((5,), (2,), (2,), [(0, 0)], (1,), False) == (2,)
+    assert ref.pooled_size((5,), (2,), (2,), [(0, 0)], (1,), True) == (3,)
+    assert ref.pooled_size((3,), (2,), (3,), [(1, 1)], (1,), True) == (2,)  # a third would start in the padding
+    exact(ref.max_pool(column(1, 2, 3, 4, 5), (2,), (2,), [(0, 0)], (1,), True)[0], column(2, 4, 5))
 
 
 def test_avg_pool_by_hand() -> None:
@@ -221,17 +228,21 @@ def test_pooling_agrees_with_torch(rank: int, k: int, stride: int, padding: int,
     x = draw.standard_normal((2, *in_size, 2))
     tx = torch.tensor(first(x), requires_grad=True)
 
-    ty = getattr(torch.nn.functional, f"max_pool{rank}d")(tx, k, stride, padding, ceil_mode=ceil_mode)
-    y, indices = ref.max_pool(x, kernels, strides, pads, ceil_mode)
-    agree(first(y), ty)
-    dy = draw.standard_normal(y.shape)
-    ty.backward(torch.tensor(first(dy)))
-    agree(first(ref.max_pool_grad(dy, indices, in_size, kernels, strides, pads)), tx.grad)
+    for dilation in (1, 2):
+        tx.grad = None
+        dilations = (dilation,) * rank
+        ty = getattr(torch.nn.functional, f"max_pool{rank}d")(tx, k, stride, padding, dilation, ceil_mode)
+        y, indices = ref.max_pool(x, kernels, strides, pads, dilations, ceil_mode)
+        agree(first(y), ty)
+        dy = draw.standard_normal(y.shape)
+        ty.backward(torch.tensor(first(dy)))
+        agree(first(ref.max_pool_grad(dy, indices, in_size, kernels, strides, pads, dilations)), tx.grad)
 
     for count_include_pad in (False, True):
         tx.grad = None
         call = getattr(torch.nn.functional, f"avg_pool{rank}d")
         ty = call(tx, k, stride, padding, ceil_mode=ceil_mode, count_include_pad=count_include_pad)
+        dy = draw.standard_normal((2, *ty.shape[2:], 2))
         agree(first(ref.avg_pool(x, kernels, strides, pads, ceil_mode, count_include_pad)), ty)
         ty.backward(torch.tensor(first(dy)))
         agree(first(ref.avg_pool_grad(dy, in_size, kernels, strides, pads, count_include_pad)), tx.grad)
