@@ -39,8 +39,8 @@ struct Candidate {
   bool (*supported)();
 };
 
+// Best first.
 const Candidate candidates[] = {
-// best first
 #if defined(__x86_64__) || defined(_M_X64)
     {avx512_table, has_avx512},
     {avx2_table, has_avx2},

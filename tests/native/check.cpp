@@ -1,0 +1,97 @@
+// The kernel checker: every kernel and every operation on every instruction set of this machine, against plain loops.
+//   check [--isa NAME[,NAME...]] [--require NAME[,NAME...]] [--break KERNEL]
+// --isa runs only those; --require fails where one is missing. --break spoils one kernel (conv_row, pixel_sum,
+// transpose; read_past and write_between go where a kernel may not): the checks must then fail, or they are worth
+// nothing.
+#include "check.h"
+
+#include <csignal>
+#include <cstring>
+
+#include "base/buffer.h"
+#include "spoil.h"
+
+namespace {
+
+using namespace pcx;
+using namespace pcx::check;
+
+struct Family {
+  const char* name;
+  void (*run)(Report&);
+};
+const Family families[] = {
+    {"conv_row", check_conv_kernels}, {"pixel_sum", check_weight_kernels}, {"transpose", check_transpose_kernels},
+    {"convolution", check_conv_ops},  {"threads, memory", check_parallel},
+};
+
+void on_fault(int signal) {
+  std::printf("FAULT (signal %d) in %s\n", signal, Report::current);
+  std::fflush(stdout);
+  std::_Exit(3);
+}
+
+std::vector<std::string> split(const std::string& list) {
+  std::vector<std::string> names(1);
+  for (char c : list) {
+    if (c == ',')
+      names.emplace_back();
+    else
+      names.back() += c;
+  }
+  return names;
+}
+
+bool contains(const std::vector<std::string>& list, const std::string& name) {
+  for (const std::string& entry : list) {
+    if (entry == name) return true;
+  }
+  return false;
+}
+
+long long run_isa(const std::string& isa) {
+  force_isa(isa);
+  if (isa != active_table().isa) {
+    std::printf("FAILED: forced %s, but %s runs\n", isa.c_str(), active_table().isa);
+    return 1;
+  }
+  std::printf("%s: vectors of %d float, %d double\n", isa.c_str(), active_table().f32.lanes, active_table().f64.lanes);
+  long long failures = 0;
+  for (const Family& family : families) {
+    Report report(isa, family.name);
+    family.run(report);
+    report.print();
+    std::fflush(stdout);
+    failures += report.failures;
+    if (report.cases == 0) ++failures;
+  }
+  return failures;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::vector<std::string> isas = available_isas();
+  const std::vector<std::string> available = isas;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    if (!std::strcmp(argv[i], "--isa")) isas = split(argv[i + 1]);
+    if (!std::strcmp(argv[i], "--require")) {
+      for (const std::string& name : split(argv[i + 1])) {
+        if (contains(available, name)) continue;
+        std::printf("FAILED: %s is required, and not here\n", name.c_str());
+        return 1;
+      }
+    }
+    if (!std::strcmp(argv[i], "--break") && !spoil(argv[i + 1])) {
+      std::printf("--break %s: no such kernel\n", argv[i + 1]);
+      return 2;
+    }
+  }
+  std::signal(SIGSEGV, on_fault);
+  std::signal(SIGBUS, on_fault);
+  pool_set_poison(true);
+  long long failures = 0;
+  for (const std::string& isa : isas) failures += run_isa(isa);
+  std::printf("%s: %lld failures\n", failures ? "FAILED" : "passed", failures);
+  return failures ? 1 : 0;
+}

@@ -1,0 +1,177 @@
+// Convolution in its three directions through ops.h, with one thread and with several, against loops over everything.
+#include <cstring>
+
+#include "base/parallel.h"
+#include "check.h"
+#include "ops/ops.h"
+
+namespace pcx::check {
+
+namespace {
+
+constexpr int threads = 3;
+
+// Calls visit(x index, w index, y index) for every product of the convolution.
+template <class Visit>
+void each_product(const ConvShape& s, Visit visit) {
+  auto inside = [&](int axis, index out, index tap) {
+    return out * s.stride[axis] + tap * s.dilation[axis] - s.pad_before[axis];
+  };
+  const index taps = s.taps(), positions = s.out[0] * s.out[1] * s.out[2];
+  for (index image = 0; image < s.batch; ++image) {
+    for (index q = 0; q < positions; ++q) {
+      for (index t = 0; t < taps; ++t) {
+        const index d = inside(0, q / (s.out[1] * s.out[2]), t / (s.kernel[1] * s.kernel[2]));
+        const index h = inside(1, q / s.out[2] % s.out[1], t / s.kernel[2] % s.kernel[1]);
+        const index w = inside(2, q % s.out[2], t % s.kernel[2]);
+        if (d < 0 || d >= s.in[0] || h < 0 || h >= s.in[1] || w < 0 || w >= s.in[2]) continue;
+        const index x = (((image * s.in[0] + d) * s.in[1] + h) * s.in[2] + w) * s.in_channels;
+        const index y = (image * positions + q) * s.out_channels;
+        for (index k = 0; k < s.out_channels; ++k) {
+          const index group = k / s.group_out();
+          for (index c = 0; c < s.group_in(); ++c) {
+            visit(x + group * s.group_in() + c, (t * s.group_in() + c) * s.out_channels + k, y + k);
+          }
+        }
+      }
+    }
+  }
+}
+
+// A result in double, and the sum of magnitudes that its rounding errors grow with.
+struct Reference {
+  std::vector<double> sum, extent;
+  std::vector<index> terms;
+  explicit Reference(index size) : sum(size), extent(size), terms(size) {}
+  void add(index i, double product) {
+    sum[i] += product;
+    extent[i] += std::fabs(product);
+    ++terms[i];
+  }
+};
+
+template <class T>
+void compare(Report& report, const Guarded<T>& got, const Reference& wanted, Numbers numbers, bool relu) {
+  for (index i = 0; i < got.size(); ++i) {
+    const double expected = relu && wanted.sum[i] < 0 ? 0.0 : wanted.sum[i];
+    report.close(got[i], expected, wanted.extent[i], numbers == Numbers::integers ? 0 : wanted.terms[i] + 2, i);
+  }
+  report.intact(got, "the result");
+}
+
+// Runs `compute` with one thread and with several into poisoned results, which must have the same bits.
+template <class T, class Compute>
+void twice(Report& report, const Guarded<T>& result, Compute compute) {
+  std::vector<T> first(static_cast<std::size_t>(result.size()));
+  set_num_threads(threads);
+  result.poison();
+  compute();
+  std::memcpy(first.data(), result.data(), first.size() * sizeof(T));
+  set_num_threads(1);
+  result.poison();
+  compute();
+  set_num_threads(0);
+  report.expect(std::memcmp(first.data(), result.data(), first.size() * sizeof(T)) == 0,
+                "one thread and several give different bits");
+}
+
+template <class T>
+void check_shape(Report& report, Random& random, const ConvShape& s, Numbers numbers) {
+  const Edge edge = random.edge();
+  Guarded<T> x(s.x_size(), edge), w(s.w_size(), edge), y(s.y_size(), edge), dx(s.x_size(), edge), dw(s.w_size(), edge);
+  Guarded<T> b(s.out_channels, edge), db(s.out_channels, edge), dy(s.y_size(), edge);
+  for (const Guarded<T>* array : {&x, &w, &b, &dy}) fill(*array, random, numbers);
+  Reference y_wanted(s.y_size()), dx_wanted(s.x_size()), dw_wanted(s.w_size()), db_wanted(s.out_channels);
+  for (index i = 0; i < s.y_size(); ++i) y_wanted.add(i, b[i % s.out_channels]);
+  for (index i = 0; i < s.y_size(); ++i) db_wanted.add(i % s.out_channels, dy[i]);
+  each_product(s, [&](index xi, index wi, index yi) {
+    y_wanted.add(yi, static_cast<double>(x[xi]) * static_cast<double>(w[wi]));
+    dx_wanted.add(xi, static_cast<double>(dy[yi]) * static_cast<double>(w[wi]));
+    dw_wanted.add(wi, static_cast<double>(dy[yi]) * static_cast<double>(x[xi]));
+  });
+  const bool relu = random.coin();
+  const PackedWeight<T> forward = pack_weight(s, Direction::forward, w.data());
+  twice(report, y, [&] { conv_forward(s, x.data(), forward, b.data(), relu, y.data()); });
+  compare(report, y, y_wanted, numbers, relu);
+  const PackedWeight<T> backward = pack_weight(s, Direction::input_grad, w.data());
+  twice(report, dx, [&] { conv_input_grad(s, dy.data(), backward, static_cast<const T*>(nullptr), false, dx.data()); });
+  compare(report, dx, dx_wanted, numbers, false);
+  twice(report, dw, [&] { conv_weight_grad(s, x.data(), dy.data(), dw.data(), db.data()); });
+  compare(report, dw, dw_wanted, numbers, false);
+  compare(report, db, db_wanted, numbers, false);
+}
+
+void start(Report& report, const ConvShape& s, std::size_t bytes) {
+  std::string text = std::to_string(bytes) + " bytes, batch " + std::to_string(s.batch) + ", channels " +
+                     std::to_string(s.in_channels) + " to " + std::to_string(s.out_channels) + " in " +
+                     std::to_string(s.groups);
+  auto axes = [&](const char* name, const Axes& a) {
+    text += std::string(", ") + name;
+    for (index n : a) text += " " + std::to_string(n);
+  };
+  axes("in", s.in);
+  axes("kernel", s.kernel);
+  axes("stride", s.stride);
+  axes("dilation", s.dilation);
+  axes("before", s.pad_before);
+  axes("after", s.pad_after);
+  report.start("%s", text.c_str());
+}
+
+ConvShape random_shape(Random& random) {
+  ConvShape s;
+  s.batch = 1 + random.below(2);
+  s.groups = random.pick<index>({1, 1, 1, 2, 3});
+  s.in_channels = s.groups * random.pick<index>({1, 2, 3, 7, 17});
+  s.out_channels = s.groups * random.pick<index>({1, 3, 7, 16, 33});
+  for (int a = 0; a < 3; ++a) {
+    const bool used = a == 2 || random.below(3) > 0;
+    s.kernel[a] = used ? 1 + random.below(a == 0 ? 2 : 4) : 1;
+    s.stride[a] = used ? random.pick<index>({1, 1, 2, 3}) : 1;
+    s.dilation[a] = used ? random.pick<index>({1, 1, 2, 3}) : 1;
+    s.pad_before[a] = used ? random.below(3) : 0;
+    s.pad_after[a] = used ? random.below(3) : 0;
+    const index reach = s.dilation[a] * (s.kernel[a] - 1) + 1 - s.pad_before[a] - s.pad_after[a];
+    s.in[a] = (reach > 1 ? reach : 1) + (used ? random.below(a == 2 ? 24 : 5) : 0);
+  }
+  s.finish();
+  return s;
+}
+
+// Enough work that it is shared between threads.
+ConvShape large_shape(index size, index channels, index kernel, index stride) {
+  ConvShape s;
+  s.batch = 2;
+  s.in_channels = channels;
+  s.out_channels = channels + 5;
+  s.in = {1, size, size + 1};
+  s.kernel = {1, kernel, kernel};
+  s.stride = {1, stride, stride};
+  s.dilation = {1, 1, 1};
+  s.pad_before = s.pad_after = {0, kernel / 2, kernel / 2};
+  s.finish();
+  return s;
+}
+
+template <class T>
+void check_type(Report& report, int shapes) {
+  Random random{4};
+  for (int i = 0; i < shapes; ++i) {
+    const ConvShape s = random_shape(random);
+    start(report, s, sizeof(T));
+    check_shape<T>(report, random, s, random.coin() ? Numbers::integers : Numbers::reals);
+  }
+  for (const ConvShape& s : {large_shape(23, 40, 3, 1), large_shape(47, 37, 3, 2), large_shape(53, 61, 1, 1)}) {
+    start(report, s, sizeof(T));
+    check_shape<T>(report, random, s, Numbers::integers);
+  }
+}
+
+}  // namespace
+
+void check_conv_ops(Report& report) {
+  check_type<float>(report, 150);
+  check_type<double>(report, 50);
+}
+
+}  // namespace pcx::check

@@ -1,0 +1,160 @@
+// base/parallel and base/buffer: every task once, exceptions, floating-point mode, callers on many threads at a time.
+#include "base/parallel.h"
+
+#include <atomic>
+#include <cfenv>
+#include <stdexcept>
+#include <thread>
+
+#include "base/buffer.h"
+#include "base/shape.h"
+#include "check.h"
+
+namespace pcx::check {
+
+namespace {
+
+void every_task_once(Report& report) {
+  for (index tasks : {0, 1, 2, 7, 1000}) {
+    report.start("%lld tasks", static_cast<long long>(tasks));
+    std::vector<std::atomic<int>> runs(static_cast<std::size_t>(tasks));
+    std::atomic<bool> worker_in_range{true};
+    const int workers = workers_for(tasks);
+    parallel_for(tasks, workers, [&](index task, int worker) {
+      ++runs[static_cast<std::size_t>(task)];
+      if (worker < 0 || worker >= workers) worker_in_range = false;
+    });
+    for (const std::atomic<int>& n : runs) report.expect(n == 1, "a task did not run exactly once");
+    report.expect(worker_in_range, "a worker's number is out of range");
+  }
+}
+
+void exceptions_return(Report& report) {
+  for (index tasks : {1, 64}) {
+    report.start("an exception among %lld tasks", static_cast<long long>(tasks));
+    bool caught = false;
+    try {
+      parallel_for(tasks, workers_for(tasks), [&](index task, int) {
+        if (task == tasks / 2) throw std::runtime_error("planned");
+      });
+    } catch (const std::runtime_error&) {
+      caught = true;
+    }
+    report.expect(caught, "an exception in a task did not reach the caller");
+    index sum = 0;
+    parallel_for(1, 1, [&](index, int) { ++sum; });
+    report.expect(sum == 1, "no work is done after an exception");
+  }
+}
+
+void nested_calls_are_serial(Report& report) {
+  report.start("a parallel call inside a task");
+  std::atomic<int> inner{0}, wide{0};
+  parallel_for(8, workers_for(8), [&](index, int) {
+    if (workers_for(8) != 1) ++wide;
+    parallel_for(8, workers_for(8), [&](index, int) { ++inner; });
+  });
+  report.expect(inner == 64 && wide == 0, "a nested call did not run once, on its own thread");
+}
+
+// Asked of the arithmetic itself: std::fegetround looks at the x87 unit, which computes nothing here.
+bool rounds_upward() {
+  volatile double one = 1, three = 3;
+  return one / three > 1.0 / 3;  // the right side was rounded to nearest, which is downward, by the compiler
+}
+
+void rounding_reaches_workers(Report& report) {
+  for (bool upward : {true, false}) {
+    report.start("the caller rounds %s", upward ? "upward" : "to nearest");
+    std::fesetround(upward ? FE_UPWARD : FE_TONEAREST);
+    std::atomic<int> other{0};
+    parallel_for(64, workers_for(64), [&](index, int) { other += rounds_upward() != upward; });
+    std::fesetround(FE_TONEAREST);
+    report.expect(other == 0, "a worker rounded otherwise than its caller");
+  }
+}
+
+void threads_have_their_own_number(Report& report) {
+  report.start("num_threads of another thread");
+  int elsewhere = 0;
+  std::thread([&] {
+    set_num_threads(7);
+    elsewhere = get_num_threads();
+  }).join();
+  report.expect(elsewhere == 7 && get_num_threads() == 3, "set_num_threads reached another thread");
+}
+
+// Several callers take, use and give memory and run tasks, while another trims the pool.
+void callers_do_not_disturb_each_other(Report& report) {
+  report.start("four callers at a time");
+  std::atomic<int> wrong{0};
+  std::atomic<bool> done{false};
+  auto caller = [&](int number) {
+    set_num_threads(2);
+    for (int round = 0; round < 40; ++round) {
+      const index count = 1000 + 37 * round;
+      Buffer<int> buffer(count);
+      parallel_for(count, workers_for(count), [&](index i, int) { buffer.data()[i] = number; });
+      for (index i = 0; i < count; ++i) wrong += buffer.data()[i] != number;
+    }
+  };
+  std::thread trimmer([&] {
+    while (!done) pool_trim();
+  });
+  std::vector<std::thread> callers;
+  for (int number = 0; number < 4; ++number) callers.emplace_back(caller, number);
+  for (std::thread& thread : callers) thread.join();
+  done = true;
+  trimmer.join();
+  report.expect(wrong == 0, "a caller found another's numbers in its memory");
+}
+
+void pool_keeps_its_books(Report& report) {
+  report.start("pool_stats");
+  pool_trim();
+  const std::size_t before = pool_stats().in_use;
+  for (std::size_t bytes : {std::size_t{1}, std::size_t{448}, std::size_t{449}, std::size_t{3} << 20}) {
+    void* block = pool_take(bytes);
+    report.expect(reinterpret_cast<std::uintptr_t>(block) % 64 == 0, "a block is not aligned to 64 bytes");
+    report.expect(pool_stats().in_use >= before + bytes, "a block is not counted");
+    std::memset(block, 1, bytes);
+    pool_give(block);
+    report.expect(pool_stats().in_use == before, "a block that came back is still counted");
+  }
+  report.expect(pool_stats().cached > 0, "the pool keeps nothing");
+  pool_trim();
+  report.expect(pool_stats().cached == 0, "trim keeps something");
+}
+
+void sizes_are_checked(Report& report) {
+  report.start("sizes that overflow");
+  int refused = 0;
+  for (index side : {index{1} << 40, index{-1}}) {
+    ConvShape s;
+    s.batch = s.in_channels = s.out_channels = side;
+    s.in = s.kernel = s.stride = s.dilation = {1, 1, 1};
+    try {
+      s.finish();
+    } catch (const ShapeError&) {
+      ++refused;
+    }
+  }
+  report.expect(refused == 2, "a shape that no memory can hold was accepted");
+}
+
+}  // namespace
+
+void check_parallel(Report& report) {
+  set_num_threads(3);
+  every_task_once(report);
+  exceptions_return(report);
+  nested_calls_are_serial(report);
+  rounding_reaches_workers(report);
+  threads_have_their_own_number(report);
+  callers_do_not_disturb_each_other(report);
+  pool_keeps_its_books(report);
+  sizes_are_checked(report);
+  set_num_threads(0);
+}
+
+}  // namespace pcx::check

@@ -1,0 +1,115 @@
+// pixel_sum and transpose: every number of channels that a tile can have, columns around every vector and panel.
+#include "check.h"
+#include "spoil.h"
+
+namespace pcx::check {
+
+namespace {
+
+template <class T>
+void check_sum(Report& report, Random& random, int channels, int columns) {
+  const Numbers numbers = random.coin() ? Numbers::integers : Numbers::reals;
+  PixelSum<T> sum{};
+  sum.channels = channels;
+  sum.columns = columns;
+  sum.rows = random.pick<index>({1, 2, 3});
+  sum.cols = random.pick<index>({1, 2, 5, 17});
+  sum.x_pixel = random.pick<index>({0, 1, channels, channels + 3});  // pixels may overlap, or be one and the same
+  sum.x_row = sum.cols * sum.x_pixel + random.pick<index>({0, 5});
+  sum.dy_pixel = columns + random.pick<index>({0, 3});
+  sum.dy_row = sum.cols * sum.dy_pixel + random.pick<index>({0, 5});
+  sum.dw_stride = columns + random.pick<index>({0, 3});
+  auto extent_of = [&](index row, index pixel, index last) {
+    return (sum.rows - 1) * row + (sum.cols - 1) * pixel + last;
+  };
+  Guarded<T> x(extent_of(sum.x_row, sum.x_pixel, channels), random.edge());
+  Guarded<T> dy(extent_of(sum.dy_row, sum.dy_pixel, columns), random.edge());
+  Guarded<T> dw((channels - 1) * sum.dw_stride + columns, random.edge());
+  sum.x = x.data();
+  sum.dy = dy.data();
+  sum.dw = dw.data();
+  fill(x, random, numbers);
+  fill(dy, random, numbers);
+  dw.poison();
+  for (index c = 0; c < channels; ++c) {
+    for (index i = 0; i < columns; ++i) dw[c * sum.dw_stride + i] = static_cast<T>(c + i);
+  }
+  report.start("%zu bytes, channels %d, columns %d, rows %lld, cols %lld, x_pixel %lld, dw_stride %lld", sizeof(T),
+               channels, columns, static_cast<long long>(sum.rows), static_cast<long long>(sum.cols),
+               static_cast<long long>(sum.x_pixel), static_cast<long long>(sum.dw_stride));
+  tested<T>().pixel_sum(sum);
+  for (index i = 0; i < dw.size(); ++i) {
+    const index c = i / sum.dw_stride, column = i % sum.dw_stride;
+    if (column >= columns) {
+      report.expect(std::isnan(dw[i]), "an element between two channels was written");
+      continue;
+    }
+    double expected = static_cast<double>(c + column), extent = expected;
+    for (index r = 0; r < sum.rows; ++r) {
+      for (index p = 0; p < sum.cols; ++p) {
+        const double product = static_cast<double>(x[r * sum.x_row + p * sum.x_pixel + c]) *
+                               static_cast<double>(dy[r * sum.dy_row + p * sum.dy_pixel + column]);
+        expected += product;
+        extent += std::fabs(product);
+      }
+    }
+    report.close(dw[i], expected, extent, numbers == Numbers::integers ? 0 : sum.rows * sum.cols + 1, i);
+  }
+  report.intact(dw, "dw");
+}
+
+template <class T>
+void check_sums(Report& report) {
+  Random random{2};
+  const Kernels<T> k = tested<T>();
+  for (int channels = 1; channels <= 31; ++channels) {
+    for (index columns : sizes_around(k.lanes, k.panel)) {
+      if (columns > k.panel) continue;
+      for (int repeat = 0; repeat < 4; ++repeat) check_sum<T>(report, random, channels, static_cast<int>(columns));
+    }
+  }
+}
+
+template <class T>
+void check_transpose(Report& report, Random& random, index rows, index cols) {
+  const index from_stride = cols + random.pick<index>({0, 4}), to_stride = rows + random.pick<index>({0, 4});
+  Guarded<T> from((rows - 1) * from_stride + cols, random.edge()), to((cols - 1) * to_stride + rows, random.edge());
+  for (index i = 0; i < from.size(); ++i) from[i] = static_cast<T>(i);
+  to.poison();
+  report.start("%zu bytes, rows %lld of stride %lld, cols %lld of stride %lld", sizeof(T), static_cast<long long>(rows),
+               static_cast<long long>(from_stride), static_cast<long long>(cols), static_cast<long long>(to_stride));
+  tested<T>().transpose(from.data(), from_stride, to.data(), to_stride, rows, cols);
+  for (index i = 0; i < to.size(); ++i) {
+    const index c = i / to_stride, r = i % to_stride;
+    if (r >= rows)
+      report.expect(std::isnan(to[i]), "an element between two rows was written");
+    else
+      report.close(to[i], static_cast<double>(r * from_stride + c), 0, 0, i);
+  }
+  report.intact(to, "to");
+}
+
+template <class T>
+void check_transposes(Report& report) {
+  Random random{3};
+  const index lanes = kernels<T>().lanes;
+  for (index rows : sizes_around(lanes, 2 * lanes)) {
+    for (index cols : sizes_around(lanes, 2 * lanes)) {
+      for (int repeat = 0; repeat < 4; ++repeat) check_transpose<T>(report, random, rows, cols);
+    }
+  }
+}
+
+}  // namespace
+
+void check_weight_kernels(Report& report) {
+  check_sums<float>(report);
+  check_sums<double>(report);
+}
+
+void check_transpose_kernels(Report& report) {
+  check_transposes<float>(report);
+  check_transposes<double>(report);
+}
+
+}  // namespace pcx::check
