@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -32,19 +31,12 @@ constexpr int no_limit = 1 << 16;
 
 thread_local int requested_threads = 0;  // 0: the default
 thread_local bool inside_task = false;   // a task that asks for more workers gets none
-std::atomic<bool> used_threads{false};   // a team may exist in this process
-std::atomic<bool> serial_child{false};   // forked from a process that had a team, whose threads are gone
-
-void watch_forks() {
-#if !defined(_WIN32)
-  static std::once_flag once;
-  std::call_once(once, [] {
-    pthread_atfork(nullptr, nullptr, [] {
-      if (used_threads) serial_child = true;
-    });
-  });
+#if defined(_OPENMP) && !defined(_WIN32)
+// A child of fork has one thread, while its OpenMP library still believes in the team that the parent, or any other
+// user of the same library, left behind: the next parallel region of that thread would wait for ever.
+std::atomic<bool> forked{false};
+const int watching_forks = pthread_atfork(nullptr, nullptr, [] { forked = true; });
 #endif
-}
 
 int affinity_threads() {
 #if defined(__linux__)
@@ -121,6 +113,30 @@ struct Job {
   }
 };
 
+#if defined(_OPENMP)
+void open_team(Job& job, int workers) {
+#pragma omp parallel num_threads(workers)
+  job.work(omp_get_thread_num());
+}
+
+void run_team(Job& job, int workers) {
+#if !defined(_WIN32)
+  if (forked) {  // a new thread has no team from before the fork; it opens one, at a cost of some 100 us
+    std::thread([&] { open_team(job, workers); }).join();
+    return;
+  }
+#endif
+  open_team(job, workers);
+}
+#else
+void run_team(Job& job, int workers) {
+  std::vector<std::thread> team;
+  for (int worker = 1; worker < workers; ++worker) team.emplace_back([&job, worker] { job.work(worker); });
+  job.work(0);
+  for (std::thread& thread : team) thread.join();
+}
+#endif
+
 }  // namespace
 
 int default_num_threads() {
@@ -132,27 +148,16 @@ int get_num_threads() { return requested_threads ? requested_threads : default_n
 void set_num_threads(int n) { requested_threads = n; }
 
 int workers_for(std::int64_t tasks) {
-  if (inside_task || serial_child || tasks < 2) return 1;
+  if (inside_task || tasks < 2) return 1;
   return static_cast<int>(std::min<std::int64_t>(tasks, get_num_threads()));
 }
 
 void run_tasks(std::int64_t tasks, int workers, TaskFunction function, void* context) {
   Job job{tasks, function, context};
-  if (workers < 2 || serial_child) {
+  if (workers < 2)
     job.work(0);
-  } else {
-    watch_forks();
-    used_threads = true;
-#if defined(_OPENMP)
-#pragma omp parallel num_threads(workers)
-    job.work(omp_get_thread_num());
-#else
-    std::vector<std::thread> team;
-    for (int worker = 1; worker < workers; ++worker) team.emplace_back([&job, worker] { job.work(worker); });
-    job.work(0);
-    for (std::thread& thread : team) thread.join();
-#endif
-  }
+  else
+    run_team(job, workers);
   if (job.error) std::rethrow_exception(job.error);
 }
 

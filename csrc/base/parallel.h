@@ -17,7 +17,7 @@ using TaskFunction = void (*)(void* context, std::int64_t task, int worker);
 
 // Calls function(context, task, worker) for every task in [0, tasks), handed out from one counter, on `workers`
 // threads that carry the caller's floating-point mode. The first exception is thrown again here.
-// In a child process forked after a parallel call the tasks run one after the other.
+// Works in a child process too, whatever ran in the parent when it was forked.
 void run_tasks(std::int64_t tasks, int workers, TaskFunction function, void* context);
 
 template <class Body>
