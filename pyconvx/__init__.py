@@ -10,7 +10,6 @@ from typing import Any
 from pyconvx import functional as functional
 from pyconvx._version import __version__
 from pyconvx.errors import (
-    DivergedError,
     DTypeError,
     GalleryError,
     ImageError,
@@ -40,7 +39,6 @@ from pyconvx.runtime import (
 _LAZY = ("image", "models", "nn", "style")
 
 __all__ = [
-    "DivergedError",
     "DTypeError",
     "GalleryError",
     "ImageError",

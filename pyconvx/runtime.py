@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from operator import index
 
 from pyconvx import _core
 from pyconvx.errors import OptionError
@@ -19,13 +18,9 @@ def set_num_threads(n: int | None) -> None:
     if n is None:
         _core.set_num_threads(0)
         return
-    try:
-        number = 0 if isinstance(n, bool) else index(n)
-    except TypeError:
-        number = 0
-    if not 1 <= number <= 1024:
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= 1024:
         raise OptionError(f"n is {n!r}; wanted a number of threads from 1 to 1024, or None for the default")
-    _core.set_num_threads(number)
+    _core.set_num_threads(n)
 
 
 def get_num_threads() -> int:
@@ -59,7 +54,10 @@ def force_isa(name: str | None) -> None:
 
     The environment variable PYCONVX_ISA does the same from the start.
     """
-    _core.force_isa(name or "")
+    try:
+        _core.force_isa(name or "")
+    except ValueError as error:
+        raise OptionError(str(error)) from None
 
 
 def memory() -> dict[str, int]:

@@ -1,0 +1,196 @@
+# The steps of .ci/run. Each runs in a subshell with `set -eEo pipefail`, its output in a log; a line "result: ..." or
+# "SKIPPED: ..." is shown. $root is the repository, $work a directory that is deleted at the end.
+
+venv=$work/venv
+nice="nice -n 5"
+
+# README's command for tests, in an environment that has nothing else.
+readme_tests() {
+  python3 -m venv "$venv"
+  export PATH=$venv/bin:$PATH
+  SECONDS=0
+  $nice pip install -q -e ".[dev]"
+  echo "result: install took $SECONDS s"
+  PYCONVX_REQUIRE_ISA=$(processor_isas) $nice pytest -q
+}
+
+# What the processor has, from another source than the library's own probe; tests fail where one of them is missing.
+processor_isas() {
+  local flags=" $(grep -m1 -E '^(flags|Features)' /proc/cpuinfo | cut -d: -f2) " list=scalar
+  [[ $flags == *" avx2 "*  && $flags == *" fma "* ]] && list+=,avx2
+  [[ $flags == *" avx512f "* && $flags == *" avx512vl "* && $flags == *" avx512bw "* && $flags == *" avx512dq "* ]] &&
+    list+=,avx512
+  [[ $(uname -m) == aarch64 ]] && list+=,neon
+  echo "$list"
+}
+
+use_venv() {
+  [[ -x $venv/bin/pytest ]] || { python3 -m venv "$venv" && "$venv/bin/pip" install -q -e ".[dev]"; }
+  export PATH=$venv/bin:$PATH
+}
+
+lint() {
+  use_venv
+  ruff check .
+  ruff format --check .
+  git ls-files '*.cpp' '*.h' '*.inl' | xargs clang-format --dry-run --Werror
+  # No file of this project is long enough to hide in.
+  git ls-files '*.py' '*.pyi' '*.cpp' '*.h' '*.inl' | xargs wc -l | sort -n | tail -4
+}
+
+types() {
+  use_venv
+  mypy
+  python -m mypy.stubtest --allowlist .ci/stubtest.allow pyconvx._core
+}
+
+# The whole suite forces each instruction set where kernels are compared; here the rest of it starts from another one.
+other_isas() {
+  use_venv
+  local isa list files
+  list=$(processor_isas)
+  mapfile -t files < <(grep -LE '\bisa\b' tests/test_*.py | grep -vE 'test_(image|cli|safetensors|reference|check)')
+  for isa in ${list//,/ }; do
+    [[ $isa == "${list##*,}" ]] && continue
+    echo "--- PYCONVX_ISA=$isa"
+    PYCONVX_ISA=$isa $nice pytest -q "${files[@]}"
+  done
+}
+
+# build_checker DIRECTORY OPTION...: the native checker, without Python.
+build_checker() {
+  cmake -S . -B "$1" -G Ninja -DPYCONVX_PYTHON=OFF -DPYCONVX_CHECK=ON "${@:2}"
+  $nice cmake --build "$1"
+}
+
+# As released, with every planted bug; then with addresses and undefined behaviour watched; then with races watched, on
+# std::thread, because the compiler's OpenMP library is not instrumented.
+native_checker() {
+  use_venv
+  local broken
+  build_checker "$work/plain" -DCMAKE_BUILD_TYPE=Release
+  $nice "$work/plain/tests/native/check" --require "$(processor_isas)"
+  for broken in conv_row pixel_sum transpose read_past write_between; do
+    echo "--- with $broken spoiled"
+    if "$work/plain/tests/native/check" --isa scalar --break $broken >"$work/broken" 2>&1; then
+      echo "the checker does not see that $broken is spoiled"
+      return 1
+    fi
+    grep -m1 -E '^(FAILED|FAULT)' "$work/broken"
+  done
+  build_checker "$work/asan" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DPYCONVX_SANITIZE=address,undefined
+  $nice "$work/asan/tests/native/check"
+  build_checker "$work/tsan" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DPYCONVX_SANITIZE=thread -DPYCONVX_OPENMP=OFF
+  $nice "$work/tsan/tests/native/check"
+  echo "result: plain, ASan+UBSan and TSan: $(grep -c 'failures$' "$work/native.log") families, all spoiled kernels seen"
+}
+
+# have_command COMMAND PACKAGE...: whether COMMAND is there, after an attempt to install it.
+have_command() {
+  command -v "$1" >/dev/null && return
+  local sudo=""
+  [[ $(id -u) == 0 ]] || sudo="sudo -n"
+  $sudo apt-get update -q && $sudo apt-get install -qy --no-install-recommends "${@:2}" && command -v "$1" >/dev/null
+}
+
+native_aarch64() {
+  use_venv
+  if [[ $(uname -m) == aarch64 ]]; then
+    echo "SKIPPED: aarch64 under emulation: this is one"
+  elif ! have_command aarch64-linux-gnu-g++ g++-aarch64-linux-gnu || ! have_command qemu-aarch64 qemu-user; then
+    echo "SKIPPED: aarch64 under emulation: no cross compiler or no qemu-user"
+  else
+    build_checker "$work/aarch64" -DCMAKE_BUILD_TYPE=Release -DCMAKE_SYSTEM_NAME=Linux \
+      -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++
+    $nice qemu-aarch64 -L /usr/aarch64-linux-gnu "$work/aarch64/tests/native/check" --require neon,scalar
+    echo "result: neon and scalar pass on emulated aarch64"
+  fi
+}
+
+# sdist, from it the wheel, repaired to a manylinux tag, used in an environment of its own without sockets.
+wheel() {
+  use_venv
+  $nice python -m build --outdir "$work/dist" "-Cbuild-dir=$work/objects" .
+  only_baseline_instructions "$work/objects"
+  auditwheel repair --wheel-dir "$work/wheelhouse" "$work"/dist/*.whl
+  local file compiled
+  file=$(echo "$work"/wheelhouse/*.whl)
+  compiled=$(python -m zipfile -l "$file" | awk '/\.so/ { sum += $NF } END { print sum }')
+  echo "result: $(basename "$file"): $(stat -c %s "$file") bytes; compiled files unpacked $compiled bytes"
+  (($(stat -c %s "$file") < 14000000)) || { echo "the wheel is larger than 14 MB"; return 1; }
+  ((compiled < 5000000)) || { echo "the compiled part is larger than 5 MB"; return 1; }
+  python3 -m venv "$work/empty"
+  "$work/empty/bin/pip" install -q "$file"
+  cd "$work"
+  $nice "$work/empty/bin/python" "$root/.ci/use_package.py"
+}
+
+# No instruction beyond the baseline outside the objects of an instruction set, and none of theirs where the linker
+# might keep it for others: symbols that are weak because other objects have them too.
+only_baseline_instructions() {
+  [[ $(uname -m) == x86_64 ]] || { echo "SKIPPED: search for AVX outside its objects: not an x86-64"; return; }
+  local object avx='%[yz]mm|[[:space:]]v[a-z0-9]+[[:space:]].*%xmm' seen=0
+  while read -r object; do
+    objdump -d --no-show-raw-insn "$object" >"$work/disassembled"
+    if [[ $object == */isa/avx* ]]; then
+      grep -qE "$avx" "$work/disassembled"  # or the search itself is wrong
+      if nm -C "$object" | grep -E '^[0-9a-f ]+ [VWuvw] '; then echo "$object shares these symbols"; return 1; fi
+      ((seen += 1))
+    elif grep -E -m3 "$avx" "$work/disassembled"; then
+      echo "$object has AVX instructions"
+      return 1
+    fi
+  done < <(find "$1" -name '*.o')
+  ((seen == 2)) || { echo "expected two objects of AVX instruction sets, found $seen"; return 1; }
+  echo "result: AVX instructions stand only in the objects of avx2 and avx512"
+}
+
+# The wheel on an emulated processor that has SSE4.2 (what NumPy wants) and no AVX.
+old_cpu() {
+  if [[ $(uname -m) != x86_64 || ! -x $work/empty/bin/python ]]; then
+    echo "SKIPPED: processor without AVX: not an x86-64, or there is no wheel"
+  elif ! have_command qemu-x86_64 qemu-user; then
+    echo "SKIPPED: processor without AVX: no qemu-user"
+  else
+    cd "$work"
+    OMP_NUM_THREADS=2 $nice qemu-x86_64 -cpu Nehalem "$work/empty/bin/python" "$root/.ci/use_package.py" scalar
+  fi
+}
+
+# find_python 3.12: an interpreter of this version, on the path or of pyenv.
+find_python() {
+  local python
+  for python in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1"*/bin/"python$1"; do
+    if "$python" -c 'import venv' 2>/dev/null; then echo "$python"; return; fi
+  done
+  return 1
+}
+
+# The sdist, built, installed and tested by other versions of CPython, the oldest with the oldest dependencies.
+other_pythons() {
+  use_venv
+  local version python here pins
+  here=$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  [[ -e $work/dist ]] || python -m build -q --sdist --outdir "$work/dist" .
+  for version in 3.10 3.11 3.12 3.13 3.14 3.13t 3.14t; do
+    [[ $version == "$here" ]] && continue
+    python=$(find_python $version) || { echo "SKIPPED: Python $version: not on this machine"; continue; }
+    pins=()
+    [[ $version == 3.10 ]] && mapfile -t pins < <(grep -E '^dependencies = ' pyproject.toml | grep -oE '[A-Za-z]+>=[0-9.]+' |
+      sed 's/>=/==/')
+    "$python" -m venv "$work/python$version"
+    $nice "$work/python$version/bin/pip" install -q "$(echo "$work"/dist/*.tar.gz)[test]" "${pins[@]}"
+    echo "--- Python $version, $("$work/python$version/bin/python" -c 'import numpy; print("NumPy", numpy.__version__)')"
+    $nice "$work/python$version/bin/pytest" -q -m "not slow"
+    rm -rf "$work/python$version"
+  done
+}
+
+bench_checks() {
+  use_venv
+  if [[ -f bench/__main__.py ]]; then
+    $nice python -m bench --check
+  else
+    echo "SKIPPED: bench: it has no checks yet"
+  fi
+}

@@ -1,0 +1,55 @@
+"""Uses an installed pyconvx as people do, with the network shut: `python use_package.py [instruction set]`.
+
+Named an instruction set, it must be the only one there is: that is how an emulated old processor is checked.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def refuse_network(event: str, _: Any) -> None:
+    if event.startswith("socket."):
+        raise RuntimeError(f"{event}: nothing here may use the network")
+
+
+sys.addaudithook(refuse_network)
+
+import numpy as np  # noqa: E402
+
+import pyconvx  # noqa: E402
+
+
+def check_convolution(dtype: type[np.floating[Any]]) -> None:
+    """Small integers: every sum is exact, so the three directions agree with NumPy to the last bit."""
+    rng = np.random.default_rng(1)
+    x = rng.integers(-4, 5, (2, 9, 11, 5)).astype(dtype)
+    w = rng.integers(-4, 5, (3, 3, 5, 19)).astype(dtype)
+    windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(1, 2))
+    y = pyconvx.conv2d(x, w)
+    np.testing.assert_array_equal(y, np.einsum("bhwcij,ijck->bhwk", windows, w))
+    dw, db = pyconvx.conv2d_weight_grad(x, y, (3, 3))
+    np.testing.assert_array_equal(dw, np.einsum("bhwcij,bhwk->ijck", windows, y))
+    np.testing.assert_array_equal(db, y.sum((0, 1, 2)))
+    dx = pyconvx.conv2d_input_grad(y, w, x.shape)
+    assert np.vdot(dx, x) == np.vdot(y, y)  # <x, dx> = <conv(x, w), dy>
+
+
+def main() -> None:
+    wanted = sys.argv[1:]
+    where = Path(pyconvx.__file__).resolve()
+    assert "site-packages" in where.parts, f"pyconvx came from {where}, not from an installed wheel"
+    if wanted:
+        assert pyconvx.available_isas() == wanted, f"found {pyconvx.available_isas()}, not {wanted}"
+    check_convolution(np.float32)
+    check_convolution(np.float64)
+    if not wanted:
+        subprocess.run([sys.executable, "-m", "pyconvx", "info"], check=True)
+    print(f"result: pyconvx {pyconvx.__version__} works from its wheel, on {pyconvx.active_isa()}, without network")
+
+
+if __name__ == "__main__":
+    main()
