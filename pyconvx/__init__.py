@@ -10,6 +10,7 @@ from typing import Any
 from pyconvx import functional as functional
 from pyconvx._version import __version__
 from pyconvx.errors import (
+    DivergedError,
     DTypeError,
     GalleryError,
     ImageError,
@@ -39,6 +40,7 @@ from pyconvx.runtime import (
 _LAZY = ("image", "models", "nn", "style")
 
 __all__ = [
+    "DivergedError",
     "DTypeError",
     "GalleryError",
     "ImageError",

@@ -48,6 +48,10 @@ class MissingExtraError(PyconvxError, ImportError):
         super().__init__(f"{feature} needs {package}, which is not installed: pip install 'pyconvx[{extra}]'")
 
 
+class DivergedError(PyconvxError, ArithmeticError):
+    """A computation that should come closer to its goal met a value that is not finite."""
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during long work; `result` holds the best result so far."""
 

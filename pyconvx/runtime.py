@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import index
 
 from pyconvx import _core
 from pyconvx.errors import OptionError
@@ -18,9 +19,13 @@ def set_num_threads(n: int | None) -> None:
     if n is None:
         _core.set_num_threads(0)
         return
-    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= 1024:
+    try:
+        number = 0 if isinstance(n, bool) else index(n)
+    except TypeError:
+        number = 0
+    if not 1 <= number <= 1024:
         raise OptionError(f"n is {n!r}; wanted a number of threads from 1 to 1024, or None for the default")
-    _core.set_num_threads(n)
+    _core.set_num_threads(number)
 
 
 def get_num_threads() -> int:
@@ -54,10 +59,7 @@ def force_isa(name: str | None) -> None:
 
     The environment variable PYCONVX_ISA does the same from the start.
     """
-    try:
-        _core.force_isa(name or "")
-    except ValueError as error:
-        raise OptionError(str(error)) from None
+    _core.force_isa(name or "")
 
 
 def memory() -> dict[str, int]:

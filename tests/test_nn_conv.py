@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reference as ref
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 import pyconvx
 from pyconvx import nn
@@ -172,6 +172,17 @@ def test_groups_must_divide() -> None:
 
 
 @pytest.mark.torch
+def test_pytorch_s_transposed_weights_give_pytorch_s_numbers() -> None:
+    torch = pytest.importorskip("torch")
+    options = {"stride": 2, "padding": 1, "output_padding": 1, "groups": 2}
+    ours, theirs = nn.ConvTranspose2d(4, 6, 3, **options), torch.nn.ConvTranspose2d(4, 6, 3, **options)
+    ours.load_state_dict({k: v.numpy() for k, v in theirs.state_dict().items()}, layout="pytorch")
+    x = picture(2, 5, 4, 4)
+    expected = theirs(torch.tensor(np.ascontiguousarray(np.moveaxis(x, -1, 1)))).detach().numpy()
+    np.testing.assert_allclose(np.moveaxis(ours(x), -1, 1), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.torch
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_pytorch_s_weights_give_pytorch_s_numbers(rank: int) -> None:
     torch = pytest.importorskip("torch")
@@ -181,3 +192,30 @@ def test_pytorch_s_weights_give_pytorch_s_numbers(rank: int) -> None:
     x = picture(2, *[7, 6, 5][:rank], 4)
     expected = theirs(torch.tensor(np.ascontiguousarray(np.moveaxis(x, -1, 1)))).detach().numpy()
     np.testing.assert_allclose(np.moveaxis(ours(x), -1, 1), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("isa", pyconvx.available_isas())
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_row_of_linear_has_the_same_bits_alone(isa: str, dtype: DTypeLike) -> None:
+    """Row counts on either side of every register tile (up to 14 rows) and well past one block of rows."""
+    layer = nn.Linear(300, 37, dtype=dtype, random_state=1)
+    x = np.random.default_rng(2).standard_normal((701, 300)).astype(dtype)
+    chosen = pyconvx.active_isa()
+    try:
+        pyconvx.force_isa(isa)
+        alone = [layer(x[i]) for i in range(40)]
+        for count in [*range(1, 40), 701]:
+            y = layer(x[:count])
+            for i in range(min(count, 40)):
+                np.testing.assert_array_equal(y[i], alone[i])
+    finally:
+        pyconvx.force_isa(chosen)
+
+
+def test_linear_of_no_rows() -> None:
+    layer = nn.Linear(3, 2)
+    y, pullback = layer.vjp(np.zeros((0, 3), np.float32))
+    dx, grads = pullback(y)
+    assert dx is not None
+    assert (y.shape, dx.shape, grads["weight"].shape) == ((0, 2), (0, 3), (3, 2))
+    assert not grads["weight"].any()

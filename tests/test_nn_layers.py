@@ -55,6 +55,18 @@ CASES = {
     "Conv3d without bias": Case(
         lambda t: nn.Conv3d(2, 3, 2, bias=False, dtype=t, random_state=1), (1, 3, 4, 3, 2), True
     ),
+    "ConvTranspose2d": Case(
+        lambda t: nn.ConvTranspose2d(3, 4, (3, 2), stride=2, padding=1, output_padding=1, dtype=t, random_state=1),
+        (2, 4, 5, 3),
+    ),
+    "ConvTranspose2d grouped": Case(
+        lambda t: nn.ConvTranspose2d(4, 6, 3, groups=2, dilation=2, bias=False, dtype=t, random_state=1),
+        (1, 4, 3, 4),
+        True,
+    ),
+    "ConvTranspose2d and ReLU": Case(
+        lambda t: nn.Sequential(nn.ConvTranspose2d(2, 3, 2, stride=2, dtype=t, random_state=1), nn.ReLU()), (2, 3, 4, 2)
+    ),
     "Conv2d and ReLU": Case(
         lambda t: nn.Sequential(nn.Conv2d(2, 5, 3, dtype=t, random_state=1), nn.ReLU()), (2, 6, 6, 2)
     ),
@@ -282,6 +294,7 @@ def test_dropout_keeps_the_mean_and_uses_one_mask_both_ways() -> None:
         lambda: nn.Conv2d(3, 4, 3, padding=-1),
         lambda: nn.Conv2d(3, 4, 3, dilation=1.5),  # type: ignore[arg-type]
         lambda: nn.Conv2d(3, 4, 3, groups=0),
+        lambda: nn.ConvTranspose2d(3, 4, 3, output_padding=-1),
         lambda: nn.BatchNorm(3, eps=0),
         lambda: nn.BatchNorm(3, momentum=2),
         lambda: nn.L2Normalize(eps=-1),

@@ -36,5 +36,6 @@ T* write(const char* name, Array<T>& array, std::int64_t size) {
 void bind_runtime(py::module_& m);
 void bind_conv(py::module_& m);
 void bind_gram(py::module_& m);
+void bind_distance(py::module_& m);
 
 }  // namespace pcx::bind

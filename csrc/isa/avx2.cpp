@@ -8,9 +8,11 @@ PCX_TARGET_BEGIN("avx2,fma")
 namespace pcx::avx2 {
 namespace {
 #include "simd/avx2.inl"
-#include "kernels/conv.inl"
-#include "kernels/pixel_sum.inl"
 #include "kernels/transpose.inl"
+#include "kernels/conv_narrow.inl"
+#include "kernels/conv.inl"
+#include "kernels/distance.inl"
+#include "kernels/pixel_sum.inl"
 #include "isa/table.inl"
 }  // namespace
 }  // namespace pcx::avx2

@@ -8,9 +8,11 @@ PCX_TARGET_BEGIN("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")
 namespace pcx::avx512 {
 namespace {
 #include "simd/avx512.inl"
-#include "kernels/conv.inl"
-#include "kernels/pixel_sum.inl"
 #include "kernels/transpose.inl"
+#include "kernels/conv_narrow.inl"
+#include "kernels/conv.inl"
+#include "kernels/distance.inl"
+#include "kernels/pixel_sum.inl"
 #include "isa/table.inl"
 }  // namespace
 }  // namespace pcx::avx512

@@ -7,9 +7,11 @@
 namespace pcx::neon {
 namespace {
 #include "simd/neon.inl"
-#include "kernels/conv.inl"
-#include "kernels/pixel_sum.inl"
 #include "kernels/transpose.inl"
+#include "kernels/conv_narrow.inl"
+#include "kernels/conv.inl"
+#include "kernels/distance.inl"
+#include "kernels/pixel_sum.inl"
 #include "isa/table.inl"
 }  // namespace
 }  // namespace pcx::neon

@@ -1,3 +1,5 @@
+#include <math.h>
+
 #include "isa/kernel_table.h"
 #include "isa/target.h"
 
@@ -10,9 +12,11 @@
 namespace pcx::scalar {
 namespace {
 #include "simd/scalar.inl"
-#include "kernels/conv.inl"
-#include "kernels/pixel_sum.inl"
 #include "kernels/transpose.inl"
+#include "kernels/conv_narrow.inl"
+#include "kernels/conv.inl"
+#include "kernels/distance.inl"
+#include "kernels/pixel_sum.inl"
 #include "isa/table.inl"
 }  // namespace
 }  // namespace pcx::scalar

@@ -1,5 +1,5 @@
 // The table of the instruction set whose words and kernels stand above, filled the same way for each.
 template <class T>
 constexpr Kernels<T> kernels_of() {
-  return {lanes<T>, panel<T>, conv_row<T>, pixel_sum<T>, transpose<T>};
+  return {lanes<T>, panel<T>, narrow<T>, conv_row<T>, pixel_sum<T>, transpose<T>, distances<T>};
 }

@@ -63,6 +63,9 @@ static void conv_tiles(const ConvRow<T>& row) {
 
 template <class T>
 static void conv_row(const ConvRow<T>& row) {
+  if constexpr (narrow<T> > 0) {
+    if (row.columns <= narrow<T>) return conv_narrow<T, narrow<T>>(row);
+  }
   if (row.columns <= lanes<T>)
     conv_tiles<T, 1>(row);
   else

@@ -14,7 +14,8 @@ namespace pcx {
 namespace {
 
 constexpr index block_positions = 1024;    // of a block, at most: its results stay in L2 between chunks
-constexpr index window_bytes = 256 << 10;  // of a block's packed input: a quarter of a common L2
+constexpr index window_bytes = 384 << 10;  // of a block's packed input: less than half of a common L2
+constexpr index scratch_bytes = 48 << 20;  // of all workers together
 constexpr index longest_row = 240;         // positions; longer rows are cut
 constexpr index least_tasks = 16;          // enough to share out, if the work is worth it
 constexpr double parallel_flops = 15e6;    // about 100 us on one core: less is done by one thread
@@ -99,8 +100,9 @@ class Correlator {
 
   void run() {
     const index tasks = cut_.tasks(p_);
-    const int workers = flops_of(p_) < parallel_flops ? 1 : workers_for(tasks);
-    const index scratch = window_.size() + 64;
+    const index scratch = window_.size();
+    const index affordable = std::max<index>(1, scratch_bytes / (scratch * static_cast<index>(sizeof(T)) + 1));
+    const int workers = flops_of(p_) < parallel_flops ? 1 : workers_for(std::min(tasks, affordable));
     Buffer<T> windows(scratch * workers);
     parallel_for(tasks, workers, [&](index task, int worker) { compute(task, windows.data() + worker * scratch); });
   }
@@ -151,19 +153,19 @@ class Correlator {
     const index group_size = packed_size<T>(p_) / p_.groups;
     ConvRow<T> row{};
     row.columns = static_cast<int>(std::min<index>(k_.panel, p_.out_channels - first));
-    const index width = row.columns <= k_.lanes ? k_.lanes : k_.panel;
+    const index width = k_.width(row.columns);
     const T* w = packed_ + b.group * group_size + first * depth + taps * c0 * width;
     const T* bias = bias_ ? bias_ + b.group * p_.out_channels + first : nullptr;
     row.pixels = b.size[2];
     row.y_stride = p_.axis[2].out_step * p_.groups * p_.out_channels;
-    index t0 = 0;
+    const index chunk = taps * channels;
+    index done = 0;
     do {
-      const index tap_count = std::min(chunks_.taps, taps - t0);
-      const bool last = c0 + channels >= p_.in_channels && t0 + tap_count >= taps;
-      row.offsets = offsets + t0 * channels;
-      row.w = w + t0 * channels * width;
-      row.depth = tap_count * channels;
-      row.accumulate = c0 > 0 || t0 > 0;
+      row.depth = std::min(chunks_.depth, chunk - done);
+      const bool last = c0 + channels >= p_.in_channels && done + row.depth >= chunk;
+      row.offsets = offsets + done;
+      row.w = w + done * width;
+      row.accumulate = c0 > 0 || done > 0;
       row.bias = last ? bias : nullptr;
       row.relu = last && relu_;
       for (index d = 0; d < b.size[0]; ++d) {
@@ -173,8 +175,8 @@ class Correlator {
           k_.conv_row(row);
         }
       }
-      t0 += tap_count;
-    } while (t0 < taps);
+      done += row.depth;
+    } while (done < chunk);
   }
 
   T* y_at(const Block& b, index d, index h) const {

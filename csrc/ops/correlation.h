@@ -25,11 +25,12 @@ struct Correlation {
   index positions() const { return axis[0].positions * axis[1].positions * axis[2].positions; }
 };
 
-// The contraction is cut into chunks of `channels` x `taps`: a chunk is summed in registers, chunks are added in
-// memory. That bounds the scratch and the rounding error. It depends on kernel, stride, dilation and channels alone, so
-// a packed weight serves pictures of any size, and a result does not depend on how the picture is cut into blocks.
+// The contraction is cut into chunks of `channels` channels with all their taps; of these, `depth` products at a time
+// are summed in registers, and partial sums are added in memory. That bounds the scratch and the rounding error. It
+// depends on kernel, stride, dilation and channels alone, so a packed weight serves pictures of any size, and a result
+// does not depend on how the picture is cut into blocks.
 struct Chunks {
-  index channels, taps;
+  index channels, depth;
 };
 Chunks chunks_of(const Correlation& problem, std::size_t element_bytes);
 
@@ -39,7 +40,7 @@ struct WeightStrides {
   index in, out, group;
 };
 
-// Elements of the packed form: [group][panel][channel chunk][tap chunk][tap][channel][lane].
+// Elements of the packed form: [group][panel][channel chunk][depth tap][height tap][channel][width tap][lane].
 template <class T>
 index packed_size(const Correlation& problem);
 template <class T>

@@ -53,4 +53,17 @@ void gram(const GramShape& shape, const T* x, bool normalize, T* g);
 template <class T>
 void gram_grad(const GramShape& shape, const T* x, const T* dg, bool normalize, T* dx);
 
+enum class Metric { sqeuclidean, euclidean, cosine, manhattan, chi2 };
+
+// d (rows, columns): every row of a (rows, depth) against every row of b (columns, depth), or of a itself where b is
+// null. Equal rows are at exactly 0, and d is symmetric where b is null.
+template <class T>
+void pairwise_distances(Metric metric, index rows, index columns, index depth, const T* a, const T* b, T* d);
+
+// The k nearest rows of gallery (size, depth) for each row of queries (count, depth): distances and numbers (count, k),
+// ascending, the lower number first among equals, NaN last. 1 <= k <= size. Never holds a whole matrix of distances.
+template <class T>
+void nearest(Metric metric, index count, index size, index depth, index k, const T* queries, const T* gallery,
+             T* distances, index* numbers);
+
 }  // namespace pcx

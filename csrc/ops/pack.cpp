@@ -11,7 +11,7 @@ namespace pcx {
 namespace {
 
 constexpr index deepest_chunk = 640;       // channels x taps summed in registers, if there are channels to cut
-constexpr index most_taps = 4096;          // of a chunk, times its channels
+constexpr index most_depth = 4096;         // channels x taps summed in registers, however large the kernel
 constexpr index largest_window = 4 << 20;  // bytes of packed input that one row of 64 positions may need
 
 index divide_up(index a, index b) { return (a + b - 1) / b; }
@@ -35,28 +35,30 @@ Chunks chunks_of(const Correlation& problem, std::size_t element_bytes) {
   const index parts = divide_up(channels, std::min(most, affordable));
   index even = divide_up(channels, parts);
   if (parts > 1 && even > 16) even = std::min(divide_up(even, 16) * 16, std::min(most, affordable));
-  return {even, std::max<index>(1, most_taps / even)};
+  return {even, most_depth};
 }
 
 template <class T>
 index packed_size(const Correlation& problem) {
   const Kernels<T>& k = kernels<T>();
   const index full = problem.out_channels / k.panel * k.panel, left = problem.out_channels - full;
-  const index columns = full + (left == 0 ? 0 : left <= k.lanes ? k.lanes : k.panel);
+  const index columns = full + (left == 0 ? 0 : k.width(left));
   return problem.groups * problem.taps() * problem.in_channels * columns;
 }
 
 namespace {
 
-// One tap of one channel chunk: `channels` rows of `width`, of which `columns` are real.
+// One tap of one channel chunk: a row of `width` for each channel, of which `columns` are real; `stride` between rows.
 template <class T>
 void pack_tap(const Kernels<T>& kernels, const T* w, const WeightStrides& strides, index channels, index columns,
-              index width, T* to) {
-  if (columns < width) std::memset(to, 0, static_cast<std::size_t>(channels * width) * sizeof(T));
+              index width, index stride, T* to) {
+  if (columns < width) {
+    for (index c = 0; c < channels; ++c) std::fill_n(to + c * stride + columns, width - columns, T(0));
+  }
   if (strides.out == 1) {
-    for (index c = 0; c < channels; ++c) std::copy_n(w + c * strides.in, columns, to + c * width);
+    for (index c = 0; c < channels; ++c) std::copy_n(w + c * strides.in, columns, to + c * stride);
   } else {  // the input gradient reads the weight the other way round
-    kernels.transpose(w, strides.out, to, width, columns, channels);
+    kernels.transpose(w, strides.out, to, stride, columns, channels);
   }
 }
 
@@ -69,8 +71,7 @@ void pack(const Correlation& problem, const T* w, const WeightStrides& strides, 
   const auto& [ad, ah, aw] = problem.axis;
   const index taps = problem.taps(), panels = divide_up(problem.out_channels, k.panel);
   const index group_size = problem.groups ? packed_size<T>(problem) / problem.groups : 0;
-  auto tap_source = [&](index t) {
-    const index td = t / (ah.taps * aw.taps), th = t / aw.taps % ah.taps, tw = t % aw.taps;
+  auto tap_source = [&](index td, index th, index tw) {
     return (ad.kernel_first + td * ad.kernel_step) * strides.kernel[0] +
            (ah.kernel_first + th * ah.kernel_step) * strides.kernel[1] +
            (aw.kernel_first + tw * aw.kernel_step) * strides.kernel[2];
@@ -80,13 +81,16 @@ void pack(const Correlation& problem, const T* w, const WeightStrides& strides, 
   parallel_for(tasks, workers, [&](index task, int) {
     const index group = task / panels, panel = task % panels, first = panel * k.panel;
     const index columns = std::min<index>(k.panel, problem.out_channels - first);
-    const index width = columns <= k.lanes ? k.lanes : k.panel;
+    const index width = k.width(columns);
     const T* source = w + group * strides.group + first * strides.out;
     T* to = packed + group * group_size + first * taps * problem.in_channels;
     for (index c0 = 0; c0 < problem.in_channels; c0 += chunks.channels) {
       const index channels = std::min(chunks.channels, problem.in_channels - c0);
-      for (index t = 0; t < taps; ++t, to += channels * width) {
-        pack_tap(k, source + c0 * strides.in + tap_source(t), strides, channels, columns, width, to);
+      for (index row = 0; row < ad.taps * ah.taps; ++row, to += channels * aw.taps * width) {
+        for (index tw = 0; tw < aw.taps; ++tw) {
+          const T* from = source + c0 * strides.in + tap_source(row / ah.taps, row % ah.taps, tw);
+          pack_tap(k, from, strides, channels, columns, width, aw.taps * width, to + tw * width);
+        }
       }
     }
   });

@@ -46,8 +46,8 @@ std::vector<std::int32_t> Window::offsets(index channels) const {
   list.reserve(static_cast<std::size_t>(problem_.taps() * channels));
   for (index d : axis_[0].tap_slot) {
     for (index h : axis_[1].tap_slot) {
-      for (index w : axis_[2].tap_slot) {
-        for (index c = 0; c < channels; ++c) list.push_back(static_cast<std::int32_t>(at(d, h) + c * channel_ + w));
+      for (index c = 0; c < channels; ++c) {
+        for (index w : axis_[2].tap_slot) list.push_back(static_cast<std::int32_t>(at(d, h) + c * channel_ + w));
       }
     }
   }

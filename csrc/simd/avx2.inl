@@ -1,10 +1,13 @@
 // AVX2 and FMA: 16 registers of 256 bits. A tile of 6 x 2 leaves two for weights and two for pixels.
+constexpr int registers = 16;
 template <class T>
 constexpr int lanes = 32 / sizeof(T);
 template <class T>
 constexpr int vectors = 2;
 template <class T>
 constexpr int tile_pixels = 6;
+template <class T>
+constexpr int distance_tile_rows = 2;  // x 4 sums, and 6 vectors of rows
 
 template <class T>
 PCX_INLINE auto zero() {
@@ -40,6 +43,29 @@ PCX_INLINE __m256 add(__m256 a, __m256 b) { return _mm256_add_ps(a, b); }
 PCX_INLINE __m256d add(__m256d a, __m256d b) { return _mm256_add_pd(a, b); }
 PCX_INLINE __m256 max(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }  // b where either is NaN
 PCX_INLINE __m256d max(__m256d a, __m256d b) { return _mm256_max_pd(a, b); }
+
+PCX_INLINE __m256 sub(__m256 a, __m256 b) { return _mm256_sub_ps(a, b); }
+PCX_INLINE __m256d sub(__m256d a, __m256d b) { return _mm256_sub_pd(a, b); }
+PCX_INLINE __m256 abs(__m256 a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+PCX_INLINE __m256d abs(__m256d a) { return _mm256_andnot_pd(_mm256_set1_pd(-0.0), a); }
+PCX_INLINE __m256 quotient(__m256 a, __m256 b) {  // 0 where b is 0
+  return _mm256_and_ps(_mm256_cmp_ps(b, _mm256_setzero_ps(), _CMP_NEQ_UQ), _mm256_div_ps(a, b));
+}
+PCX_INLINE __m256d quotient(__m256d a, __m256d b) {
+  return _mm256_and_pd(_mm256_cmp_pd(b, _mm256_setzero_pd(), _CMP_NEQ_UQ), _mm256_div_pd(a, b));
+}
+PCX_INLINE __m256 root(__m256 a) { return _mm256_sqrt_ps(a); }
+PCX_INLINE __m256d root(__m256d a) { return _mm256_sqrt_pd(a); }
+
+PCX_INLINE __m256 sum_each(const __m256 (&r)[8]) {  // lane i: the sum of r[i]
+  const __m256 low = _mm256_hadd_ps(_mm256_hadd_ps(r[0], r[1]), _mm256_hadd_ps(r[2], r[3]));
+  const __m256 high = _mm256_hadd_ps(_mm256_hadd_ps(r[4], r[5]), _mm256_hadd_ps(r[6], r[7]));
+  return _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
+}
+PCX_INLINE __m256d sum_each(const __m256d (&r)[4]) {
+  const __m256d low = _mm256_hadd_pd(r[0], r[1]), high = _mm256_hadd_pd(r[2], r[3]);
+  return _mm256_add_pd(_mm256_permute2f128_pd(low, high, 0x20), _mm256_permute2f128_pd(low, high, 0x31));
+}
 
 PCX_INLINE void transpose_block(__m256 (&r)[8]) {
   PCX_UNROLL

@@ -1,10 +1,13 @@
 // AVX-512 F, VL, BW, DQ: 32 registers of 512 bits. A tile of 14 x 2 leaves two for weights and two for pixels.
+constexpr int registers = 32;
 template <class T>
 constexpr int lanes = 64 / sizeof(T);
 template <class T>
 constexpr int vectors = 2;
 template <class T>
 constexpr int tile_pixels = 14;
+template <class T>
+constexpr int distance_tile_rows = 4;  // x 4 sums, and 8 vectors of rows
 
 template <class T>
 PCX_INLINE auto zero() {
@@ -32,6 +35,46 @@ PCX_INLINE __m512 add(__m512 a, __m512 b) { return _mm512_add_ps(a, b); }
 PCX_INLINE __m512d add(__m512d a, __m512d b) { return _mm512_add_pd(a, b); }
 PCX_INLINE __m512 max(__m512 a, __m512 b) { return _mm512_max_ps(a, b); }  // b where either is NaN
 PCX_INLINE __m512d max(__m512d a, __m512d b) { return _mm512_max_pd(a, b); }
+
+PCX_INLINE __m512 sub(__m512 a, __m512 b) { return _mm512_sub_ps(a, b); }
+PCX_INLINE __m512d sub(__m512d a, __m512d b) { return _mm512_sub_pd(a, b); }
+PCX_INLINE __m512 abs(__m512 a) { return _mm512_abs_ps(a); }
+PCX_INLINE __m512d abs(__m512d a) { return _mm512_abs_pd(a); }
+PCX_INLINE __m512 quotient(__m512 a, __m512 b) {  // 0 where b is 0
+  return _mm512_maskz_div_ps(_mm512_cmp_ps_mask(b, _mm512_setzero_ps(), _CMP_NEQ_UQ), a, b);
+}
+PCX_INLINE __m512d quotient(__m512d a, __m512d b) {
+  return _mm512_maskz_div_pd(_mm512_cmp_pd_mask(b, _mm512_setzero_pd(), _CMP_NEQ_UQ), a, b);
+}
+PCX_INLINE __m512 root(__m512 a) { return _mm512_sqrt_ps(a); }
+PCX_INLINE __m512d root(__m512d a) { return _mm512_sqrt_pd(a); }
+
+// Quarters of the result: a0 + a1, a2 + a3, b0 + b1, b2 + b3.
+PCX_INLINE __m512 sum_quarters(__m512 a, __m512 b) {
+  return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+}
+PCX_INLINE __m512d sum_quarters(__m512d a, __m512d b) {
+  return _mm512_add_pd(_mm512_shuffle_f64x2(a, b, 0x88), _mm512_shuffle_f64x2(a, b, 0xdd));
+}
+PCX_INLINE __m512 sum_each(const __m512 (&r)[16]) {  // lane i: the sum of r[i]
+  __m512 four[4];
+  PCX_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    const __m512* p = r + 4 * i;
+    const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(p[0], p[1]), _mm512_unpackhi_ps(p[0], p[1]));
+    const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(p[2], p[3]), _mm512_unpackhi_ps(p[2], p[3]));
+    four[i] = _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));
+  }
+  return sum_quarters(sum_quarters(four[0], four[1]), sum_quarters(four[2], four[3]));
+}
+PCX_INLINE __m512d sum_each(const __m512d (&r)[8]) {
+  __m512d two[4];
+  PCX_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    two[i] = _mm512_add_pd(_mm512_unpacklo_pd(r[2 * i], r[2 * i + 1]), _mm512_unpackhi_pd(r[2 * i], r[2 * i + 1]));
+  }
+  return sum_quarters(sum_quarters(two[0], two[1]), sum_quarters(two[2], two[3]));
+}
 
 // Transposes the 4 x 4 of 128-bit quarters that remains after each quarter has been transposed in itself.
 PCX_INLINE void transpose_quarters(__m512& a, __m512& b, __m512& c, __m512& d) {

@@ -1,10 +1,13 @@
 // AArch64 Advanced SIMD: 32 registers of 128 bits. A tile of 12 x 2 leaves two for weights and the rest for pixels.
+constexpr int registers = 32;
 template <class T>
 constexpr int lanes = 16 / sizeof(T);
 template <class T>
 constexpr int vectors = 2;
 template <class T>
 constexpr int tile_pixels = 12;
+template <class T>
+constexpr int distance_tile_rows = 4;  // x 4 sums, and 8 vectors of rows
 
 template <class T>
 PCX_INLINE auto zero() {
@@ -48,6 +51,24 @@ PCX_INLINE float32x4_t add(float32x4_t a, float32x4_t b) { return vaddq_f32(a, b
 PCX_INLINE float64x2_t add(float64x2_t a, float64x2_t b) { return vaddq_f64(a, b); }
 PCX_INLINE float32x4_t max(float32x4_t a, float32x4_t b) { return vmaxq_f32(a, b); }  // NaN where either is NaN
 PCX_INLINE float64x2_t max(float64x2_t a, float64x2_t b) { return vmaxq_f64(a, b); }
+
+PCX_INLINE float32x4_t sub(float32x4_t a, float32x4_t b) { return vsubq_f32(a, b); }
+PCX_INLINE float64x2_t sub(float64x2_t a, float64x2_t b) { return vsubq_f64(a, b); }
+PCX_INLINE float32x4_t abs(float32x4_t a) { return vabsq_f32(a); }
+PCX_INLINE float64x2_t abs(float64x2_t a) { return vabsq_f64(a); }
+PCX_INLINE float32x4_t quotient(float32x4_t a, float32x4_t b) {  // 0 where b is 0
+  return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(vdivq_f32(a, b)), vceqzq_f32(b)));
+}
+PCX_INLINE float64x2_t quotient(float64x2_t a, float64x2_t b) {
+  return vreinterpretq_f64_u64(vbicq_u64(vreinterpretq_u64_f64(vdivq_f64(a, b)), vceqzq_f64(b)));
+}
+PCX_INLINE float32x4_t root(float32x4_t a) { return vsqrtq_f32(a); }
+PCX_INLINE float64x2_t root(float64x2_t a) { return vsqrtq_f64(a); }
+
+PCX_INLINE float32x4_t sum_each(const float32x4_t (&r)[4]) {  // lane i: the sum of r[i]
+  return vpaddq_f32(vpaddq_f32(r[0], r[1]), vpaddq_f32(r[2], r[3]));
+}
+PCX_INLINE float64x2_t sum_each(const float64x2_t (&r)[2]) { return vpaddq_f64(r[0], r[1]); }
 
 PCX_INLINE void transpose_block(float32x4_t (&r)[4]) {
   const float64x2_t t0 = vreinterpretq_f64_f32(vtrn1q_f32(r[0], r[1])),

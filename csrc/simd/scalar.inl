@@ -1,10 +1,13 @@
 // One element at a time, for any processor, and to be compared with.
+constexpr int registers = 16;
 template <class T>
 constexpr int lanes = 1;
 template <class T>
 constexpr int vectors = 4;  // of a full panel: the compiler joins the four where it can
 template <class T>
 constexpr int tile_pixels = 3;
+template <class T>
+constexpr int distance_tile_rows = 2;
 
 template <class T>
 PCX_INLINE T zero() {
@@ -42,5 +45,23 @@ template <class T>
 PCX_INLINE T max(T a, T b) {
   return a > b ? a : b;
 }  // b where either is NaN
+template <class T>
+PCX_INLINE T sub(T a, T b) {
+  return a - b;
+}
+template <class T>
+PCX_INLINE T abs(T a) {
+  return a < 0 ? -a : a;
+}
+template <class T>
+PCX_INLINE T quotient(T a, T b) {
+  return b == 0 ? T(0) : a / b;
+}  // 0 where b is 0
+PCX_INLINE float root(float a) { return sqrtf(a); }
+PCX_INLINE double root(double a) { return sqrt(a); }
+template <class T>
+PCX_INLINE T sum_each(const T (&r)[1]) {
+  return r[0];
+}  // lane i: the sum of r[i]
 template <class T>
 PCX_INLINE void transpose_block(T (&)[1]) {}

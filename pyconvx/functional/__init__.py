@@ -22,6 +22,7 @@ from pyconvx.functional.conv_transpose import (
     conv_transpose3d_input_grad,
     conv_transpose3d_weight_grad,
 )
+from pyconvx.functional.distance import nearest, pairwise_distances
 from pyconvx.functional.gram import gram, gram_grad
 
 __all__ = [
@@ -45,4 +46,6 @@ __all__ = [
     "conv_transpose3d_weight_grad",
     "gram",
     "gram_grad",
+    "nearest",
+    "pairwise_distances",
 ]

@@ -6,31 +6,45 @@ function, `dx, grads = pullback(dy)`. There is no tape and no tensor class; arra
 
 from pyconvx.nn import safetensors
 from pyconvx.nn.activation import PReLU, ReLU
+from pyconvx.nn.adam import Adam, AdamW
 from pyconvx.nn.conv import Conv1d, Conv2d, Conv3d
+from pyconvx.nn.conv_transpose import ConvTranspose2d
 from pyconvx.nn.dropout import Dropout
 from pyconvx.nn.flatten import Flatten
 from pyconvx.nn.graph import Graph
 from pyconvx.nn.layer import Layer
+from pyconvx.nn.lbfgs import LBFGS
 from pyconvx.nn.linear import Linear
+from pyconvx.nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss
 from pyconvx.nn.merge import Add, Concat, Merge, Multiply
 from pyconvx.nn.normalization import BatchNorm, L2Normalize
 from pyconvx.nn.parameter import Parameter
 from pyconvx.nn.residual import Residual
 from pyconvx.nn.sequential import Sequential
+from pyconvx.nn.sgd import SGD
 
 __all__ = [
+    "LBFGS",
+    "SGD",
+    "Adam",
+    "AdamW",
     "Add",
+    "BCEWithLogitsLoss",
     "BatchNorm",
     "Concat",
     "Conv1d",
     "Conv2d",
     "Conv3d",
+    "ConvTranspose2d",
+    "CrossEntropyLoss",
     "Dropout",
     "Flatten",
     "Graph",
     "L2Normalize",
     "Layer",
     "Linear",
+    "Loss",
+    "MSELoss",
     "Merge",
     "Multiply",
     "PReLU",

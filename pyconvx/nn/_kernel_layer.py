@@ -11,9 +11,10 @@ from numpy.typing import DTypeLike
 from pyconvx.errors import ShapeError
 from pyconvx.functional._packing import PackedWeights
 from pyconvx.nn._arrays import Array, check_channels, check_same_type, positive
+from pyconvx.nn._packed import Packed
 from pyconvx.nn._relu_mask import ReluMask
+from pyconvx.nn._start import kernel_start
 from pyconvx.nn.layer import Backward, FusesReLU, Gradients, Wants
-from pyconvx.nn.linear import kernel_start
 from pyconvx.nn.parameter import Parameter
 
 
@@ -51,7 +52,7 @@ class KernelLayer(FusesReLU):
         self.bias = None
         if bias:
             self.bias = self._parameters["bias"] = Parameter(np.zeros(self.out_channels), dtype)
-        self._packed = Packed(self.weight)
+        self._packed = Packed(self.weight, self.weight.shape)
 
     def _geometry(self) -> tuple[Any, ...]:
         """Stride, padding and so on, in the order in which `_functions` take them."""
@@ -102,24 +103,3 @@ class KernelLayer(FusesReLU):
             self._rank, x, dy, self.kernel_size, *self._geometry(), "channels_last", "auto", "default"
         )
         return {"weight": dw} if self.bias is None else {"weight": dw, "bias": db}
-
-
-class Packed:
-    """A kernel in the forms that the core reads, for the version that it has now.
-
-    `PackedWeights` keeps one form for each instruction set, direction and way of padding. A new version starts anew; a
-    pullback that holds the old one keeps it. Copies and pickles of a layer leave the forms behind.
-    """
-
-    def __init__(self, weight: Parameter) -> None:
-        self._weight = weight
-        self._made: tuple[int, PackedWeights] | None = None
-
-    def present(self) -> PackedWeights:
-        made = self._made
-        if made is None or made[0] != self._weight.version:
-            made = self._made = (self._weight.version, PackedWeights(self._weight.value))
-        return made[1]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_weight": self._weight, "_made": None}

@@ -7,12 +7,17 @@ import math
 import numpy as np
 from numpy.typing import DTypeLike
 
-from pyconvx.nn._arrays import Array, check_channels, check_same_type, generator, positive
-from pyconvx.nn.layer import Backward, Gradients, Layer, Wants
+from pyconvx.functional import _conv
+from pyconvx.functional._packing import PackedWeights
+from pyconvx.nn._arrays import Array, check_channels, check_same_type, positive
+from pyconvx.nn._packed import Packed
+from pyconvx.nn._relu_mask import ReluMask
+from pyconvx.nn._start import kernel_start
+from pyconvx.nn.layer import Backward, FusesReLU, Gradients, Wants
 from pyconvx.nn.parameter import Parameter
 
 
-class Linear(Layer):
+class Linear(FusesReLU):
     """`y = x W + b` on the last axis; any axes may come before it.
 
     Parameters
@@ -24,11 +29,13 @@ class Linear(Layer):
     dtype : float32 or float64
         Type of the parameters, and of `x`.
     random_state : int, numpy.random.Generator or None
-        For the first weights, see `kernel_start`.
+        For the first weights: uniform, with the variance that a ReLU needs (He et al., 2015).
 
     Notes
     -----
-    `weight` is `(in_features, out_features)`; PyTorch's is the transpose, which `layout="pytorch"` gives and takes.
+    `weight` is `(in_features, out_features)`; PyTorch's is the transpose, which `layout="pytorch"` gives and takes. The
+    work is that of a convolution of size 1 whose positions are the rows of `x`; so a row's result has the same bits
+    alone or among others, which NumPy's own product does not promise.
     """
 
     def __init__(
@@ -49,43 +56,49 @@ class Linear(Layer):
         self.bias: Parameter | None = None
         if bias:
             self.bias = self._parameters["bias"] = Parameter(np.zeros(self.out_features), dtype)
+        self._packed = Packed(self.weight, (1, *shape))
 
-    def _forward(self, x: Array) -> Array:
-        self._check(x)
-        y: Array = x @ self.weight.value
-        if self.bias is not None:
-            y += self.bias.value
-        return y
+    def _forward(self, x: Array, relu: bool = False) -> Array:
+        check_same_type(x, self.weight.dtype, "Linear")
+        check_channels(x, self.in_features, "Linear")
+        bias = None if self.bias is None else self.bias.value
+        rows = x.reshape(1, math.prod(x.shape[:-1]), self.in_features)
+        shape = (*x.shape[:-1], self.out_features)
+        if not rows.size:
+            return np.empty(shape, x.dtype)
+        activation = "relu" if relu else None
+        y = _conv.forward(
+            1, rows, self._packed.present(), bias, 1, 0, 1, 1, activation, "channels_last", "auto", "default", None
+        )
+        return y.reshape(shape)
 
-    def _vjp(self, x: Array, wants: Wants) -> tuple[Array, Backward]:
-        y = self._forward(x)
-        weight = self.weight.value
+    def _vjp(self, x: Array, wants: Wants, relu: bool = False) -> tuple[Array, Backward]:
+        packed = self._packed.present()
+        y = self._forward(x, relu)
         kept = x if wants.parameters else None
+        shape = x.shape
+        mask = ReluMask(y) if relu else None
 
         def backward(dy: Array, overwrite: bool) -> tuple[Array | None, Gradients]:
-            grads: Gradients = {}
-            if kept is not None:
-                rows = dy.reshape(-1, self.out_features)
-                grads["weight"] = kept.reshape(-1, self.in_features).T @ rows
-                if self.bias is not None:
-                    grads["bias"] = rows.sum(axis=0, dtype=np.float64).astype(dy.dtype)
-            return (dy @ weight.T if wants.input else None), grads
+            if mask is not None:
+                dy = mask.apply(dy, overwrite)
+            rows = dy.reshape(1, -1, self.out_features) if dy.size else dy
+            grads = {} if kept is None else self._weight_grads(kept, rows)
+            return (self._input_grad(rows, packed, shape) if wants.input else None), grads
 
         return y, backward
 
-    def _check(self, x: Array) -> None:
-        check_same_type(x, self.weight.dtype, "Linear")
-        check_channels(x, self.in_features, "Linear")
+    def _input_grad(self, rows: Array, packed: PackedWeights, shape: tuple[int, ...]) -> Array:
+        if not rows.size:
+            return np.zeros(shape, rows.dtype)
+        size = (1, rows.shape[1], self.in_features)
+        dx = _conv.input_grad(1, rows, packed, size, 1, 0, 1, 1, "channels_last", "auto", "default", None)
+        return dx.reshape(shape)
 
-
-def kernel_start(shape: tuple[int, ...], fan_in: float, random_state: int | np.random.Generator | None) -> Array:
-    """First weights for layers that a ReLU follows: uniform in +-sqrt(6 / fan_in), so that variances are kept.
-
-    PyTorch starts at a sixth of this variance, which deep plain networks do not survive.
-
-    References
-    ----------
-    He et al., Delving Deep into Rectifiers, 2015, equation 10.
-    """
-    bound = math.sqrt(6 / fan_in)
-    return generator(random_state).uniform(-bound, bound, shape)
+    def _weight_grads(self, x: Array, rows: Array) -> Gradients:
+        if rows.size:
+            given = x.reshape(1, -1, self.in_features)
+            dw, db = _conv.weight_grad(1, given, rows, 1, 1, 0, 1, 1, "channels_last", "auto", "default")
+        else:
+            dw, db = np.zeros(self.weight.shape, rows.dtype), np.zeros(self.out_features, rows.dtype)
+        return {"weight": dw.reshape(self.weight.shape)} | ({} if self.bias is None else {"bias": db})

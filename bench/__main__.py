@@ -1,0 +1,92 @@
+"""`python -m bench`: each instruction set and number of threads in a process of its own, the results gathered."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pyconvx
+from bench import environment
+from bench.one_run import Orders, say
+from bench.report import markdown
+
+BENCHMARKS = ["conv"]
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Checks, then times, pyconvx and its peers.")
+    parser.add_argument("benchmarks", nargs="*", metavar="|".join([*BENCHMARKS, "all"]), help="what to run (all)")
+    parser.add_argument("--quick", action="store_true", help="few problems, short: for work in progress")
+    parser.add_argument("--threads", default=None, help="numbers of threads, for example 1,2 (1)")
+    parser.add_argument("--isa", default=None, help="instruction sets, for example avx512,avx2 (the best one)")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the results; `python -m bench.report` reads them"
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="no timing and no peers: all results on every instruction set, and a floor under the share of the peak",
+    )
+    chosen = parser.parse_args(arguments)
+    names = chosen.benchmarks or ["all"]
+    unknown = [name for name in names if name not in [*BENCHMARKS, "all"]]
+    if unknown:
+        parser.error(f"no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)} and all")
+    chosen.benchmarks = BENCHMARKS if "all" in names else names
+    available = pyconvx.available_isas()
+    chosen.isas = chosen.isa.split(",") if chosen.isa else available if chosen.check else available[:1]
+    for isa in chosen.isas:
+        if isa not in available:
+            parser.error(f"this processor and build have no {isa!r}, only {', '.join(available)}")
+    try:
+        chosen.counts = [int(count) for count in (chosen.threads or "1").split(",")]
+    except ValueError:
+        parser.error(f"--threads is {chosen.threads!r}; wanted numbers, for example 1,2")
+    if not all(1 <= count <= environment.processors() for count in chosen.counts):
+        parser.error(f"--threads is {chosen.threads!r}; this process may use 1 to {environment.processors()}")
+    return chosen
+
+
+def one_run(orders: Orders) -> dict[str, Any]:
+    """What a process with the right settings finds out."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "run.json"
+        command = [sys.executable, "-m", "bench.one_run", json.dumps(orders._replace(output=str(output))._asdict())]
+        process = subprocess.run(
+            command, env=environment.settings(orders.isa, orders.threads), cwd=environment.ROOT, check=False
+        )
+        if process.returncode != 0:
+            sys.exit(f"the run with {orders.isa}, {orders.threads} thread(s), ended with {process.returncode}")
+        run: dict[str, Any] = json.loads(output.read_text())
+        return run
+
+
+def main() -> int:
+    chosen = parse()
+    warning = environment.busy()
+    if warning:
+        say(f"warning: {warning}")
+    say(f"each run is a process of its own, with GLIBC_TUNABLES={environment.GLIBC_TUNABLES}")
+    document: dict[str, Any] = {"schema": 1, "machine": environment.facts(), "quick": chosen.quick, "runs": []}
+    for isa in chosen.isas:
+        for threads in chosen.counts:
+            orders = Orders(chosen.benchmarks, isa, threads, chosen.quick, chosen.check, os.devnull)
+            document["runs"].append(one_run(orders))
+    wrong = [line for run in document["runs"] for line in run["failures"]]
+    for line in wrong:
+        say(f"FAILED: {line}")
+    if not chosen.check:
+        print(markdown(document))
+        if chosen.json:
+            chosen.json.write_text(json.dumps(document, indent=1) + "\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

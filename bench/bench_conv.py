@@ -1,0 +1,81 @@
+"""Convolution and its two gradients, weights packed beforehand and in the call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pyconvx
+from bench.arrays import DIRECTIONS, ConvData, conv_data, oracle
+from bench.harness import Case, Prepared, Results, Side, Work, gate
+from bench.peers import Peers
+from bench.shapes import CONV, ConvProblem
+from pyconvx.functional._packing import PackedWeights
+
+FORMULA = "2 x positions x kernel x in channels / groups x out channels"
+FLOORS = {"forward": 0.42, "input_grad": 0.42, "weight_grad": 0.37}  # half of what the direct algorithm is to reach
+
+
+def cases(peers: Peers, quick: bool, at_most: float | None = None) -> Iterator[Case]:
+    """All problems in all directions; with `at_most`, shrunk to about that many operations."""
+    for full in CONV:
+        if quick and not full.quick:
+            continue
+        problem = full.shrunk(at_most) if at_most else full
+        for direction in DIRECTIONS:
+            yield Case(
+                "conv",
+                problem.name,
+                problem.why,
+                direction,
+                Work(problem.flops, "GFLOP/s", FORMULA),
+                gate(length(problem, direction)),
+                partial(prepare, problem, direction, peers),
+                FLOORS[direction] if problem.floor else None,
+            )
+
+
+def length(problem: ConvProblem, direction: str) -> int:
+    """How many products a result is the sum of."""
+    if direction == "weight_grad":
+        return problem.positions
+    return problem.terms if direction == "forward" else problem.terms * problem.out_channels // problem.in_channels
+
+
+def prepare(problem: ConvProblem, direction: str, peers: Peers) -> Prepared:
+    data = conv_data(problem)
+    theirs, skipped = peers.sides("conv", problem, direction, data)
+    return Prepared(expected(problem, direction, data), [*ours(problem, direction, data), *theirs], skipped)
+
+
+def expected(problem: ConvProblem, direction: str, data: ConvData) -> Results:
+    reference, pads = oracle(), [(p, p) for p in problem.padding]
+    where = (problem.stride, pads, problem.dilation, problem.groups)
+    if direction == "forward":
+        return (reference.conv(data.x, data.w, data.b, *where),)
+    if direction == "input_grad":
+        return (reference.conv_input_grad(data.dy, data.w, problem.size, *where),)
+    dw, db = reference.conv_weight_grad(data.x, data.dy, problem.kernel, *where)
+    return dw, db
+
+
+def ours(problem: ConvProblem, direction: str, data: ConvData) -> list[Side]:
+    options: dict[str, Any] = {
+        "stride": problem.stride,
+        "padding": problem.padding,
+        "dilation": problem.dilation,
+        "groups": problem.groups,
+    }
+    if problem.rank == 1:
+        options["padding"] = problem.padding * 2
+    suffix = "" if direction == "forward" else f"_{direction}"
+    function: Any = getattr(pyconvx, f"conv{problem.rank}d{suffix}")
+    if direction == "weight_grad":
+        return [Side("pyconvx", lambda: function(data.x, data.dy, problem.kernel, **options), tuple, ours=True)]
+    weights = {"pyconvx": PackedWeights(data.w), "pyconvx, packs in call": data.w}
+    if direction == "forward":
+        calls = {name: partial(function, data.x, w, data.b, **options) for name, w in weights.items()}
+    else:
+        calls = {name: partial(function, data.dy, w, data.x.shape, **options) for name, w in weights.items()}
+    return [Side(name, call, lambda y: (y,), ours=True) for name, call in calls.items()]

@@ -1,0 +1,218 @@
+"""Check, then time: one case at a time, all sides in one process, in turns, on the same data and threads.
+
+A side is one way to compute a case: pyconvx or a peer. Its error is max |result - expected| / rms(expected) against
+float64, the worst of its results. A side above its gate is shown and not counted: its speed proves nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Results = tuple[NDArray[Any], ...]
+
+SHORTEST_SAMPLE = 2e-3  # seconds; quicker calls are repeated within a sample
+LONG_CALL = 5e-3  # a side with longer calls is not called once more before each sample to warm its caches
+PEERS_MAY = 3  # times our own gate: ncnn's Winograd is just above it, and leaving it out would be a cheap win
+FEW = 5  # samples that every side gets
+SLOW = 4  # times slower than the fastest: a side that gets no more than these
+PAUSE = 2e-3  # between sides where there are several threads, so that the last one's workers stop spinning
+
+
+@dataclass(frozen=True)
+class Side:
+    """`call` is timed; `read` gives what it returned as arrays in the order and layout of the case's `expected`."""
+
+    name: str
+    call: Callable[[], Any]
+    read: Callable[[Any], Results]
+    ours: bool = False
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a call does: `amount` by `formula`, in units of 1e9 (`unit` names the rate)."""
+
+    amount: float
+    unit: str
+    formula: str
+
+
+@dataclass
+class Prepared:
+    """A case with its arrays: the float64 results, the sides, and the peers that cannot do it, with the reason."""
+
+    expected: Results
+    sides: list[Side]
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row group of the table. `floor` is the share of the peak below which something is badly wrong, or None."""
+
+    benchmark: str
+    problem: str
+    why: str
+    direction: str
+    work: Work
+    gate: float
+    prepare: Callable[[], Prepared]
+    floor: float | None = None
+
+    @property
+    def label(self) -> str:
+        return f"{self.benchmark} {self.problem} {self.direction}"
+
+
+@dataclass
+class Row:
+    """One line of the table; times are None where nothing was timed."""
+
+    benchmark: str
+    problem: str
+    why: str
+    direction: str
+    side: str
+    ours: bool
+    error: float
+    gate: float
+    counted: bool
+    unit: str = ""
+    formula: str = ""
+    amount: float = 0.0
+    median_s: float | None = None
+    spread: float | None = None  # distance of the quartiles over the median
+    samples: int = 0
+    rate: float | None = None
+    share: float | None = None  # of the measured peak; more than 1 where the formula counts work that is saved
+    ratio: float | None = None  # the best accurate peer's time over this one's: above 1 is faster
+    note: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def gate(length: float) -> float:
+    """The error that algorithm="auto" may have in a sum of `length` products: PyTorch's for 3x3 and 512 channels."""
+    return 1.5e-5 * math.sqrt(max(1.0, length / (9 * 512)))
+
+
+def error(actual: Results, expected: Results) -> float:
+    """max |actual - expected| / rms(expected), the worst of all results; infinite for NaN and for another shape."""
+    worst = 0.0
+    for a, e in zip(actual, expected, strict=True):
+        if a.shape != e.shape:
+            return math.inf
+        if e.size:
+            unit = math.sqrt(float(np.mean(np.square(e, dtype=np.float64)))) or 1.0
+            off = float(np.abs(a.astype(np.float64) - e).max()) / unit
+            worst = max(worst, off if math.isfinite(off) else math.inf)
+    return worst
+
+
+def check(case: Case, prepared: Prepared) -> tuple[list[Row], list[Side]]:
+    """A row for each side with its error, and the sides that ran; a peer that fails is noted, pyconvx never."""
+    rows, alive = [], []
+    for side in prepared.sides:
+        try:
+            wrong, note = error(side.read(side.call()), prepared.expected), ""
+        except Exception as failure:
+            if side.ours:
+                raise
+            wrong, note = math.inf, f"failed: {type(failure).__name__}: {str(failure).splitlines()[0][:120]}"
+        else:
+            alive.append(side)
+        rows.append(row_of(case, side, wrong, note))
+    return rows, alive
+
+
+def row_of(case: Case, side: Side, wrong: float, note: str) -> Row:
+    limit = case.gate * (1 if side.ours else PEERS_MAY)
+    return Row(
+        case.benchmark,
+        case.problem,
+        case.why,
+        case.direction,
+        side.name,
+        side.ours,
+        error=wrong,
+        gate=limit,
+        counted=wrong <= limit,
+        unit=case.work.unit,
+        formula=case.work.formula,
+        amount=case.work.amount,
+        note=note,
+    )
+
+
+def check_and_time(case: Case, peak: float | None, seconds: float, threads: int) -> list[Row]:
+    """All rows of a case, timed. `seconds` is about what one side may take."""
+    prepared = case.prepare()
+    rows, alive = check(case, prepared)
+    times = dict(zip([side.name for side in alive], take_turns(alive, seconds, threads), strict=True))
+    for row in rows:
+        if row.side in times:
+            fill(row, times[row.side], peak if row.unit == "GFLOP/s" else None)
+    best = min((r.median_s for r in rows if r.counted and not r.ours and r.median_s), default=None)
+    for row in rows:
+        row.ratio = best / row.median_s if best and row.median_s else None
+    return rows
+
+
+def fill(row: Row, seconds: Sequence[float], peak: float | None) -> None:
+    row.samples, row.median_s = len(seconds), statistics.median(seconds)
+    low, _, high = statistics.quantiles(seconds, n=4)
+    row.spread = (high - low) / row.median_s
+    row.rate = row.amount / row.median_s / 1e9
+    row.share = row.rate / peak if peak else None
+
+
+def take_turns(sides: Sequence[Side], seconds: float, threads: int) -> list[list[float]]:
+    """Seconds a call of each side, sample by sample: each round takes one sample of every side, first another one."""
+    calls = [max(1, math.ceil(SHORTEST_SAMPLE / best_of(side.call, 2))) for side in sides]
+    usual = [sample(side.call, n, warm=False) for side, n in zip(sides, calls, strict=True)]
+    slow = [second > SLOW * min(usual) for second in usual]
+    longest = max((second * n for second, n, s in zip(usual, calls, slow, strict=True) if not s), default=1.0)
+    rounds = min(60, max(FEW, int(seconds / longest)))
+    times: list[list[float]] = [[] for _ in sides]
+    for turn in range(rounds):
+        for place in range(len(sides)):
+            index = (turn + place) % len(sides)
+            if slow[index] and turn >= FEW:
+                continue
+            if threads > 1:
+                time.sleep(PAUSE)
+            warm = not times[index] or times[index][-1] < LONG_CALL
+            times[index].append(sample(sides[index].call, calls[index], warm))
+    return times
+
+
+def sample(call: Callable[[], Any], calls: int, warm: bool) -> float:
+    """Seconds a call, over `calls` calls, after one that is not timed where `warm`."""
+    if warm:
+        call()
+    start = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - start) / calls
+
+
+def best_of(call: Callable[[], Any], tries: int) -> float:
+    return min(sample(call, 1, warm=False) for _ in range(tries))
+
+
+def failures(rows: Iterable[Row]) -> list[str]:
+    """What pyconvx got wrong."""
+    return [
+        f"{r.benchmark} {r.problem} {r.direction}, {r.side}: error {r.error:.1e} above the gate {r.gate:.1e}"
+        for r in rows
+        if r.ours and not r.counted
+    ]

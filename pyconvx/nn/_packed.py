@@ -1,0 +1,30 @@
+"""A layer's kernel in the forms that the core reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyconvx.functional._packing import PackedWeights
+from pyconvx.nn.parameter import Parameter
+
+
+class Packed:
+    """The forms of the version that a kernel has now.
+
+    `PackedWeights` keeps one form for each instruction set, direction and way of padding. A new version starts anew; a
+    pullback that holds the old one keeps it. Copies and pickles of a layer leave the forms behind.
+    """
+
+    def __init__(self, weight: Parameter, shape: tuple[int, ...]) -> None:
+        self._weight = weight
+        self._shape = shape
+        self._made: tuple[int, PackedWeights] | None = None
+
+    def present(self) -> PackedWeights:
+        made = self._made
+        if made is None or made[0] != self._weight.version:
+            made = self._made = (self._weight.version, PackedWeights(self._weight.value.reshape(self._shape)))
+        return made[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_weight": self._weight, "_shape": self._shape, "_made": None}
