@@ -54,6 +54,13 @@ def grams(batch: slice = slice(None)) -> dict[str, np.ndarray]:
     return {"gram": g, "dx": pyconvx.gram_grad(x, g), "wide gram": pyconvx.gram(wide)}
 
 
+def distances() -> dict[str, np.ndarray]:
+    a, b = draw_normal((300, 65), "float32", 1), draw_normal((511, 65), "float32", 2)
+    results = {m: pyconvx.pairwise_distances(a, b, metric=m) for m in ("sqeuclidean", "cosine", "manhattan", "chi2")}
+    results["nearest"], results["indices"] = pyconvx.nearest(a, b, 7)
+    return results
+
+
 def assert_same_for_every_thread_count(compute: Callable[[], dict[str, np.ndarray]]) -> None:
     with pyconvx.num_threads(1):
         alone = compute()
@@ -70,7 +77,7 @@ def test_threads_do_not_change_a_bit(case: ConvCase, dtype: str, isa: str) -> No
     assert_same_for_every_thread_count(lambda: everything(case, dtype) | weight_gradients(case, dtype))
 
 
-@pytest.mark.parametrize("compute", [grams])
+@pytest.mark.parametrize("compute", [grams, distances])
 def test_threads_do_not_change_a_bit_elsewhere(compute: Any, isa: str) -> None:
     assert_same_for_every_thread_count(compute)
 
