@@ -16,7 +16,7 @@ from bench import environment
 from bench.one_run import Orders, say
 from bench.report import markdown
 
-BENCHMARKS = ["conv"]
+BENCHMARKS = ["conv", "gram", "distance"]
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

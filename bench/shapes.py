@@ -158,20 +158,32 @@ CONV = VGG + RESNET + LECTURE + ECG + AUDIO + CT + VIDEO
 
 @dataclass(frozen=True)
 class MapProblem:
-    """A map of activations: for pooling and Gram matrices."""
+    """A map of activations of one picture: for pooling and Gram matrices."""
 
     name: str
     why: str
     size: tuple[int, ...]
     channels: int
     quick: bool = False
+    floor: bool = False
+
+    @property
+    def positions(self) -> int:
+        return math.prod(self.size)
+
+    def shrunk(self, positions: float) -> MapProblem:
+        """The same with at most so many positions, and at least 8 along each axis."""
+        size = self.size
+        while math.prod(size) > positions and max(size) > 8:
+            size = tuple(max(8, n * 3 // 4) for n in size)
+        return replace(self, size=size)
 
 
 GRAM = [
     MapProblem("relu1_1 at 256", "many positions, few channels", (256, 256), 64),
-    MapProblem("relu2_1 at 256", "128 channels", (128, 128), 128, quick=True),
-    MapProblem("relu3_1 at 256", "256 channels", (64, 64), 256),
-    MapProblem("relu4_1 at 256", "many channels, few positions", (32, 32), 512),
+    MapProblem("relu2_1 at 256", "128 channels", (128, 128), 128, quick=True, floor=True),
+    MapProblem("relu3_1 at 256", "256 channels", (64, 64), 256, floor=True),
+    MapProblem("relu4_1 at 256", "many channels, few positions", (32, 32), 512, quick=True),
     MapProblem("relu1_1 at 512", "twice the picture: memory traffic", (512, 512), 64),
     MapProblem("audio style", "a 1D map: 431 frames, 1025 bins", (431,), 1025),
 ]
@@ -186,21 +198,33 @@ POOL = [
 
 @dataclass(frozen=True)
 class DistanceProblem:
-    """`queries` encodings against `gallery` others, all of length `dimension`."""
+    """`queries` encodings against `gallery` others, of length `dimension`; `operations` are metrics or "nearest"."""
 
     name: str
     why: str
     queries: int
     gallery: int
     dimension: int
+    operations: tuple[str, ...]
     quick: bool = False
 
+    @property
+    def products(self) -> float:
+        return float(self.queries) * self.gallery * self.dimension
 
+    def shrunk(self, products: float) -> DistanceProblem:
+        """The same with a smaller gallery."""
+        most = max(7, int(products / (self.queries * self.dimension)))
+        return replace(self, gallery=min(self.gallery, most))
+
+
+METRICS = ("sqeuclidean", "cosine", "manhattan", "chi2")
+SEARCH = ("nearest",)
 DISTANCE = [
-    DistanceProblem("one in 100", "one face at the door of an office", 1, 100, 128, quick=True),
-    DistanceProblem("one in 10 000", "one face in a company", 1, 10_000, 128),
-    DistanceProblem("one in a million", "memory-bound: 512 MB are read", 1, 1_000_000, 128),
-    DistanceProblem("64 in 100 000", "a batch of queries: a matrix product", 64, 100_000, 128),
-    DistanceProblem("batch of 96", "all pairs of a training batch", 96, 96, 128, quick=True),
-    DistanceProblem("2000 x 2000", "clustering an album", 2000, 2000, 128),
+    DistanceProblem("one in 100", "one face at the door of an office", 1, 100, 128, SEARCH, quick=True),
+    DistanceProblem("one in 10 000", "one face in a company", 1, 10_000, 128, SEARCH),
+    DistanceProblem("one in a million", "512 MB are read: memory-bound", 1, 1_000_000, 128, SEARCH),
+    DistanceProblem("64 in 100 000", "a batch of queries: a matrix product", 64, 100_000, 128, SEARCH),
+    DistanceProblem("batch of 96", "all pairs of a training batch", 96, 96, 128, METRICS, quick=True),
+    DistanceProblem("2000 x 2000", "clustering an album", 2000, 2000, 128, METRICS),
 ]

@@ -1,8 +1,8 @@
 """The libraries to compare with, each used if it is installed: how they are found, held to one instruction set, asked.
 
-A peer is a module of this folder with functions named after benchmarks (conv, gram, pool, distance), each returning the
-sides that can do a problem, or raising Unsupported. Peers get their best: weights packed beforehand where they
-can, outputs bound, the layout that they like.
+A peer is a module of this folder with functions named after what is asked (conv, gram, pool, distances, nearest), each
+returning the sides that can do a problem, or raising Unsupported. Peers get their best: weights packed beforehand where
+they can, outputs bound, the layout that they like.
 """
 
 from __future__ import annotations

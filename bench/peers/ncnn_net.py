@@ -105,3 +105,12 @@ def swapped(w: Array, groups: int) -> Array:
     """(out, in, *kernel) with in and out changing places within each group."""
     split = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
     return np.ascontiguousarray(split.swapaxes(1, 2))
+
+
+def pool(direction: str, x: Array, dy: Array, threads: int) -> list[Side]:
+    if "gradient" in direction:
+        raise Unsupported("no gradients")
+    rank = x.ndim - 2
+    layer = "Pooling" + {1: "1D", 2: "", 3: "3D"}[rank]
+    options = {0: int(direction == "average")} | per_axis(1, (2,) * rank) | per_axis(2, (2,) * rank)
+    return [side("ncnn", network(layer, options, b"", threads, winograd63=True), first(x)[0])]

@@ -64,3 +64,12 @@ def conv(problem: ConvProblem, direction: str, data: ConvData, threads: int) -> 
         x_shape = (problem.batch, problem.in_channels, *problem.size)
         return [side("ConvTranspose", first(data.dy), {"w": w}, x_shape, threads, **options)]
     raise Unsupported("no gradient of the weight")
+
+
+def pool(direction: str, x: Array, dy: Array, threads: int) -> list[Side]:
+    if "gradient" in direction:
+        raise Unsupported("no gradients")
+    window = [2] * (x.ndim - 2)
+    operator = "MaxPool" if direction == "max" else "AveragePool"
+    y_shape = (1, x.shape[-1], *dy.shape[1:-1])
+    return [side(operator, first(x), {}, y_shape, threads, kernel_shape=window, strides=window)]

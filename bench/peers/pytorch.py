@@ -13,7 +13,8 @@ import torch
 from torch.nn import functional
 
 from bench.arrays import Array, ConvData
-from bench.harness import Side
+from bench.harness import Results, Side
+from bench.peers import Unsupported
 from bench.shapes import ConvProblem
 
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -119,3 +120,81 @@ def weight_grad(problem: ConvProblem, data: ConvData, channels_last: bool) -> Si
         return np.moveaxis(array(result[1], problem.rank), 0, -1), result[2].numpy()
 
     return Side(name_of(channels_last), call, read)
+
+
+def gram(direction: str, x: Array, dg: Array, threads: int) -> list[Side]:
+    torch.set_num_threads(threads)
+    positions_first = torch.from_numpy(x.reshape(-1, x.shape[-1]))
+    channels_first, d = positions_first.T.contiguous(), torch.from_numpy(dg[0])
+    if direction == "forward":
+        return [
+            Side(name_of(True), lambda: positions_first.T @ positions_first, lambda g: (g.numpy()[None],)),
+            Side(name_of(False), lambda: channels_first @ channels_first.T, lambda g: (g.numpy()[None],)),
+        ]
+    return [
+        Side(name_of(True), lambda: positions_first @ (d + d.T), lambda dx: (dx.numpy().reshape(x.shape),)),
+        Side(name_of(False), lambda: (d + d.T) @ channels_first, lambda dx: (dx.T.numpy().reshape(x.shape),)),
+    ]
+
+
+def pool(direction: str, x: Array, dy: Array, threads: int) -> list[Side]:
+    torch.set_num_threads(threads)
+    return [pool_side(direction, x, dy, channels_last) for channels_last in (True, False)]
+
+
+def pool_side(direction: str, x: Array, dy: Array, channels_last: bool) -> Side:
+    """1D runs as 2D with a height of one in both layouts: PyTorch's own 1D pooling has no backward to call."""
+    rank = x.ndim - 2
+    if rank == 1:
+        x, dy = x[:, None], dy[:, None]
+    axes_ = x.ndim - 2
+    source, gradient = tensor(x, axes_, channels_last), tensor(dy, axes_, channels_last)
+    window, none, unit = [1, 2] if rank == 1 else [2] * rank, [0] * axes_, [1] * axes_
+    operations: Any = torch.ops.aten
+    name = name_of(channels_last)
+
+    def read(*results: torch.Tensor) -> tuple[Array, ...]:
+        back = [array(result, axes_) for result in results]
+        return tuple(a[:, 0] if rank == 1 else a for a in back)
+
+    if direction == "average":
+        average = getattr(operations, f"avg_pool{axes_}d")
+        return Side(name, lambda: average(source, window, window), read)
+    if direction == "average, its gradient":
+        back = getattr(operations, f"avg_pool{axes_}d_backward")
+        return Side(name, lambda: back(gradient, source, window, window, none, False, True, None), read)
+    largest = getattr(operations, f"max_pool{axes_}d_with_indices")
+    if direction == "max":
+        plain = functional.max_pool2d if axes_ == 2 else functional.max_pool3d
+        return Side(name, lambda: plain(source, window), read)
+    back = getattr(operations, f"max_pool{axes_}d_with_indices_backward")
+
+    def both() -> tuple[torch.Tensor, torch.Tensor]:
+        y, indices = largest(source, window, window)
+        return y, back(gradient, source, window, window, none, unit, False, indices)
+
+    return Side(name, both, lambda results: read(*results))
+
+
+def distances(metric: str, queries: Array, gallery: Array, threads: int) -> list[Side]:
+    torch.set_num_threads(threads)
+    a, b = torch.from_numpy(queries), torch.from_numpy(gallery)
+    if metric == "sqeuclidean":
+        return [Side("torch", lambda: torch.cdist(a, b).square_(), lambda d: (d.numpy(),))]
+    if metric == "manhattan":
+        return [Side("torch", lambda: torch.cdist(a, b, p=1.0), lambda d: (d.numpy(),))]
+    if metric == "cosine":
+        normalize = functional.normalize
+        return [Side("torch", lambda: 1 - normalize(a) @ normalize(b).T, lambda d: (d.numpy(),))]
+    raise Unsupported(f"no {metric}")
+
+
+def nearest(queries: Array, gallery: Array, read: Callable[[Any], Results], threads: int) -> list[Side]:
+    torch.set_num_threads(threads)
+    a, b = torch.from_numpy(queries), torch.from_numpy(gallery)
+
+    def call() -> tuple[torch.Tensor, torch.Tensor]:
+        least, index = torch.cdist(a, b).min(dim=1)
+        return least.square_(), index
+
+    return [Side("torch", call, read)]
