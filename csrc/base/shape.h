@@ -41,4 +41,21 @@ struct ConvShape {
   std::int64_t w_size() const { return taps() * group_in() * out_channels; }
 };
 
+// Pooling: x (batch, in, channels), y (batch, out, channels). Tap t of window o reads x at o stride - before + t
+// dilation; taps outside x are left out, and every window has a tap inside.
+struct PoolShape {
+  std::int64_t batch = 0, channels = 0;
+  Axes in{}, kernel{}, stride{}, dilation{}, pad_before{}, pad_after{};
+  bool ceil_mode = false;  // a last window may reach past the padding, if it starts before the padding at the end
+  Axes out{};              // derived
+
+  // Fills `out` and checks what ConvShape::finish checks, and that no window lies beside x.
+  void finish();
+
+  std::int64_t x_size() const { return batch * in[0] * in[1] * in[2] * channels; }
+  std::int64_t y_size() const { return batch * out[0] * out[1] * out[2] * channels; }
+  std::int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
+  int index_bytes() const { return taps() <= 1 << 8 ? 1 : taps() <= 1 << 16 ? 2 : 4; }  // of a position in a window
+};
+
 }  // namespace pcx

@@ -35,7 +35,10 @@ T* write(const char* name, Array<T>& array, std::int64_t size) {
 
 void bind_runtime(py::module_& m);
 void bind_conv(py::module_& m);
+void bind_elementwise(py::module_& m);
 void bind_gram(py::module_& m);
 void bind_distance(py::module_& m);
+void bind_pool(py::module_& m);
+void bind_transpose(py::module_& m);
 
 }  // namespace pcx::bind

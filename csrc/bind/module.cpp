@@ -30,6 +30,9 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   py::register_exception_translator(translate_error);
   pcx::bind::bind_runtime(m);
   pcx::bind::bind_conv(m);
+  pcx::bind::bind_elementwise(m);
   pcx::bind::bind_gram(m);
   pcx::bind::bind_distance(m);
+  pcx::bind::bind_pool(m);
+  pcx::bind::bind_transpose(m);
 }

@@ -12,7 +12,9 @@ namespace {
 #include "kernels/conv_narrow.inl"
 #include "kernels/conv.inl"
 #include "kernels/distance.inl"
+#include "kernels/elementwise.inl"
 #include "kernels/pixel_sum.inl"
+#include "kernels/pool.inl"
 #include "isa/table.inl"
 }  // namespace
 }  // namespace pcx::avx512

@@ -51,6 +51,37 @@ struct Distances {
   bool root;
 };
 
+// A row of pooling windows that all see the same taps: window p has x[p * x_step + offsets[i] + c], i < taps (at least
+// one), c < channels, and gives y[p * y_step + c]. The first of equal values wins, and the first NaN wins over all.
+template <class T>
+struct PoolRow {
+  const T* x;
+  const index* offsets;
+  const std::uint32_t* positions;  // max: of each tap in the whole window
+  T* y;
+  void* indices;    // max: laid out as y, gets the position of the tap that won; unsigned, or null
+  int index_bytes;  // 1, 2 or 4; 0 where indices is null
+  index taps, windows, channels, x_step, y_step;
+  T divisor;  // average: y = (sum over i) / divisor, the taps in order
+};
+
+// A row of pixels of dx that are reached in the same way, pixel p by taps of the windows at
+// dy[p * dy_step + offsets[i]]:
+//   max:      dx[p * dx_step + c] = sum over i of dy[.. + c] where indices[.. + c] is positions[i]
+//   average:  dx[p * dx_step + c] = sum over i of dy[.. + c] * scales[i]
+// The sum runs in order and starts from zero, which is the result where there are no taps.
+template <class T>
+struct PoolGradRow {
+  const T* dy;
+  const void* indices;  // laid out as dy
+  int index_bytes;      // 1, 2 or 4
+  const index* offsets;
+  const std::uint32_t* positions;
+  const T* scales;
+  T* dx;
+  index taps, pixels, channels, dy_step, dx_step;
+};
+
 template <class T>
 struct Kernels {
   int lanes;   // of a vector
@@ -61,6 +92,16 @@ struct Kernels {
   // to[c * to_stride + r] = from[r * from_stride + c]
   void (*transpose)(const T* from, index from_stride, T* to, index to_stride, index rows, index cols);
   void (*distances)(const Distances<T>& block);
+  void (*max_pool)(const PoolRow<T>& row);
+  void (*avg_pool)(const PoolRow<T>& row);
+  void (*max_pool_grad)(const PoolGradRow<T>& row);
+  void (*avg_pool_grad)(const PoolGradRow<T>& row);
+  // y[i] = max(0, x[i]), a NaN stays one; y may be x.
+  void (*relu)(const T* x, T* y, index count);
+  // Bit i % 8 of passed[i / 8] says whether y[i] is above zero or NaN; bits past `count` are zero.
+  void (*relu_passed)(const T* y, std::uint8_t* passed, index count);
+  // dx[i] = dy[i] where passed, else +0, whatever dy[i] is; dx may be dy.
+  void (*keep_passed)(const T* dy, const std::uint8_t* passed, T* dx, index count);
 
   index width(index columns) const { return columns <= narrow ? columns : columns <= lanes ? lanes : panel; }
 };

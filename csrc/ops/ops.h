@@ -66,4 +66,30 @@ template <class T>
 void nearest(Metric metric, index count, index size, index depth, index k, const T* queries, const T* gallery,
              T* distances, index* numbers);
 
+// Pooling. `indices` get, laid out as y, the position of each maximum in its window, row-major, as unsigned integers of
+// shape.index_bytes(), or are null. The gradients write every element of dx.
+template <class T>
+void max_pool(const PoolShape& shape, const T* x, T* y, void* indices);
+template <class T>
+void max_pool_grad(const PoolShape& shape, const T* dy, const void* indices, T* dx);
+
+// With count_include_pad a window counts its padding as zeros, without it leaves it out. No dilation.
+template <class T>
+void avg_pool(const PoolShape& shape, const T* x, bool count_include_pad, T* y);
+template <class T>
+void avg_pool_grad(const PoolShape& shape, const T* dy, bool count_include_pad, T* dx);
+
+// y = max(0, x), which may be in place; the bits of where y is above zero or NaN, (count + 7) / 8 bytes; dy where they
+// are set and +0 elsewhere, which may be in place.
+template <class T>
+void relu(const T* x, T* y, index count);
+template <class T>
+void relu_passed(const T* y, std::uint8_t* passed, index count);
+template <class T>
+void keep_passed(const T* dy, const std::uint8_t* passed, T* dx, index count);
+
+// (batch, rows, cols) to (batch, cols, rows): one layout of a tensor to the other.
+template <class T>
+void transpose_batch(const T* x, index batch, index rows, index cols, T* y);
+
 }  // namespace pcx

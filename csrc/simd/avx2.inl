@@ -43,6 +43,97 @@ PCX_INLINE __m256 add(__m256 a, __m256 b) { return _mm256_add_ps(a, b); }
 PCX_INLINE __m256d add(__m256d a, __m256d b) { return _mm256_add_pd(a, b); }
 PCX_INLINE __m256 max(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }  // b where either is NaN
 PCX_INLINE __m256d max(__m256d a, __m256d b) { return _mm256_max_pd(a, b); }
+PCX_INLINE __m256 divide(__m256 a, __m256 b) { return _mm256_div_ps(a, b); }
+PCX_INLINE __m256d divide(__m256d a, __m256d b) { return _mm256_div_pd(a, b); }
+
+// Whether v replaces the best so far: it is larger, or the first NaN.
+PCX_INLINE __m256 beats(__m256 v, __m256 best) {
+  return _mm256_and_ps(_mm256_cmp_ps(v, best, _CMP_NLE_UQ), _mm256_cmp_ps(best, best, _CMP_ORD_Q));
+}
+PCX_INLINE __m256d beats(__m256d v, __m256d best) {
+  return _mm256_and_pd(_mm256_cmp_pd(v, best, _CMP_NLE_UQ), _mm256_cmp_pd(best, best, _CMP_ORD_Q));
+}
+PCX_INLINE __m256 select(__m256 mask, __m256 a, __m256 b) { return _mm256_blendv_ps(b, a, mask); }
+PCX_INLINE __m256d select(__m256d mask, __m256d a, __m256d b) { return _mm256_blendv_pd(b, a, mask); }
+
+// Small integers that travel as the bits of a lane. In memory they are narrower: they go through a vector's worth of
+// stack.
+template <class T>
+PCX_INLINE auto bits_of(std::uint32_t n) {
+  if constexpr (sizeof(T) == 4)
+    return _mm256_castsi256_ps(_mm256_set1_epi32(int(n)));
+  else
+    return _mm256_castsi256_pd(_mm256_set1_epi64x(n));
+}
+template <class Word, class U>
+PCX_INLINE __m256i widen_load(const U* p, index n) {
+  constexpr int all = 32 / sizeof(Word);
+  Word part[all] = {};
+  if (n >= all) {
+    for (int i = 0; i < all; ++i) part[i] = p[i];
+  } else {
+    for (index i = 0; i < n; ++i) part[i] = p[i];
+  }
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(part));
+}
+template <class Word, class U>
+PCX_INLINE void narrow_store(U* p, __m256i v, index n) {
+  constexpr int all = 32 / sizeof(Word);
+  Word part[all];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(part), v);
+  if (n >= all) {
+    for (int i = 0; i < all; ++i) p[i] = static_cast<U>(part[i]);
+  } else {
+    for (index i = 0; i < n; ++i) p[i] = static_cast<U>(part[i]);
+  }
+}
+template <class T, class U>
+PCX_INLINE auto load_bits(const U* p, index n) {
+  if constexpr (sizeof(T) == 4)
+    return _mm256_castsi256_ps(widen_load<std::uint32_t>(p, n));
+  else
+    return _mm256_castsi256_pd(widen_load<std::uint64_t>(p, n));
+}
+template <class U>
+PCX_INLINE void store_bits(U* p, __m256 v, index n) {
+  narrow_store<std::uint32_t>(p, _mm256_castps_si256(v), n);
+}
+template <class U>
+PCX_INLINE void store_bits(U* p, __m256d v, index n) {
+  narrow_store<std::uint64_t>(p, _mm256_castpd_si256(v), n);
+}
+PCX_INLINE __m256 keep_equal(__m256 a, __m256 b, __m256 v) {
+  const __m256i equal = _mm256_cmpeq_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b));
+  return _mm256_and_ps(_mm256_castsi256_ps(equal), v);
+}
+PCX_INLINE __m256d keep_equal(__m256d a, __m256d b, __m256d v) {
+  const __m256i equal = _mm256_cmpeq_epi64(_mm256_castpd_si256(a), _mm256_castpd_si256(b));
+  return _mm256_and_pd(_mm256_castsi256_pd(equal), v);
+}
+
+// Eight elements and a bit for each: those above zero or NaN, and those that are kept.
+PCX_INLINE unsigned passed8(const float* p) {
+  return unsigned(_mm256_movemask_ps(_mm256_cmp_ps(load(p), _mm256_setzero_ps(), _CMP_NLE_UQ)));
+}
+PCX_INLINE unsigned passed8(const double* p) {
+  const __m256d low = _mm256_cmp_pd(load(p), _mm256_setzero_pd(), _CMP_NLE_UQ);
+  const __m256d high = _mm256_cmp_pd(load(p + 4), _mm256_setzero_pd(), _CMP_NLE_UQ);
+  return unsigned(_mm256_movemask_pd(low) | _mm256_movemask_pd(high) << 4);
+}
+PCX_INLINE void keep8(unsigned bits, const float* from, float* to) {
+  const __m256i each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+  const __m256i kept = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(int(bits)), each), each);
+  store(to, _mm256_and_ps(_mm256_castsi256_ps(kept), load(from)));
+}
+PCX_INLINE void keep8(unsigned bits, const double* from, double* to) {
+  const __m256i all = _mm256_set1_epi64x(bits);
+  PCX_UNROLL
+  for (int half = 0; half < 8; half += 4) {
+    const __m256i each = _mm256_slli_epi64(_mm256_setr_epi64x(1, 2, 4, 8), half);
+    const __m256i kept = _mm256_cmpeq_epi64(_mm256_and_si256(all, each), each);
+    store(to + half, _mm256_and_pd(_mm256_castsi256_pd(kept), load(from + half)));
+  }
+}
 
 PCX_INLINE __m256 sub(__m256 a, __m256 b) { return _mm256_sub_ps(a, b); }
 PCX_INLINE __m256d sub(__m256d a, __m256d b) { return _mm256_sub_pd(a, b); }

@@ -35,6 +35,88 @@ PCX_INLINE __m512 add(__m512 a, __m512 b) { return _mm512_add_ps(a, b); }
 PCX_INLINE __m512d add(__m512d a, __m512d b) { return _mm512_add_pd(a, b); }
 PCX_INLINE __m512 max(__m512 a, __m512 b) { return _mm512_max_ps(a, b); }  // b where either is NaN
 PCX_INLINE __m512d max(__m512d a, __m512d b) { return _mm512_max_pd(a, b); }
+PCX_INLINE __m512 divide(__m512 a, __m512 b) { return _mm512_div_ps(a, b); }
+PCX_INLINE __m512d divide(__m512d a, __m512d b) { return _mm512_div_pd(a, b); }
+
+// Whether v replaces the best so far: it is larger, or the first NaN.
+PCX_INLINE __mmask16 beats(__m512 v, __m512 best) {
+  return _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(best, best, _CMP_ORD_Q), v, best, _CMP_NLE_UQ);
+}
+PCX_INLINE __mmask8 beats(__m512d v, __m512d best) {
+  return _mm512_mask_cmp_pd_mask(_mm512_cmp_pd_mask(best, best, _CMP_ORD_Q), v, best, _CMP_NLE_UQ);
+}
+PCX_INLINE __m512 select(__mmask16 mask, __m512 a, __m512 b) { return _mm512_mask_blend_ps(mask, b, a); }
+PCX_INLINE __m512d select(__mmask8 mask, __m512d a, __m512d b) { return _mm512_mask_blend_pd(mask, b, a); }
+
+// Small integers that travel as the bits of a lane; in memory they are narrower.
+template <class T>
+PCX_INLINE auto bits_of(std::uint32_t n) {
+  if constexpr (sizeof(T) == 4)
+    return _mm512_castsi512_ps(_mm512_set1_epi32(int(n)));
+  else
+    return _mm512_castsi512_pd(_mm512_set1_epi64(n));
+}
+PCX_INLINE __m512i widen16(const std::uint8_t* p, unsigned mask) {
+  return _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(__mmask16(mask), p));
+}
+PCX_INLINE __m512i widen16(const std::uint16_t* p, unsigned mask) {
+  return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(__mmask16(mask), p));
+}
+PCX_INLINE __m512i widen16(const std::uint32_t* p, unsigned mask) {
+  return _mm512_maskz_loadu_epi32(__mmask16(mask), p);
+}
+PCX_INLINE __m512i widen8(const std::uint8_t* p, unsigned mask) {
+  return _mm512_cvtepu8_epi64(_mm_maskz_loadu_epi8(__mmask16(mask), p));
+}
+PCX_INLINE __m512i widen8(const std::uint16_t* p, unsigned mask) {
+  return _mm512_cvtepu16_epi64(_mm_maskz_loadu_epi16(__mmask8(mask), p));
+}
+PCX_INLINE __m512i widen8(const std::uint32_t* p, unsigned mask) {
+  return _mm512_cvtepu32_epi64(_mm256_maskz_loadu_epi32(__mmask8(mask), p));
+}
+template <class T, class U>
+PCX_INLINE auto load_bits(const U* p, index n) {
+  if constexpr (sizeof(T) == 4)
+    return _mm512_castsi512_ps(widen16(p, first(n, 16)));
+  else
+    return _mm512_castsi512_pd(widen8(p, first(n, 8)));
+}
+PCX_INLINE void store_bits(std::uint8_t* p, __m512 v, index n) {
+  _mm512_mask_cvtepi32_storeu_epi8(p, __mmask16(first(n, 16)), _mm512_castps_si512(v));
+}
+PCX_INLINE void store_bits(std::uint16_t* p, __m512 v, index n) {
+  _mm512_mask_cvtepi32_storeu_epi16(p, __mmask16(first(n, 16)), _mm512_castps_si512(v));
+}
+PCX_INLINE void store_bits(std::uint32_t* p, __m512 v, index n) {
+  _mm512_mask_storeu_epi32(p, __mmask16(first(n, 16)), _mm512_castps_si512(v));
+}
+PCX_INLINE void store_bits(std::uint8_t* p, __m512d v, index n) {
+  _mm512_mask_cvtepi64_storeu_epi8(p, __mmask8(first(n, 8)), _mm512_castpd_si512(v));
+}
+PCX_INLINE void store_bits(std::uint16_t* p, __m512d v, index n) {
+  _mm512_mask_cvtepi64_storeu_epi16(p, __mmask8(first(n, 8)), _mm512_castpd_si512(v));
+}
+PCX_INLINE void store_bits(std::uint32_t* p, __m512d v, index n) {
+  _mm512_mask_cvtepi64_storeu_epi32(p, __mmask8(first(n, 8)), _mm512_castpd_si512(v));
+}
+PCX_INLINE __m512 keep_equal(__m512 a, __m512 b, __m512 v) {
+  return _mm512_maskz_mov_ps(_mm512_cmpeq_epi32_mask(_mm512_castps_si512(a), _mm512_castps_si512(b)), v);
+}
+PCX_INLINE __m512d keep_equal(__m512d a, __m512d b, __m512d v) {
+  return _mm512_maskz_mov_pd(_mm512_cmpeq_epi64_mask(_mm512_castpd_si512(a), _mm512_castpd_si512(b)), v);
+}
+
+// Eight elements and a bit for each: those above zero or NaN, and those that are kept.
+PCX_INLINE unsigned passed8(const float* p) {
+  return _mm256_cmp_ps_mask(_mm256_loadu_ps(p), _mm256_setzero_ps(), _CMP_NLE_UQ);
+}
+PCX_INLINE unsigned passed8(const double* p) { return _mm512_cmp_pd_mask(load(p), _mm512_setzero_pd(), _CMP_NLE_UQ); }
+PCX_INLINE void keep8(unsigned bits, const float* from, float* to) {
+  _mm256_storeu_ps(to, _mm256_maskz_loadu_ps(__mmask8(bits), from));
+}
+PCX_INLINE void keep8(unsigned bits, const double* from, double* to) {
+  store(to, _mm512_maskz_loadu_pd(__mmask8(bits), from));
+}
 
 PCX_INLINE __m512 sub(__m512 a, __m512 b) { return _mm512_sub_ps(a, b); }
 PCX_INLINE __m512d sub(__m512d a, __m512d b) { return _mm512_sub_pd(a, b); }

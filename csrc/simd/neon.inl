@@ -51,6 +51,73 @@ PCX_INLINE float32x4_t add(float32x4_t a, float32x4_t b) { return vaddq_f32(a, b
 PCX_INLINE float64x2_t add(float64x2_t a, float64x2_t b) { return vaddq_f64(a, b); }
 PCX_INLINE float32x4_t max(float32x4_t a, float32x4_t b) { return vmaxq_f32(a, b); }  // NaN where either is NaN
 PCX_INLINE float64x2_t max(float64x2_t a, float64x2_t b) { return vmaxq_f64(a, b); }
+PCX_INLINE float32x4_t divide(float32x4_t a, float32x4_t b) { return vdivq_f32(a, b); }
+PCX_INLINE float64x2_t divide(float64x2_t a, float64x2_t b) { return vdivq_f64(a, b); }
+
+// Whether v replaces the best so far: it is larger, or the first NaN.
+PCX_INLINE uint32x4_t beats(float32x4_t v, float32x4_t best) {
+  return vbicq_u32(vceqq_f32(best, best), vcleq_f32(v, best));
+}
+PCX_INLINE uint64x2_t beats(float64x2_t v, float64x2_t best) {
+  return vbicq_u64(vceqq_f64(best, best), vcleq_f64(v, best));
+}
+PCX_INLINE float32x4_t select(uint32x4_t mask, float32x4_t a, float32x4_t b) { return vbslq_f32(mask, a, b); }
+PCX_INLINE float64x2_t select(uint64x2_t mask, float64x2_t a, float64x2_t b) { return vbslq_f64(mask, a, b); }
+
+// Small integers that travel as the bits of a lane; in memory they are narrower.
+template <class T>
+PCX_INLINE auto bits_of(std::uint32_t n) {
+  if constexpr (sizeof(T) == 4)
+    return vreinterpretq_f32_u32(vdupq_n_u32(n));
+  else
+    return vreinterpretq_f64_u64(vdupq_n_u64(n));
+}
+template <class T, class U>
+PCX_INLINE auto load_bits(const U* p, index n) {
+  if constexpr (sizeof(T) == 4) {
+    std::uint32_t part[4] = {};
+    for (index i = 0; i < n && i < 4; ++i) part[i] = p[i];
+    return vreinterpretq_f32_u32(vld1q_u32(part));
+  } else {
+    std::uint64_t part[2] = {};
+    for (index i = 0; i < n && i < 2; ++i) part[i] = p[i];
+    return vreinterpretq_f64_u64(vld1q_u64(part));
+  }
+}
+template <class U>
+PCX_INLINE void store_bits(U* p, float32x4_t v, index n) {
+  std::uint32_t part[4];
+  vst1q_u32(part, vreinterpretq_u32_f32(v));
+  for (index i = 0; i < n && i < 4; ++i) p[i] = static_cast<U>(part[i]);
+}
+template <class U>
+PCX_INLINE void store_bits(U* p, float64x2_t v, index n) {
+  std::uint64_t part[2];
+  vst1q_u64(part, vreinterpretq_u64_f64(v));
+  for (index i = 0; i < n && i < 2; ++i) p[i] = static_cast<U>(part[i]);
+}
+PCX_INLINE float32x4_t keep_equal(float32x4_t a, float32x4_t b, float32x4_t v) {
+  const uint32x4_t equal = vceqq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b));
+  return vreinterpretq_f32_u32(vandq_u32(equal, vreinterpretq_u32_f32(v)));
+}
+PCX_INLINE float64x2_t keep_equal(float64x2_t a, float64x2_t b, float64x2_t v) {
+  const uint64x2_t equal = vceqq_u64(vreinterpretq_u64_f64(a), vreinterpretq_u64_f64(b));
+  return vreinterpretq_f64_u64(vandq_u64(equal, vreinterpretq_u64_f64(v)));
+}
+
+// Eight elements and a bit for each: those above zero or NaN, and those that are kept.
+template <class T>
+PCX_INLINE unsigned passed8(const T* p) {
+  unsigned bits = 0;
+  PCX_UNROLL
+  for (int i = 0; i < 8; ++i) bits |= unsigned(!(p[i] <= 0)) << i;
+  return bits;
+}
+template <class T>
+PCX_INLINE void keep8(unsigned bits, const T* from, T* to) {
+  PCX_UNROLL
+  for (int i = 0; i < 8; ++i) to[i] = bits >> i & 1 ? from[i] : T(0);
+}
 
 PCX_INLINE float32x4_t sub(float32x4_t a, float32x4_t b) { return vsubq_f32(a, b); }
 PCX_INLINE float64x2_t sub(float64x2_t a, float64x2_t b) { return vsubq_f64(a, b); }

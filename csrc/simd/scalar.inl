@@ -64,4 +64,60 @@ PCX_INLINE T sum_each(const T (&r)[1]) {
   return r[0];
 }  // lane i: the sum of r[i]
 template <class T>
+PCX_INLINE T divide(T a, T b) {
+  return a / b;
+}
+
+// Whether v replaces the best so far: it is larger, or the first NaN.
+template <class T>
+PCX_INLINE bool beats(T v, T best) {
+  return !(v <= best) && best == best;
+}
+template <class T>
+PCX_INLINE T select(bool mask, T a, T b) {
+  return mask ? a : b;
+}
+// Small integers that travel as the bits of a lane.
+template <class T>
+union LaneBits {
+  T lane;
+  std::uint32_t bits;
+};
+template <class T>
+PCX_INLINE T bits_of(std::uint32_t n) {
+  LaneBits<T> both{T(0)};
+  both.bits = n;
+  return both.lane;
+}
+template <class T>
+PCX_INLINE std::uint32_t bits_in(T lane) {
+  LaneBits<T> both{lane};
+  return both.bits;
+}
+template <class T, class U>
+PCX_INLINE T load_bits(const U* p, index n) {
+  return bits_of<T>(n > 0 ? *p : 0);
+}
+template <class T, class U>
+PCX_INLINE void store_bits(U* p, T v, index n) {
+  if (n > 0) *p = static_cast<U>(bits_in(v));
+}
+template <class T>
+PCX_INLINE T keep_equal(T a, T b, T v) {
+  return bits_in(a) == bits_in(b) ? v : T(0);
+}
+// Eight elements and a bit for each: those above zero or NaN, and those that are kept.
+template <class T>
+PCX_INLINE unsigned passed8(const T* p) {
+  unsigned bits = 0;
+  PCX_UNROLL
+  for (int i = 0; i < 8; ++i) bits |= unsigned(!(p[i] <= 0)) << i;
+  return bits;
+}
+template <class T>
+PCX_INLINE void keep8(unsigned bits, const T* from, T* to) {
+  PCX_UNROLL
+  for (int i = 0; i < 8; ++i) to[i] = bits >> i & 1 ? from[i] : T(0);
+}
+template <class T>
 PCX_INLINE void transpose_block(T (&)[1]) {}

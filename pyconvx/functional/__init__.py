@@ -24,8 +24,28 @@ from pyconvx.functional.conv_transpose import (
 )
 from pyconvx.functional.distance import nearest, pairwise_distances
 from pyconvx.functional.gram import gram, gram_grad
+from pyconvx.functional.pool import (
+    avg_pool1d,
+    avg_pool1d_grad,
+    avg_pool2d,
+    avg_pool2d_grad,
+    avg_pool3d,
+    avg_pool3d_grad,
+    max_pool1d,
+    max_pool1d_grad,
+    max_pool2d,
+    max_pool2d_grad,
+    max_pool3d,
+    max_pool3d_grad,
+)
 
 __all__ = [
+    "avg_pool1d",
+    "avg_pool1d_grad",
+    "avg_pool2d",
+    "avg_pool2d_grad",
+    "avg_pool3d",
+    "avg_pool3d_grad",
     "conv1d",
     "conv1d_input_grad",
     "conv1d_weight_grad",
@@ -46,6 +66,12 @@ __all__ = [
     "conv_transpose3d_weight_grad",
     "gram",
     "gram_grad",
+    "max_pool1d",
+    "max_pool1d_grad",
+    "max_pool2d",
+    "max_pool2d_grad",
+    "max_pool3d",
+    "max_pool3d_grad",
     "nearest",
     "pairwise_distances",
 ]

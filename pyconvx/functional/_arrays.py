@@ -81,12 +81,36 @@ def is_channels_first(data_format: str) -> bool:
 
 def to_last(array: Array, first: bool) -> Array:
     """A batched tensor as contiguous channels-last."""
-    return np.ascontiguousarray(np.moveaxis(array, 1, -1) if first else array)
+    if not first:
+        return np.ascontiguousarray(array)
+    if not _transposable(array):
+        return np.ascontiguousarray(np.moveaxis(array, 1, -1))
+    batch, channels, *spatial = array.shape
+    return _transposed(array.reshape(batch, channels, -1), (batch, *spatial, channels))
 
 
 def from_last(array: Array, first: bool) -> Array:
     """A batched channels-last tensor in the caller's layout."""
-    return np.ascontiguousarray(np.moveaxis(array, -1, 1)) if first else array
+    if not first:
+        return array
+    if not _transposable(array):
+        return np.ascontiguousarray(np.moveaxis(array, -1, 1))
+    batch, *spatial, channels = array.shape
+    return _transposed(array.reshape(batch, -1, channels), (batch, channels, *spatial))
+
+
+def _transposable(array: Array) -> bool:
+    """Whether the core can change the layout of this array."""
+    return array.flags.c_contiguous and array.dtype in (_F32, _F64) and array.size > 0
+
+
+def _transposed(matrices: Array, shape: tuple[int, ...]) -> Array:
+    batch, rows, columns = matrices.shape
+    if rows == 1 or columns == 1:
+        return matrices.reshape(shape)
+    result = empty((batch, columns, rows), matrices.dtype)
+    _core.transpose_batch(matrices, result)
+    return result.reshape(shape)
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

@@ -6,17 +6,27 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from pyconvx.functional._pool_documentation import POOL_TEXTS
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _WORDS = {
-    1: {"spatial": "length", "unit": "samples", "kernel": "5", "example": "14", "valid": "10"},
-    2: {"spatial": "height, width", "unit": "pixels", "kernel": "5, 5", "example": "14, 14", "valid": "10, 10"},
+    1: {"spatial": "length", "unit": "samples", "kernel": "5", "example": "14", "valid": "10", "halved": "7"},
+    2: {
+        "spatial": "height, width",
+        "unit": "pixels",
+        "kernel": "5, 5",
+        "example": "14, 14",
+        "valid": "10, 10",
+        "halved": "7, 7",
+    },
     3: {
         "spatial": "depth, height, width",
         "unit": "voxels",
         "kernel": "5, 5, 5",
         "example": "14, 14, 14",
         "valid": "10, 10, 10",
+        "halved": "7, 7, 7",
     },
 }
 
@@ -226,6 +236,7 @@ TEXTS = {
     db : array, (out_channels,)
 """
     + _RAISES,
+    **POOL_TEXTS,
 }
 
 

@@ -1,0 +1,67 @@
+// What both directions of pooling know about windows on one axis, and how they share out work.
+#pragma once
+#include <algorithm>
+
+#include "base/shape.h"
+#include "isa/kernel_table.h"
+
+namespace pcx {
+
+struct Span {
+  index begin, end;
+  index size() const { return std::max<index>(0, end - begin); }
+};
+
+inline index divide_up(index a, index b) { return a > 0 ? (a + b - 1) / b : -(-a / b); }
+
+// Taps of a window that lie inside x.
+inline Span taps_of(const PoolShape& s, int a, index window) {
+  const index start = window * s.stride[a] - s.pad_before[a];
+  const index begin = start < 0 ? divide_up(-start, s.dilation[a]) : 0;
+  return {begin, std::min(s.kernel[a], (s.in[a] - 1 - start) / s.dilation[a] + 1)};
+}
+
+// Windows whose taps all lie inside x.
+inline Span inner_windows(const PoolShape& s, int a) {
+  const index begin = std::min(s.out[a], divide_up(s.pad_before[a], s.stride[a]));
+  const index last = s.in[a] - 1 - (s.kernel[a] - 1) * s.dilation[a] + s.pad_before[a];
+  return {begin, last < 0 ? begin : std::clamp(last / s.stride[a] + 1, begin, s.out[a])};
+}
+
+// By how much a window divides its sum, as far as this axis is concerned; what lies past the padding never counts.
+inline index divisor_of(const PoolShape& s, int a, index window, bool count_include_pad) {
+  const index start = window * s.stride[a] - s.pad_before[a], end = start + s.kernel[a];
+  if (count_include_pad) return std::min(end, s.in[a] + s.pad_after[a]) - start;
+  return std::min(end, s.in[a]) - std::max<index>(start, 0);
+}
+
+// Rows of an output cut into tasks of enough work each; where there are few rows, the channels are cut as well.
+struct RowCut {
+  static constexpr index least_tasks = 16;
+  static constexpr double task_work = 1 << 16, parallel_work = 1 << 18;  // elements; 2^18 take about 50 us on one core
+
+  index rows, rows_each, channels, channels_each;
+  bool small;  // not worth a second thread
+
+  // reads: for an element of a row.
+  RowCut(index all_rows, index row_size, index reads, index all_channels)
+      : rows(all_rows), rows_each(1), channels(all_channels), channels_each(all_channels) {
+    const double row_work = static_cast<double>(row_size) * static_cast<double>(reads);
+    small = static_cast<double>(rows) * row_work < parallel_work;
+    if (row_work < task_work) rows_each = static_cast<index>(task_work / row_work);
+    rows_each = std::clamp<index>(rows_each, 1, std::max<index>(1, rows / least_tasks));
+    while (!small && tasks() < least_tasks && channels_each > 64) channels_each = divide_up(channels_each, 128) * 64;
+  }
+  index tasks() const { return divide_up(rows, rows_each) * divide_up(channels, channels_each); }
+
+  template <class Body>  // body(row, first channel, channels)
+  void each_row(index task, Body&& body) const {
+    const index parts = divide_up(channels, channels_each);
+    const index first = task / parts * rows_each, c = task % parts * channels_each;
+    for (index row = first; row < std::min(rows, first + rows_each); ++row) {
+      body(row, c, std::min(channels_each, channels - c));
+    }
+  }
+};
+
+}  // namespace pcx

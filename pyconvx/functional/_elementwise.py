@@ -1,0 +1,34 @@
+"""ReLU and its gradient for layers: threaded, in place where allowed, with one bit an element in between."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyconvx import _core
+from pyconvx.functional._arrays import Array, empty
+
+Bits = NDArray[np.uint8]
+
+
+def relu(x: Array) -> Array:
+    """max(x, 0) of a float32 or float64 array of any shape; NaN stays NaN."""
+    source = np.ascontiguousarray(x).reshape(x.shape)  # ascontiguousarray gives a scalar an axis
+    y = empty(x.shape, x.dtype)
+    _core.relu(source, y)
+    return y
+
+
+def passed_bits(y: Array) -> Bits:
+    """One bit for each element of a ReLU's input or output, in C order: whether it is above zero, or NaN."""
+    bits = np.empty(-(-y.size // 8), np.uint8)
+    _core.relu_passed(np.ascontiguousarray(y), bits)
+    return bits
+
+
+def keep_passed(dy: Array, bits: Bits, overwrite: bool) -> Array:
+    """`dy` where the bits are set and +0 elsewhere, whatever `dy` is there; in place if allowed and possible."""
+    in_place = overwrite and dy.flags.c_contiguous and dy.flags.writeable
+    dx = dy if in_place else empty(dy.shape, dy.dtype)
+    _core.keep_passed(np.ascontiguousarray(dy).reshape(dy.shape), bits, dx)
+    return dx
