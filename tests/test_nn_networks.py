@@ -240,6 +240,17 @@ def test_containers() -> None:
     assert list(nn.Sequential(nn.ReLU(), nn.ReLU())) == ["0", "1"]
 
 
+def test_printed() -> None:
+    net = nn.Sequential({"first": linear(5, 6), "block": nn.Residual(nn.Sequential(nn.ReLU()))})
+    assert repr(net).splitlines() == [
+        "Sequential:",
+        "  first: Linear(weight (5, 6), bias (6,))",
+        "  block: Residual:",
+        "    body: Sequential:",
+        "      0: ReLU()",
+    ]
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

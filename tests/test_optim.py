@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import DTypeLike, NDArray
 from scipy import optimize
+from scipy.special import expit
 
 from pyconvx import nn
 from pyconvx.errors import DivergedError, DTypeError, OptionError, ShapeError, WeightsError
@@ -47,7 +48,7 @@ def logistic(x: Array) -> tuple[float, Array]:
     rng = np.random.default_rng(1)
     data, labels = rng.standard_normal((200, x.size)), rng.integers(0, 2, 200)
     margins = data @ x.astype(np.float64) * (2 * labels - 1)
-    weights = -(2 * labels - 1) / (1 + np.exp(margins))
+    weights = -(2 * labels - 1) * expit(-margins)
     wide = x.astype(np.float64)
     return float(np.logaddexp(0, -margins).mean() + 0.01 * wide @ wide), data.T @ weights / 200 + 0.02 * wide
 
@@ -112,6 +113,18 @@ def test_lbfgs_keeps_shape_and_works_on_a_picture() -> None:
         x = opt.step(lambda x: (float(np.square(x - target).sum()), 2 * (x - target)))
     assert x.shape == target.shape
     np.testing.assert_allclose(x, target, atol=1e-5)
+
+
+def test_lbfgs_forgets_what_misled_it_but_not_the_length_of_a_step() -> None:
+    opt = nn.LBFGS(np.zeros(20), lr=0.01, max_evaluations=1)
+    opt.step(logistic)
+    change, rise = opt._pairs[-1]
+    opt._pairs = [(change, rise * 1e-3)]  # as if the function were all but flat: a step far too long
+    opt.lr, value, start = 1.0, opt.value, opt.x
+    opt.step(logistic)
+    assert opt.value < value
+    assert len(opt._pairs) == 1
+    np.testing.assert_allclose(np.linalg.norm(opt.x - start), np.linalg.norm(change))
 
 
 def test_lbfgs_gives_up_where_nothing_is_smaller() -> None:

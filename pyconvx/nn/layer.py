@@ -111,6 +111,14 @@ class Layer:
         """Compute as in use; the state in which every layer starts."""
         self.train(False)
 
+    def __repr__(self) -> str:
+        """Name and parameters; for a network, one line a layer."""
+        name = type(self).__name__
+        if not self._children:
+            return f"{name}({', '.join(f'{key} {tuple(p.shape)}' for key, p in self._parameters.items())})"
+        lines = [f"{key}: {child!r}".replace("\n", "\n  ") for key, child in self._children.items()]
+        return "\n  ".join([f"{name}:", *lines])
+
     def _walk_parameters(self, learned: bool, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Yield parameters (or, with learned=False, buffers) under all of their names."""
         for name, parameter in (self._parameters if learned else self._buffers).items():

@@ -115,10 +115,13 @@ class LBFGS:
         found, pairs = None, self._pairs
         self.converged = float(np.max(np.abs(gradient), initial=0)) <= self.tolerance_grad
         if not self.converged:
-            found = self._searched(evaluate, value, gradient, pairs)
-            if found is None and pairs:  # the memory misled: forget it and try the gradient itself
+            first = self.lr if pairs else self.lr / float(np.abs(gradient).sum(dtype=np.float64))
+            found = self._searched(evaluate, value, gradient, pairs, first)
+            if found is None and pairs:  # the memory misled: forget all but how long the last step was
+                last = pairs[-1][0]
+                first = math.sqrt(_dot(last, last) / _dot(gradient, gradient))
                 pairs = []
-                found = self._searched(evaluate, value, gradient, pairs)
+                found = self._searched(evaluate, value, gradient, pairs, first)
             self.converged = found is None
         if found is not None:
             pairs = _remembered(pairs, found.x - self.x, found.gradient - gradient, self.history_size)
@@ -134,12 +137,12 @@ class LBFGS:
         value: float,
         gradient: Array,
         pairs: list[tuple[Array, Array]],
+        first: float,
     ) -> Point | None:
         direction = _direction(gradient, pairs)
         slope = _dot(gradient, direction)
         if not slope < 0:
             return None
-        first = self.lr if pairs else self.lr / float(np.abs(gradient).sum(dtype=np.float64))
 
         def at(length: float) -> Point:
             x = self.x + self.x.dtype.type(length) * direction
