@@ -31,6 +31,7 @@ static void distance_tile(const Distances<T>& p, const T* a, index rows, const T
     for (int r = 0; r < Rows; ++r) ai[r] = load(ar[r] + i);
     PCX_UNROLL
     for (int c = 0; c < Columns; ++c) {
+      if constexpr (Rows == 1) prefetch(br[c] + i + Columns * p.b_stride);  // what the next tile will read
       const vec bi = load(br[c] + i);
       PCX_UNROLL
       for (int r = 0; r < Rows; ++r) sum[r * Columns + c] = add_difference<D>(ai[r], bi, sum[r * Columns + c]);

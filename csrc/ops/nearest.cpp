@@ -51,11 +51,18 @@ void offer(Candidate<T>* list, index k, index& filled, const Candidate<T>& candi
 
 template <class T>
 void offer_row(Candidate<T>* list, index k, index filled, const T* d, index count, index first_number) {
+  constexpr index step = 16;
   index i = 0;
   for (; i < count && filled < k; ++i) offer(list, k, filled, {d[i], first_number + i});
-  for (; i < count; ++i) {
+  while (i < count) {
     const T farthest = list[0].distance;
-    if (d[i] < farthest || farthest != farthest) offer(list, k, filled, {d[i], first_number + i});
+    for (; i + step <= count; i += step) {  // most of a gallery is too far away: skipped in vectors
+      int near = 0;
+      for (index j = 0; j < step; ++j) near |= !(d[i + j] >= farthest);
+      if (near) break;
+    }
+    const index end = std::min(count, i + step);
+    for (; i < end; ++i) offer(list, k, filled, {d[i], first_number + i});
   }
 }
 

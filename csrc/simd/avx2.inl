@@ -145,6 +145,7 @@ PCX_INLINE __m256 quotient(__m256 a, __m256 b) {  // 0 where b is 0
 PCX_INLINE __m256d quotient(__m256d a, __m256d b) {
   return _mm256_and_pd(_mm256_cmp_pd(b, _mm256_setzero_pd(), _CMP_NEQ_UQ), _mm256_div_pd(a, b));
 }
+PCX_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 PCX_INLINE __m256 root(__m256 a) { return _mm256_sqrt_ps(a); }
 PCX_INLINE __m256d root(__m256d a) { return _mm256_sqrt_pd(a); }
 

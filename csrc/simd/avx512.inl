@@ -128,6 +128,7 @@ PCX_INLINE __m512 quotient(__m512 a, __m512 b) {  // 0 where b is 0
 PCX_INLINE __m512d quotient(__m512d a, __m512d b) {
   return _mm512_maskz_div_pd(_mm512_cmp_pd_mask(b, _mm512_setzero_pd(), _CMP_NEQ_UQ), a, b);
 }
+PCX_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 PCX_INLINE __m512 root(__m512 a) { return _mm512_sqrt_ps(a); }
 PCX_INLINE __m512d root(__m512d a) { return _mm512_sqrt_pd(a); }
 

@@ -129,6 +129,7 @@ PCX_INLINE float32x4_t quotient(float32x4_t a, float32x4_t b) {  // 0 where b is
 PCX_INLINE float64x2_t quotient(float64x2_t a, float64x2_t b) {
   return vreinterpretq_f64_u64(vbicq_u64(vreinterpretq_u64_f64(vdivq_f64(a, b)), vceqzq_f64(b)));
 }
+PCX_INLINE void prefetch(const void*) {}  // left to the hardware
 PCX_INLINE float32x4_t root(float32x4_t a) { return vsqrtq_f32(a); }
 PCX_INLINE float64x2_t root(float64x2_t a) { return vsqrtq_f64(a); }
 

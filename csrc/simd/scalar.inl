@@ -57,6 +57,8 @@ template <class T>
 PCX_INLINE T quotient(T a, T b) {
   return b == 0 ? T(0) : a / b;
 }  // 0 where b is 0
+template <class T>
+PCX_INLINE void prefetch(const T*) {}
 PCX_INLINE float root(float a) { return sqrtf(a); }
 PCX_INLINE double root(double a) { return sqrt(a); }
 template <class T>
