@@ -8,6 +8,7 @@ import pickle
 import weakref
 from typing import Any
 
+import gradients
 import numpy as np
 import pytest
 import reference as ref
@@ -164,6 +165,21 @@ def test_copies_and_pickles_compute_the_same() -> None:
         parameter.assign(parameter.value * 0)
         assert not np.array_equal(other(x), y)
     np.testing.assert_array_equal(net(x), y)
+
+
+def test_one_network_over_one_two_and_three_axes() -> None:
+    ranks = [(nn.Conv1d, nn.MaxPool1d), (nn.Conv2d, nn.MaxPool2d), (nn.Conv3d, nn.MaxPool3d)]
+    for rank, (conv, pool) in enumerate(ranks, 1):
+        net = nn.Sequential(
+            conv(3, 8, 3, padding="same", dtype=np.float64, random_state=1),
+            nn.ReLU(),
+            pool(2),
+            nn.GlobalAvgPool(),
+            nn.Linear(8, 2, dtype=np.float64),
+        )
+        x = np.random.default_rng(rank).standard_normal((2, *[6] * rank, 3))
+        assert net(x).shape == (2, 2)
+        assert gradients.worst_error(net, x) < gradients.TOLERANCE
 
 
 def test_groups_must_divide() -> None:

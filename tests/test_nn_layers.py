@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import DTypeLike, NDArray
 
+import pyconvx
 from pyconvx import nn
 from pyconvx.errors import DTypeError, OptionError, ShapeError
 from pyconvx.nn.layer import Wrt
@@ -32,7 +33,7 @@ def trained(layer: nn.Layer) -> nn.Layer:
 
 CASES = {
     "ReLU": Case(lambda t: nn.ReLU(), (2, 5, 7, 3)),
-    "ReLU over one block": Case(lambda t: nn.ReLU(), (3, 21_871)),  # 65613 = one block of the mask, and 77 more
+    "ReLU over one byte": Case(lambda t: nn.ReLU(), (3, 21_871)),  # 65613 elements = 8201 bytes of bits, and 5 bits
     "PReLU": Case(lambda t: nn.PReLU(dtype=t), (2, 9, 3)),
     "PReLU per channel": Case(lambda t: nn.PReLU(3, dtype=t), (2, 4, 5, 6, 3)),
     "Linear": Case(lambda t: nn.Linear(7, 5, dtype=t, random_state=1), (4, 7)),
@@ -67,6 +68,15 @@ CASES = {
     "ConvTranspose2d and ReLU": Case(
         lambda t: nn.Sequential(nn.ConvTranspose2d(2, 3, 2, stride=2, dtype=t, random_state=1), nn.ReLU()), (2, 3, 4, 2)
     ),
+    "MaxPool1d": Case(lambda t: nn.MaxPool1d(3, 2, 1), (2, 11, 3)),
+    "MaxPool2d": Case(lambda t: nn.MaxPool2d(2), (2, 7, 6, 3)),
+    "MaxPool2d dilated": Case(lambda t: nn.MaxPool2d(2, stride=1, dilation=2), (7, 6, 3)),
+    "MaxPool3d": Case(lambda t: nn.MaxPool3d((2, 3, 2), stride=2, padding=1, ceil_mode=True), (2, 5, 4, 6, 2)),
+    "AvgPool1d": Case(lambda t: nn.AvgPool1d(3, 2, 1, count_include_pad=False), (2, 11, 3), True),
+    "AvgPool2d": Case(lambda t: nn.AvgPool2d(2), (2, 7, 6, 3), True),
+    "AvgPool3d": Case(lambda t: nn.AvgPool3d((2, 3, 2), stride=2, padding=1, ceil_mode=True), (2, 5, 4, 6, 2), True),
+    "GlobalAvgPool": Case(lambda t: nn.GlobalAvgPool(), (3, 5, 4, 6), True),
+    "GlobalAvgPool of signals": Case(lambda t: nn.GlobalAvgPool(), (3, 9, 2), True),
     "Conv2d and ReLU": Case(
         lambda t: nn.Sequential(nn.Conv2d(2, 5, 3, dtype=t, random_state=1), nn.ReLU()), (2, 6, 6, 2)
     ),
@@ -287,6 +297,9 @@ def test_dropout_keeps_the_mean_and_uses_one_mask_both_ways() -> None:
         lambda: nn.Linear(0, 3),
         lambda: nn.Linear(3, 2.5),  # type: ignore[arg-type]
         lambda: nn.PReLU(0),
+        lambda: nn.MaxPool2d(0),
+        lambda: nn.MaxPool2d(2, stride=(1, 1, 1)),
+        lambda: nn.AvgPool2d(2, padding=-1),
         lambda: nn.Conv2d(3, 4, 0),
         lambda: nn.Conv2d(3, 4, (3, 3, 3)),
         lambda: nn.Conv2d(3, 4, 3, stride=0),
@@ -304,3 +317,28 @@ def test_dropout_keeps_the_mean_and_uses_one_mask_both_ways() -> None:
 def test_bad_options(make: Callable[[], nn.Layer]) -> None:
     with pytest.raises(OptionError):
         make()
+
+
+def test_max_pool_keeps_a_small_index() -> None:
+    x = np.random.default_rng(0).standard_normal((1, 256, 256, 8)).astype(np.float32)
+    watch = weakref.ref(x)
+    nn.MaxPool2d(2).vjp(x[:, :8, :8].copy())
+    before = pyconvx.memory()["in_use"]
+    y, pullback = nn.MaxPool2d(2).vjp(x)
+    kept = pyconvx.memory()["in_use"] - before
+    assert kept <= y.nbytes + y.size + (1 << 21)  # y itself and one byte an output, in pages of the pool
+    del x
+    gc.collect()
+    assert watch() is None
+    dx, _ = pullback(y)
+    assert dx is not None
+    np.testing.assert_array_equal(dx[0].reshape(128, 2, 128, 2, 8).max(axis=(1, 3)).clip(0), y[0].clip(0))
+
+
+def test_global_average_has_the_same_bits_alone() -> None:
+    x = np.random.default_rng(0).standard_normal((5, 37, 41, 19)).astype(np.float32)
+    together = nn.GlobalAvgPool()(x)
+    for i in range(5):
+        np.testing.assert_array_equal(nn.GlobalAvgPool()(x[i : i + 1])[0], together[i])
+    with pytest.raises(ShapeError, match="GlobalAvgPool takes"):
+        nn.GlobalAvgPool()(x[0, 0])

@@ -19,6 +19,7 @@ from pyconvx.nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss
 from pyconvx.nn.merge import Add, Concat, Merge, Multiply
 from pyconvx.nn.normalization import BatchNorm, L2Normalize
 from pyconvx.nn.parameter import Parameter
+from pyconvx.nn.pooling import AvgPool1d, AvgPool2d, AvgPool3d, GlobalAvgPool, MaxPool1d, MaxPool2d, MaxPool3d
 from pyconvx.nn.residual import Residual
 from pyconvx.nn.sequential import Sequential
 from pyconvx.nn.sgd import SGD
@@ -29,6 +30,9 @@ __all__ = [
     "Adam",
     "AdamW",
     "Add",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
     "BCEWithLogitsLoss",
     "BatchNorm",
     "Concat",
@@ -39,12 +43,16 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
+    "GlobalAvgPool",
     "Graph",
     "L2Normalize",
     "Layer",
     "Linear",
     "Loss",
     "MSELoss",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
     "Merge",
     "Multiply",
     "PReLU",

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from pyconvx.errors import ShapeError
+from pyconvx.functional._elementwise import keep_passed, passed_bits
 from pyconvx.functional._packing import PackedWeights
 from pyconvx.nn._arrays import Array, check_channels, check_same_type, positive
 from pyconvx.nn._packed import Packed
-from pyconvx.nn._relu_mask import ReluMask
 from pyconvx.nn._start import kernel_start
 from pyconvx.nn.layer import Backward, FusesReLU, Gradients, Wants
 from pyconvx.nn.parameter import Parameter
@@ -82,11 +82,11 @@ class KernelLayer(FusesReLU):
         y = self._forward(x, relu)
         kept = x if wants.parameters else None
         shape = x.shape
-        mask = ReluMask(y) if relu else None
+        bits = passed_bits(y) if relu else None
 
         def backward(dy: Array, overwrite: bool) -> tuple[Array | None, Gradients]:
-            if mask is not None:
-                dy = mask.apply(dy, overwrite)
+            if bits is not None:
+                dy = keep_passed(dy, bits, overwrite)
             grads = {} if kept is None else self._weight_grads(kept, dy)
             return (self._input_grad(dy, packed, shape) if wants.input else None), grads
 

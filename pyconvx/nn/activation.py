@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
+from pyconvx.functional._elementwise import keep_passed, passed_bits, relu
 from pyconvx.nn._arrays import Array, check_axes, check_channels, check_same_type, positive
-from pyconvx.nn._relu_mask import ReluMask
 from pyconvx.nn.layer import Backward, Gradients, Layer, Wants
 from pyconvx.nn.parameter import Parameter
 
@@ -14,25 +14,21 @@ from pyconvx.nn.parameter import Parameter
 class ReLU(Layer):
     """`y = max(x, 0)`, element by element; the derivative at 0 is 0. A NaN stays one.
 
-    Directly after a convolution in a `Sequential` or `Graph` it is computed together with it.
+    For the gradient one bit an element is kept: of the 67 MB of a 512-pixel VGG-16's first activation, 2 MB. Directly
+    after a convolution in a `Sequential` or `Graph` it is computed together with it.
     """
 
     def _forward(self, x: Array) -> Array:
-        return np.maximum(x, 0)
+        return relu(x)
 
     def _vjp(self, x: Array, wants: Wants) -> tuple[Array, Backward]:
-        y = np.maximum(x, 0)
-        return y, relu_backward(y)
+        y = relu(x)
+        bits = passed_bits(y)
 
+        def backward(dy: Array, overwrite: bool) -> tuple[Array, Gradients]:
+            return keep_passed(dy, bits, overwrite), {}
 
-def relu_backward(y: Array) -> Backward:
-    """The pullback of a ReLU whose output was `y`; keeps one bit an element."""
-    mask = ReluMask(y)
-
-    def backward(dy: Array, overwrite: bool) -> tuple[Array, Gradients]:
-        return mask.apply(dy, overwrite), {}
-
-    return backward
+        return y, backward
 
 
 class PReLU(Layer):

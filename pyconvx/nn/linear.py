@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from pyconvx.functional import _conv
+from pyconvx.functional._elementwise import keep_passed, passed_bits
 from pyconvx.functional._packing import PackedWeights
 from pyconvx.nn._arrays import Array, check_channels, check_same_type, positive
 from pyconvx.nn._packed import Packed
-from pyconvx.nn._relu_mask import ReluMask
 from pyconvx.nn._start import kernel_start
 from pyconvx.nn.layer import Backward, FusesReLU, Gradients, Wants
 from pyconvx.nn.parameter import Parameter
@@ -77,11 +77,11 @@ class Linear(FusesReLU):
         y = self._forward(x, relu)
         kept = x if wants.parameters else None
         shape = x.shape
-        mask = ReluMask(y) if relu else None
+        bits = passed_bits(y) if relu else None
 
         def backward(dy: Array, overwrite: bool) -> tuple[Array | None, Gradients]:
-            if mask is not None:
-                dy = mask.apply(dy, overwrite)
+            if bits is not None:
+                dy = keep_passed(dy, bits, overwrite)
             rows = dy.reshape(1, -1, self.out_features) if dy.size else dy
             grads = {} if kept is None else self._weight_grads(kept, rows)
             return (self._input_grad(rows, packed, shape) if wants.input else None), grads
