@@ -1,8 +1,8 @@
 // The kernel checker: every kernel and every operation on every instruction set of this machine, against plain loops.
 //   check [--isa NAME[,NAME...]] [--require NAME[,NAME...]] [--break KERNEL]
-// --isa runs only those; --require fails where one is missing. --break spoils one kernel (conv_row, pixel_sum,
-// transpose; read_past and write_between go where a kernel may not): the checks must then fail, or they are worth
-// nothing.
+// --isa runs only those; --require fails where one is missing. --break spoils one kernel, or lets one go where it may
+// not (see spoil.cpp): the checks must then fail, or they are worth nothing. --break list prints what there is to
+// spoil.
 #include "check.h"
 
 #include <csignal>
@@ -21,8 +21,9 @@ struct Family {
   void (*run)(Report&);
 };
 const Family families[] = {
-    {"conv_row", check_conv_kernels}, {"pixel_sum", check_weight_kernels}, {"transpose", check_transpose_kernels},
-    {"convolution", check_conv_ops},  {"threads, memory", check_parallel},
+    {"conv_row", check_conv_kernels},      {"pixel_sum", check_weight_kernels}, {"transpose", check_transpose_kernels},
+    {"distances", check_distance_kernels}, {"convolution", check_conv_ops},     {"gram, nearest", check_matrix_ops},
+    {"threads, memory", check_parallel},
 };
 
 void on_fault(int signal) {
@@ -83,8 +84,8 @@ int main(int argc, char** argv) {
       }
     }
     if (!std::strcmp(argv[i], "--break") && !spoil(argv[i + 1])) {
-      std::printf("--break %s: no such kernel\n", argv[i + 1]);
-      return 2;
+      for (const std::string& name : spoilable()) std::printf("%s\n", name.c_str());
+      return std::strcmp(argv[i + 1], "list") ? 2 : 0;
     }
   }
   std::signal(SIGSEGV, on_fault);

@@ -103,7 +103,9 @@ inline std::vector<index> sizes_around(index lanes, index panel) {
 void check_conv_kernels(Report& report);
 void check_weight_kernels(Report& report);
 void check_transpose_kernels(Report& report);
+void check_distance_kernels(Report& report);
 void check_conv_ops(Report& report);
+void check_matrix_ops(Report& report);
 void check_parallel(Report& report);
 
 }  // namespace pcx::check

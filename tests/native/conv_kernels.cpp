@@ -12,7 +12,7 @@ void check_row(Report& report, Random& random, index pixels, int columns) {
   const Numbers numbers = random.coin() ? Numbers::integers : Numbers::reals;
   const index depth = random.pick<index>({1, 2, 3, 16, 37}), span = random.below(50);
   const index y_stride = columns + random.pick<index>({0, 0, 1, 7});
-  const int width = columns <= k.lanes ? k.lanes : k.panel;
+  const index width = k.width(columns);
   Guarded<T> x(span + pixels, random.edge()), w(depth * width, random.edge()), bias(columns, random.edge());
   Guarded<T> y((pixels - 1) * y_stride + columns, random.edge());
   Guarded<std::int32_t> offsets(depth, random.edge());

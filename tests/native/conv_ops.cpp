@@ -1,15 +1,11 @@
 // Convolution in its three directions through ops.h, with one thread and with several, against loops over everything.
-#include <cstring>
-
-#include "base/parallel.h"
 #include "check.h"
 #include "ops/ops.h"
+#include "threads.h"
 
 namespace pcx::check {
 
 namespace {
-
-constexpr int threads = 3;
 
 // Calls visit(x index, w index, y index) for every product of the convolution.
 template <class Visit>
@@ -59,22 +55,6 @@ void compare(Report& report, const Guarded<T>& got, const Reference& wanted, Num
   report.intact(got, "the result");
 }
 
-// Runs `compute` with one thread and with several into poisoned results, which must have the same bits.
-template <class T, class Compute>
-void twice(Report& report, const Guarded<T>& result, Compute compute) {
-  std::vector<T> first(static_cast<std::size_t>(result.size()));
-  set_num_threads(threads);
-  result.poison();
-  compute();
-  std::memcpy(first.data(), result.data(), first.size() * sizeof(T));
-  set_num_threads(1);
-  result.poison();
-  compute();
-  set_num_threads(0);
-  report.expect(std::memcmp(first.data(), result.data(), first.size() * sizeof(T)) == 0,
-                "one thread and several give different bits");
-}
-
 template <class T>
 void check_shape(Report& report, Random& random, const ConvShape& s, Numbers numbers) {
   const Edge edge = random.edge();
@@ -91,12 +71,13 @@ void check_shape(Report& report, Random& random, const ConvShape& s, Numbers num
   });
   const bool relu = random.coin();
   const PackedWeight<T> forward = pack_weight(s, Direction::forward, w.data());
-  twice(report, y, [&] { conv_forward(s, x.data(), forward, b.data(), relu, y.data()); });
+  with_and_without_threads(report, y, [&] { conv_forward(s, x.data(), forward, b.data(), relu, y.data()); });
   compare(report, y, y_wanted, numbers, relu);
   const PackedWeight<T> backward = pack_weight(s, Direction::input_grad, w.data());
-  twice(report, dx, [&] { conv_input_grad(s, dy.data(), backward, static_cast<const T*>(nullptr), false, dx.data()); });
+  with_and_without_threads(
+      report, dx, [&] { conv_input_grad(s, dy.data(), backward, static_cast<const T*>(nullptr), false, dx.data()); });
   compare(report, dx, dx_wanted, numbers, false);
-  twice(report, dw, [&] { conv_weight_grad(s, x.data(), dy.data(), dw.data(), db.data()); });
+  with_and_without_threads(report, dw, [&] { conv_weight_grad(s, x.data(), dy.data(), dw.data(), db.data()); });
   compare(report, dw, dw_wanted, numbers, false);
   compare(report, db, db_wanted, numbers, false);
 }
