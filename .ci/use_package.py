@@ -38,6 +38,30 @@ def check_convolution(dtype: type[np.floating[Any]]) -> None:
     assert np.vdot(dx, x) == np.vdot(y, y)  # <x, dx> = <conv(x, w), dy>
 
 
+def check_matrices() -> None:
+    rng = np.random.default_rng(2)
+    x = rng.integers(-4, 5, (1, 6, 7, 21)).astype(np.float32)
+    flat = x.reshape(42, 21)
+    np.testing.assert_array_equal(pyconvx.gram(x)[0], flat.T @ flat)
+    squares = ((flat[:5, None] - flat[None]) ** 2).sum(-1)
+    np.testing.assert_array_equal(pyconvx.pairwise_distances(flat[:5], flat), squares)
+    distances, numbers = pyconvx.nearest(flat[:5], flat, 3)
+    np.testing.assert_array_equal(distances, np.sort(squares, 1)[:, :3])
+    np.testing.assert_array_equal(numbers, np.argsort(squares, 1, kind="stable")[:, :3])
+
+
+def check_threads() -> None:
+    """Work that is large enough to be shared out."""
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((1, 24, 24, 48), dtype=np.float32)
+    w = rng.standard_normal((3, 3, 48, 48), dtype=np.float32)
+    results = []
+    for threads in (1, 2):
+        with pyconvx.num_threads(threads):
+            results.append(pyconvx.conv2d(x, w, padding=1).tobytes())
+    assert results[0] == results[1], "one thread and two give different bits"
+
+
 def main() -> None:
     wanted = sys.argv[1:]
     where = Path(pyconvx.__file__).resolve()
@@ -46,6 +70,8 @@ def main() -> None:
         assert pyconvx.available_isas() == wanted, f"found {pyconvx.available_isas()}, not {wanted}"
     check_convolution(np.float32)
     check_convolution(np.float64)
+    check_matrices()
+    check_threads()
     if not wanted:
         subprocess.run([sys.executable, "-m", "pyconvx", "info"], check=True)
     print(f"result: pyconvx {pyconvx.__version__} works from its wheel, on {pyconvx.active_isa()}, without network")

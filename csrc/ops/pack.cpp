@@ -68,7 +68,7 @@ template <class T>
 void pack(const Correlation& problem, const T* w, const WeightStrides& strides, T* packed) {
   const Kernels<T>& k = kernels<T>();
   const Chunks chunks = chunks_of(problem, sizeof(T));
-  const auto& [ad, ah, aw] = problem.axis;
+  const CorrelationAxis &ad = problem.axis[0], &ah = problem.axis[1], &aw = problem.axis[2];
   const index taps = problem.taps(), panels = divide_up(problem.out_channels, k.panel);
   const index group_size = problem.groups ? packed_size<T>(problem) / problem.groups : 0;
   auto tap_source = [&](index td, index th, index tw) {

@@ -49,7 +49,10 @@ class Report {
   void start(const char* format, Values... values) {
     std::snprintf(current, sizeof current, "%s %s: ", isa_.c_str(), family_.c_str());
     const std::size_t used = std::char_traits<char>::length(current);
-    std::snprintf(current + used, sizeof current - used, format, values...);
+    if constexpr (sizeof...(values) == 0)
+      std::snprintf(current + used, sizeof current - used, "%s", format);
+    else
+      std::snprintf(current + used, sizeof current - used, format, values...);
     ++cases;
   }
   void expect(bool good, const char* what) {
