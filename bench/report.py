@@ -33,10 +33,15 @@ def section(run: dict[str, Any]) -> Iterator[str]:
     if run["skipped"]:
         yield "Without: " + ", ".join(f"{name} ({reason})" for name, reason in run["skipped"].items()) + "."
     yield from ("", *geomeans(run["rows"]), "")
-    yield "| problem | side | median | spread | rate | of peak | error | faster than the best peer |"
-    yield "|---|---|--:|--:|--:|--:|--:|--:|"
-    for row in run["rows"]:
-        yield "| " + " | ".join(cells(row)) + " |"
+    for benchmark in dict.fromkeys(row["benchmark"] for row in run["rows"]):
+        rows = [row for row in run["rows"] if row["benchmark"] == benchmark]
+        noted = any(row["note"] for row in rows)
+        yield from (f"### {benchmark}", "")
+        yield "| problem | side | median | spread | rate | of peak | error | faster than the best peer |" + " |" * noted
+        yield "|---|---|--:|--:|--:|--:|--:|--:|" + "---|" * noted
+        for row in rows:
+            yield "| " + " | ".join([*cells(row), *[row["note"]] * noted]) + " |"
+        yield ""
 
 
 def geomeans(rows: Rows) -> Iterator[str]:
@@ -63,7 +68,7 @@ def cells(row: dict[str, Any]) -> Iterator[str]:
     yield f"{row['problem']}, {row['direction']}" if row["direction"] else row["problem"]
     yield f"**{row['side']}**" if row["ours"] else row["side"]
     if row["median_s"] is None:
-        yield from ("-", "-", "-", "-", "-", row["note"] or "-")
+        yield from ("-", "-", "-", "-", "-", "not counted")
         return
     yield f"{row['median_s'] * 1e3:.4g} ms"
     yield f"{row['spread']:.0%}"

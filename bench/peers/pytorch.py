@@ -139,7 +139,12 @@ def gram(direction: str, x: Array, dg: Array, threads: int) -> list[Side]:
 
 def pool(direction: str, x: Array, dy: Array, threads: int) -> list[Side]:
     torch.set_num_threads(threads)
-    return [pool_side(direction, x, dy, channels_last) for channels_last in (True, False)]
+    sides = [pool_side(direction, x, dy, channels_last) for channels_last in (True, False)]
+    if x.ndim == 3 and direction in ("max", "average"):
+        source = tensor(x, 1, False)
+        plain = functional.max_pool1d if direction == "max" else functional.avg_pool1d
+        sides.append(Side("torch 1D", lambda: plain(source, 2), lambda y: (array(y, 1),)))
+    return sides
 
 
 def pool_side(direction: str, x: Array, dy: Array, channels_last: bool) -> Side:
