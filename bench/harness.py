@@ -195,14 +195,14 @@ def take_turns(sides: Sequence[Side], seconds: float, threads: int) -> list[list
     return times
 
 
-def sample(call: Callable[[], Any], calls: int, warm: bool) -> float:
+def sample(call: Callable[[], Any], calls: int, warm: bool, clock: Callable[[], float] = time.perf_counter) -> float:
     """Seconds a call, over `calls` calls, after one that is not timed where `warm`."""
     if warm:
         call()
-    start = time.perf_counter()
+    start = clock()
     for _ in range(calls):
         call()
-    return (time.perf_counter() - start) / calls
+    return (clock() - start) / calls
 
 
 def best_of(call: Callable[[], Any], tries: int) -> float:

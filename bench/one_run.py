@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,12 +74,14 @@ def check_only(orders: Orders) -> dict[str, Any]:
         wrong += failures(check(case, case.prepare())[0])
         count += 1
     say(f"{orders.isa}: {count} cases computed right" if not wrong else f"{orders.isa}: {len(wrong)} of {count} wrong")
-    peak = measure_peak(orders.isa, orders.threads)
+    peak = measure_peak(orders.isa, 1, clock=time.process_time)
     if peak is None:
         say("scalar: no floor, the peak of scalar code depends on the compiler")
         return {"failures": wrong}
     quick = orders._replace(quick=True)
-    wrong += [line for case in all_cases(quick, nobody) if case.floor for line in check_floor(case, peak, orders, say)]
+    wrong += [
+        line for case in all_cases(quick, nobody) if case.floor for line in check_floor(case, peak, orders.isa, say)
+    ]
     return {"failures": wrong}
 
 

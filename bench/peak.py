@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,12 +36,16 @@ class Peak(NamedTuple):
     source: str
 
 
-def measure_peak(isa: str, threads: int, samples: int = 25) -> Peak | None:
+Clock = Callable[[], float]
+
+
+def measure_peak(isa: str, threads: int, samples: int = 25, clock: Clock = time.perf_counter) -> Peak | None:
     """The peak of `threads` threads together; None for scalar code, which the compiler may or may not vectorise."""
     if isa == "scalar":
         return None
     loop = compiled_loop(isa)
-    rates = sorted(together(loop, threads) if loop else resident_convolution(threads) for _ in range(samples))
+    measure = partial(together, loop) if loop else resident_convolution
+    rates = sorted(measure(threads, clock) for _ in range(samples))
     source = "loop of multiply-adds, bench/peak.cpp" if loop else "no compiler: pyconvx's own 3x3 convolution in cache"
     return Peak(rates[-1], rates[len(rates) // 2], source)
 
@@ -76,34 +80,35 @@ def compiled_loop(isa: str) -> Callable[[int], float] | None:
     return run
 
 
-def together(loop: Callable[[int], float], threads: int) -> float:
+def together(loop: Callable[[int], float], threads: int, clock: Clock) -> float:
     """GFLOP/s of `threads` threads at once; ctypes releases the interpreter lock."""
     rounds = 10_000
-    start = time.perf_counter()
+    start = clock()
     loop(rounds)
-    rounds = max(rounds, int(rounds * SAMPLE_SECONDS * (4 if threads > 1 else 1) / (time.perf_counter() - start)))
+    rounds = max(rounds, int(rounds * SAMPLE_SECONDS * (4 if threads > 1 else 1) / (clock() - start)))
     done: list[float] = []
-    workers = [threading.Thread(target=lambda: done.append(loop(rounds))) for _ in range(threads)]
-    start = time.perf_counter()
+    workers = [threading.Thread(target=lambda: done.append(loop(rounds))) for _ in range(threads - 1)]
+    start = clock()
     for worker in workers:
         worker.start()
+    done.append(loop(rounds))
     for worker in workers:
         worker.join()
-    return sum(done) / (time.perf_counter() - start) / 1e9
+    return sum(done) / (clock() - start) / 1e9
 
 
-def resident_convolution(threads: int) -> float:
+def resident_convolution(threads: int, clock: Clock) -> float:
     """GFLOP/s of a 3x3 convolution of 64 channels to 64 over 28x28 pixels."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((28, 28, 64), np.float32)
     w = PackedWeights(rng.standard_normal((3, 3, 64, 64), np.float32))
     with pyconvx.num_threads(threads):
         pyconvx.conv2d(x, w, padding=1)  # type: ignore[arg-type]
-        start = time.perf_counter()
         calls = 10
+        start = clock()
         for _ in range(calls):
             pyconvx.conv2d(x, w, padding=1)  # type: ignore[arg-type]
-        return calls * 2 * 28 * 28 * 9 * 64 * 64 / (time.perf_counter() - start) / 1e9
+        return calls * 2 * 28 * 28 * 9 * 64 * 64 / (clock() - start) / 1e9
 
 
 if __name__ == "__main__":

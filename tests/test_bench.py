@@ -84,16 +84,15 @@ def test_a_slow_layer_falls_through_the_floor(monkeypatch: pytest.MonkeyPatch) -
     case, _ = case_of(harness, harness.Side("pyconvx", lambda: np.array([3.0, -4.0]), lambda y: (y,), ours=True))
     case = harness.Case(**{**vars(case), "floor": 0.4})
     said: list[str] = []
-    setting = type("Setting", (), {"isa": "avx2", "threads": 1})()
-    monkeypatch.setattr(floor, "sample", lambda call, calls, warm: 1.0)  # one GFLOP in a second
-    monkeypatch.setattr(floor, "measure_peak", lambda isa, threads, samples: steady)
-    assert "1% of the measured peak" in floor.check_floor(case, steady, setting, said.append)[0]
+    monkeypatch.setattr(floor, "sample", lambda call, calls, warm, clock: 1.0)  # one GFLOP in a second
+    monkeypatch.setattr(floor, "measure_peak", lambda isa, threads, samples, clock: steady)
+    assert "1% of the measured peak" in floor.check_floor(case, steady, "avx2", said.append)[0]
     shaky = floor.Peak(100.0, 50.0, "")
-    monkeypatch.setattr(floor, "measure_peak", lambda isa, threads, samples: shaky)
-    assert floor.check_floor(case, steady, setting, said.append) == []
+    monkeypatch.setattr(floor, "measure_peak", lambda isa, threads, samples, clock: shaky)
+    assert floor.check_floor(case, steady, "avx2", said.append) == []
     assert "too noisy" in said[-1]
-    monkeypatch.setattr(floor, "sample", lambda call, calls, warm: 0.02)  # half of the peak
-    assert floor.check_floor(case, steady, setting, said.append) == []
+    monkeypatch.setattr(floor, "sample", lambda call, calls, warm, clock: 0.02)  # half of the peak
+    assert floor.check_floor(case, steady, "avx2", said.append) == []
     assert "50% of the peak" in said[-1]
 
 
