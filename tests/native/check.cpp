@@ -21,8 +21,10 @@ struct Family {
   void (*run)(Report&);
 };
 const Family families[] = {
-    {"conv_row", check_conv_kernels},      {"pixel_sum", check_weight_kernels}, {"transpose", check_transpose_kernels},
-    {"distances", check_distance_kernels}, {"convolution", check_conv_ops},     {"gram, nearest", check_matrix_ops},
+    {"conv_row", check_conv_kernels},       {"pixel_sum", check_weight_kernels},
+    {"transpose", check_transpose_kernels}, {"distances", check_distance_kernels},
+    {"pooling", check_pool_kernels},        {"elementwise", check_elementwise_kernels},
+    {"convolution", check_conv_ops},        {"gram, nearest", check_matrix_ops},
     {"threads, memory", check_parallel},
 };
 

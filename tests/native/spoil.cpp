@@ -27,6 +27,21 @@ void distances(const Distances<T>& p) {
   kernels<T>().distances(p);
   p.d[(p.rows - 1) * p.d_stride + p.columns - 1] += 1;
 }
+template <class T>
+void max_pool(const PoolRow<T>& row) {
+  kernels<T>().max_pool(row);
+  row.y[(row.windows - 1) * row.y_step + row.channels - 1] += 1;
+}
+template <class T>
+void max_pool_grad(const PoolGradRow<T>& row) {
+  kernels<T>().max_pool_grad(row);
+  row.dx[(row.pixels - 1) * row.dx_step + row.channels - 1] += 1;
+}
+template <class T>
+void keep_passed(const T* dy, const std::uint8_t* passed, T* dx, index count) {
+  kernels<T>().keep_passed(dy, passed, dx, count);
+  if (count) dx[count - 1] += 1;
+}
 // Results are right, but one element beyond the input is read.
 template <class T>
 void read_past(const T* from, index from_stride, T* to, index to_stride, index rows, index cols) {
@@ -44,7 +59,8 @@ void write_between(const T* from, index from_stride, T* to, index to_stride, ind
 }  // namespace
 
 std::vector<std::string> spoilable() {
-  return {"conv_row", "pixel_sum", "transpose", "distances", "read_past", "write_between"};
+  return {"conv_row",      "pixel_sum",   "transpose", "distances",    "max_pool",
+          "max_pool_grad", "keep_passed", "read_past", "write_between"};
 }
 
 bool spoil(const std::string& kernel) {
@@ -62,6 +78,9 @@ Kernels<T> tested() {
   if (spoiled == "pixel_sum") k.pixel_sum = pixel_sum<T>;
   if (spoiled == "transpose") k.transpose = transpose<T>;
   if (spoiled == "distances") k.distances = distances<T>;
+  if (spoiled == "max_pool") k.max_pool = max_pool<T>;
+  if (spoiled == "max_pool_grad") k.max_pool_grad = max_pool_grad<T>;
+  if (spoiled == "keep_passed") k.keep_passed = keep_passed<T>;
   if (spoiled == "read_past") k.transpose = read_past<T>;
   if (spoiled == "write_between") k.transpose = write_between<T>;
   return k;
