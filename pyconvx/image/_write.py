@@ -31,7 +31,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise ImageError(f"{target}: no format is known by the extension {target.suffix!r}; one of {known}")
     if target.is_dir():
         raise ImageError(f"{target}: is a folder; name a file in it")
-    folder = target.parent
+    folder = Path(os.path.realpath(path)).parent  # a link is followed
     if not folder.is_dir():
         raise ImageError(f"{target}: the folder {folder} does not exist; create it first")
     if not os.access(folder, os.W_OK | os.X_OK):
