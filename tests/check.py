@@ -38,9 +38,15 @@ def direct_tolerance(length: int, dtype: Any) -> float:
 SPLIT_SUM_TOLERANCE = 4e-6
 
 
-def contract_tolerance(channels: int) -> float:
-    """What algorithm="auto" promises in float32, whichever algorithm it takes."""
-    return 1.5e-5 * math.sqrt(max(1.0, channels / 512))
+def contract_tolerance(length: int) -> float:
+    """What algorithm="auto" promises in float32: one level up to 512 channels of a 3x3 kernel, then growing."""
+    return 1.5e-5 * math.sqrt(max(1.0, length / (9 * 512)))
+
+
+def tolerance(length: int, dtype: Any, algorithm: str = "auto") -> float:
+    """The bound of an algorithm, by its name in the library."""
+    direct = direct_tolerance(length, dtype)
+    return direct if algorithm == "direct" or np.dtype(dtype) == np.float64 else max(direct, contract_tolerance(length))
 
 
 # Comparison

@@ -62,8 +62,11 @@ def test_assert_close_does_not_divide_by_a_zero_scale() -> None:
 
 def test_tolerances_grow_with_the_sum_and_stay_below_the_contract() -> None:
     assert check.direct_tolerance(400, np.float32) > 1.9 * check.direct_tolerance(100, np.float32) - 1e-6
-    assert check.direct_tolerance(9 * 64, np.float32) < check.contract_tolerance(512) == 1.5e-5
-    assert check.contract_tolerance(2048) == 3e-5
+    assert check.direct_tolerance(9 * 64, np.float32) < check.contract_tolerance(9 * 512) == 1.5e-5
+    assert check.contract_tolerance(9 * 2048) == 3e-5
+    assert check.tolerance(99, np.float32, "direct") == check.direct_tolerance(99, np.float32)
+    assert check.tolerance(99, np.float32) == check.contract_tolerance(99)
+    assert check.tolerance(99, np.float64) == check.direct_tolerance(99, np.float64)
     assert check.direct_tolerance(64, np.float64) < 1e-14
 
 

@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 import reference as ref
 from cases import CONV_CASES, ConvCase, draw_integers, draw_normal, random_conv_cases
-from check import assert_close, assert_same_bits, direct_tolerance, guarded_output
+from check import assert_close, assert_same_bits, guarded_output, tolerance
 
 import pyconvx
 
 CASES = [*CONV_CASES, *random_conv_cases(40, seed=21)]
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
-every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
+VARIANTS = [("float32", "auto"), ("float32", "direct"), ("float64", "auto")]  # in float64 all is direct
+every_variant = pytest.mark.parametrize(("dtype", "algorithm"), VARIANTS)
 
 
 def function(rank: int, direction: str = "") -> Any:
@@ -53,28 +54,31 @@ def problem(case: ConvCase, dtype: str, draw: Any = draw_normal) -> Problem:
     return Problem(*arrays)
 
 
-def close(actual: np.ndarray, expected: np.ndarray, length: int, dtype: Any, what: str) -> None:
+def close(
+    actual: np.ndarray, expected: np.ndarray, length: int, dtype: Any, what: str, algorithm: str = "auto"
+) -> None:
     assert actual.dtype == dtype
-    assert_close(actual, expected, direct_tolerance(length, dtype), length**0.5, what)
+    assert_close(actual, expected, tolerance(length, dtype, algorithm), length**0.5, what)
 
 
 @every_case
-@every_dtype
-def test_forward(case: ConvCase, dtype: str, isa: str) -> None:
+@every_variant
+def test_forward(case: ConvCase, dtype: str, algorithm: str, isa: str) -> None:
     p = problem(case, dtype)
-    y = function(case.rank)(p.x, p.w, p.b, **case.transposed_options)
-    close(y, p.y, case.sum_lengths[1], dtype, "y")
+    y = function(case.rank)(p.x, p.w, p.b, algorithm=algorithm, **case.transposed_options)
+    close(y, p.y, case.sum_lengths[1], dtype, "y", algorithm)
 
 
 @every_case
-@every_dtype
-def test_gradients(case: ConvCase, dtype: str, isa: str) -> None:
+@every_variant
+def test_gradients(case: ConvCase, dtype: str, algorithm: str, isa: str) -> None:
     p = problem(case, dtype)
-    dx = function(case.rank, "_input_grad")(p.dy, p.w, case.y_shape, **case.transposed_options)
-    close(dx, p.dx, case.sum_lengths[0], dtype, "dx")
-    dw, db = function(case.rank, "_weight_grad")(p.x, p.dy, case.kernel, **case.transposed_options)
-    close(dw, p.dw, case.sum_lengths[2], dtype, "dw")
-    close(db, p.db, p.dy.size // p.dy.shape[-1], dtype, "db")
+    options = {"algorithm": algorithm, **case.transposed_options}
+    dx = function(case.rank, "_input_grad")(p.dy, p.w, case.y_shape, **options)
+    close(dx, p.dx, case.sum_lengths[0], dtype, "dx", algorithm)
+    dw, db = function(case.rank, "_weight_grad")(p.x, p.dy, case.kernel, **options)
+    close(dw, p.dw, case.sum_lengths[2], dtype, "dw", algorithm)
+    close(db, p.db, p.dy.size // p.dy.shape[-1], dtype, "db", "direct")
 
 
 @every_case
