@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from cases import ConvCase, draw_normal
 from check import assert_same_bits
+from pool_cases import PoolCase
 
 import pyconvx
 
@@ -22,6 +23,7 @@ CONVS = [  # large enough to be cut into several pieces of work
     ConvCase("long signal", (3001,), (8, 40), (9,), padding=4, batch=3),
     ConvCase("tiny, many images", (5, 5), (3, 5), (3, 3), batch=70),
 ]
+POOL = PoolCase("pool", (33, 35), 40, 3, 2, 1, batch=3)
 
 
 def everything(case: ConvCase, dtype: str, batch: slice = slice(None)) -> dict[str, np.ndarray]:
@@ -45,6 +47,19 @@ def weight_gradients(case: ConvCase, dtype: str) -> dict[str, np.ndarray]:
     x, dy = draw_normal(case.x_shape, dtype, 0), draw_normal(case.y_shape, dtype, 2)
     dw, db = getattr(pyconvx, f"conv{case.rank}d_weight_grad")(x, dy, case.kernel, **case.options)
     return {"dw": dw, "db": db}
+
+
+def pooled(batch: slice = slice(None)) -> dict[str, np.ndarray]:
+    x = draw_normal(POOL.x_shape, "float32", 1)[batch]
+    y, indices = pyconvx.max_pool2d(x, POOL.kernel, return_indices=True, **POOL.options)
+    mean = pyconvx.avg_pool2d(x, POOL.kernel, **POOL.options)
+    return {
+        "max": y,
+        "indices": indices,
+        "max dx": pyconvx.max_pool2d_grad(y, indices, x.shape, POOL.kernel, **POOL.options),
+        "mean": mean,
+        "mean dx": pyconvx.avg_pool2d_grad(mean, x.shape, POOL.kernel, **POOL.options),
+    }
 
 
 def grams(batch: slice = slice(None)) -> dict[str, np.ndarray]:
@@ -77,7 +92,7 @@ def test_threads_do_not_change_a_bit(case: ConvCase, dtype: str, isa: str) -> No
     assert_same_for_every_thread_count(lambda: everything(case, dtype) | weight_gradients(case, dtype))
 
 
-@pytest.mark.parametrize("compute", [grams, distances])
+@pytest.mark.parametrize("compute", [pooled, grams, distances])
 def test_threads_do_not_change_a_bit_elsewhere(compute: Any, isa: str) -> None:
     assert_same_for_every_thread_count(compute)
 
@@ -91,7 +106,7 @@ def test_an_image_has_the_same_bits_alone_and_in_a_batch(case: ConvCase, dtype: 
             assert_same_bits(result, together[name][image : image + 1], f"{name} of image {image}")
 
 
-@pytest.mark.parametrize("compute", [grams])
+@pytest.mark.parametrize("compute", [pooled, grams])
 def test_an_image_has_the_same_bits_alone_and_in_a_batch_elsewhere(compute: Any, isa: str) -> None:
     together = compute()
     for name, result in compute(slice(1, 2)).items():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cases import CONV_CASES, ConvCase, draw_integers, random_conv_cases
+from cases import CONV_CASES, ConvCase, draw_integers, draw_normal, random_conv_cases
+from pool_cases import POOL_CASES, PoolCase
 
 import pyconvx
 
@@ -28,6 +29,23 @@ def test_convolution(case: ConvCase, transposed: bool, isa: str) -> None:
     dw, db = getattr(pyconvx, f"{name}_weight_grad")(x, dy, case.kernel, **options)
     assert inner(y, dy) == inner(x, dx) == inner(w, dw)
     np.testing.assert_array_equal(db, dy.reshape(-1, dy.shape[-1]).sum(axis=0))
+
+
+@pytest.mark.parametrize("case", POOL_CASES, ids=str)
+def test_pooling(case: PoolCase, isa: str) -> None:
+    """Average pooling is linear; max pooling is, once its choice is made."""
+    options = {"dilation": case.dilation, **case.options}
+    x = draw_normal(case.x_shape, "float64", 1)
+    y, indices = getattr(pyconvx, f"max_pool{case.rank}d")(x, case.kernel, return_indices=True, **options)
+    dy = draw_integers(y.shape, "float64", 2)
+    dx = getattr(pyconvx, f"max_pool{case.rank}d_grad")(dy, indices, x.shape, case.kernel, **options)
+    assert inner(y, dy) == pytest.approx(inner(x, dx), rel=1e-11, abs=1e-9)
+    if case.dilation != 1:
+        return  # average pooling has no dilation
+    dy = draw_integers(y.shape, "float64", 2)
+    mean = getattr(pyconvx, f"avg_pool{case.rank}d")(x, case.kernel, **case.options)
+    dx = getattr(pyconvx, f"avg_pool{case.rank}d_grad")(dy, x.shape, case.kernel, **case.options)
+    assert inner(mean, dy) == pytest.approx(inner(x, dx), rel=1e-11, abs=1e-9)
 
 
 def test_gram(isa: str) -> None:

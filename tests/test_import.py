@@ -81,9 +81,11 @@ def test_the_compute_core_works_with_sockets_blocked() -> None:
         y = pyconvx.conv2d(x, w, padding=1, activation="relu")
         dx = pyconvx.conv2d_input_grad(y, w, x.shape, padding=1)
         dw, db = pyconvx.conv2d_weight_grad(x, y, (3, 3), padding=1)
-        print(float(y.max()), y.shape, dx.shape, dw.shape, db.shape, pyconvx.gram(y).shape)
+        pooled, indices = pyconvx.max_pool2d(y, 2, return_indices=True)
+        pyconvx.avg_pool2d(y, 2), pyconvx.gram(y), pyconvx.nearest(y[0, 0], y[0, 1])
+        print(float(y.max()), y.shape, dx.shape, dw.shape, db.shape, pooled.shape)
     """)
-    assert out == "27.0 (1, 6, 6, 4) (1, 6, 6, 3) (3, 3, 3, 4) (4,) (1, 4, 4)\n"
+    assert out == "27.0 (1, 6, 6, 4) (1, 6, 6, 3) (3, 3, 3, 4) (4,) (1, 3, 3, 4)\n"
 
 
 def test_the_blocked_socket_would_be_seen() -> None:
