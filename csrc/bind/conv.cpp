@@ -30,10 +30,21 @@ ConvShape make_shape(std::int64_t batch, std::int64_t in_channels, std::int64_t 
   return s;
 }
 
+Direction direction_of(const std::string& name) {
+  return name == "forward" ? Direction::forward : Direction::input_grad;
+}
+
+Tiles tiles_for(const ConvShape& s, const std::string& direction, const std::string& algorithm, bool wide, bool kept) {
+  const Algorithm wanted = algorithm == "direct"     ? Algorithm::direct
+                           : algorithm == "winograd" ? Algorithm::winograd
+                                                     : Algorithm::automatic;
+  return wide ? choose_tiles<double>(s, direction_of(direction), wanted, kept)
+              : choose_tiles<float>(s, direction_of(direction), wanted, kept);
+}
+
 template <class T>
-PackedWeight<T> pack(const ConvShape& s, const std::string& direction, const Array<T>& w) {
-  const Direction d = direction == "forward" ? Direction::forward : Direction::input_grad;
-  return pack_weight(s, d, read("w", w, s.w_size()));
+PackedWeight<T> pack(const ConvShape& s, const std::string& direction, const Tiles& tiles, const Array<T>& w) {
+  return pack_weight(s, direction_of(direction), tiles, read("w", w, s.w_size()));
 }
 
 template <class T>
@@ -64,7 +75,8 @@ void bind_type(py::module_& m, const char* packed_name) {
   py::class_<PackedWeight<T>>(m, packed_name, "A weight in the form that the kernels read.")
       .def_property_readonly("isa", [](const PackedWeight<T>& w) { return std::string(w.table->isa); })
       .def_property_readonly("nbytes", [](const PackedWeight<T>& w) { return w.size * sizeof(T); });
-  m.def("pack_weight", &pack<T>, py::arg("shape"), py::arg("direction"), py::arg("w").noconvert(), Release());
+  m.def("pack_weight", &pack<T>, py::arg("shape"), py::arg("direction"), py::arg("tiles"), py::arg("w").noconvert(),
+        Release());
   m.def("conv_forward", &forward<T>, py::arg("shape"), py::arg("x").noconvert(), py::arg("w"), py::arg("b").noconvert(),
         py::arg("relu"), py::arg("y").noconvert(), Release());
   m.def("conv_input_grad", &input_grad<T>, py::arg("shape"), py::arg("dy").noconvert(), py::arg("w"),
@@ -81,6 +93,8 @@ void bind_conv(py::module_& m) {
            py::arg("input"), py::arg("kernel"), py::arg("stride"), py::arg("dilation"), py::arg("pad_before"),
            py::arg("pad_after"))
       .def_readonly("output", &ConvShape::out);
+  m.def("conv_tiles", &tiles_for, py::arg("shape"), py::arg("direction"), py::arg("algorithm"), py::arg("wide"),
+        py::arg("kept"), "Winograd's tiles on each axis that a request comes to; all 1 is the direct algorithm.");
   bind_type<float>(m, "PackedWeight32");
   bind_type<double>(m, "PackedWeight64");
 }

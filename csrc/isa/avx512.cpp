@@ -1,5 +1,6 @@
 #include "isa/kernel_table.h"
 #include "isa/target.h"
+#include "isa/toom_cook.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
@@ -15,6 +16,7 @@ namespace {
 #include "kernels/elementwise.inl"
 #include "kernels/pixel_sum.inl"
 #include "kernels/pool.inl"
+#include "kernels/winograd.inl"
 #include "isa/table.inl"
 }  // namespace
 }  // namespace pcx::avx512

@@ -82,13 +82,43 @@ struct PoolGradRow {
   index taps, pixels, channels, dy_step, dx_step;
 };
 
+// One axis of a Winograd transform, over all lines along it: for every r < outer, c < inner and channel,
+//   out[r * out_outer + c * out_inner + j * out_step] = sum over i of M[j][i] in[line + i * in_step]
+// with line = r * in_outer + c * in_inner.
+template <class T>
+struct TransformPass {
+  const T* in;
+  T* out;
+  const T* bias;  // or null; one a channel, for the last pass of an output
+  index in_step, out_step, outer, in_outer, out_outer, inner, in_inner, out_inner, channels;
+  bool relu;
+};
+
+// F(tile, kernel) on one axis. `last` adds the bias, applies the ReLU, and tells whether all sums before it were
+// finite.
+template <class T>
+struct WinogradAxis {
+  int tile, kernel;
+  void (*input)(const TransformPass<T>& pass);   // size -> size
+  void (*filter)(const TransformPass<T>& pass);  // kernel -> size
+  void (*output)(const TransformPass<T>& pass);  // size -> tile
+  bool (*last)(const TransformPass<T>& pass);
+
+  int size() const { return tile + kernel - 1; }
+};
+
+constexpr int spaced = 64;        // elements between the pixels of conv_row_spaced
+constexpr int winograd_axes = 3;  // F(tile, kernel) that exist
+
 template <class T>
 struct Kernels {
   int lanes;   // of a vector
   int panel;   // columns of a full weight panel, a multiple of lanes
   int narrow;  // so few columns are packed without padding
   void (*conv_row)(const ConvRow<T>& row);
+  void (*conv_row_spaced)(const ConvRow<T>& row);  // pixel p at x + p * spaced; w has width_spaced(columns)
   void (*pixel_sum)(const PixelSum<T>& sum);
+  WinogradAxis<T> winograd[winograd_axes];
   // to[c * to_stride + r] = from[r * from_stride + c]
   void (*transpose)(const T* from, index from_stride, T* to, index to_stride, index rows, index cols);
   void (*distances)(const Distances<T>& block);
@@ -103,7 +133,8 @@ struct Kernels {
   // dx[i] = dy[i] where passed, else +0, whatever dy[i] is; dx may be dy.
   void (*keep_passed)(const T* dy, const std::uint8_t* passed, T* dx, index count);
 
-  index width(index columns) const { return columns <= narrow ? columns : columns <= lanes ? lanes : panel; }
+  index width(index columns) const { return columns <= narrow ? columns : width_spaced(columns); }
+  index width_spaced(index columns) const { return columns <= lanes ? lanes : panel; }
 };
 
 struct KernelTable {

@@ -1,5 +1,6 @@
 #include "isa/kernel_table.h"
 #include "isa/target.h"
+#include "isa/toom_cook.h"
 
 #if defined(__aarch64__) || defined(_M_ARM64)
 #include <arm_neon.h>
@@ -14,6 +15,7 @@ namespace {
 #include "kernels/elementwise.inl"
 #include "kernels/pixel_sum.inl"
 #include "kernels/pool.inl"
+#include "kernels/winograd.inl"
 #include "isa/table.inl"
 }  // namespace
 }  // namespace pcx::neon

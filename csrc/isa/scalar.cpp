@@ -2,6 +2,7 @@
 
 #include "isa/kernel_table.h"
 #include "isa/target.h"
+#include "isa/toom_cook.h"
 
 // GCC 12's loop vectorizer joins the loads of two pixels and so reads beyond the last one: the native checker faulted
 // in pixel_sum with 2 channels and 4 columns. Straight-line code is still vectorized.
@@ -19,6 +20,7 @@ namespace {
 #include "kernels/elementwise.inl"
 #include "kernels/pixel_sum.inl"
 #include "kernels/pool.inl"
+#include "kernels/winograd.inl"
 #include "isa/table.inl"
 }  // namespace
 }  // namespace pcx::scalar

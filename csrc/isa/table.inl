@@ -1,6 +1,20 @@
 // The table of the instruction set whose words and kernels stand above, filled the same way for each.
 template <class T>
 constexpr Kernels<T> kernels_of() {
-  return {lanes<T>,    panel<T>,    narrow<T>,        conv_row<T>,      pixel_sum<T>, transpose<T>,   distances<T>,
-          max_pool<T>, avg_pool<T>, max_pool_grad<T>, avg_pool_grad<T>, relu<T>,      relu_passed<T>, keep_passed<T>};
+  return {lanes<T>,
+          panel<T>,
+          narrow<T>,
+          conv_row<T>,
+          conv_row_spaced<T>,
+          pixel_sum<T>,
+          {winograd_axis<T, 2, 3>(), winograd_axis<T, 4, 3>(), winograd_axis<T, 6, 3>()},
+          transpose<T>,
+          distances<T>,
+          max_pool<T>,
+          avg_pool<T>,
+          max_pool_grad<T>,
+          avg_pool_grad<T>,
+          relu<T>,
+          relu_passed<T>,
+          keep_passed<T>};
 }

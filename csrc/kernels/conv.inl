@@ -4,7 +4,7 @@
 template <class T>
 constexpr int panel = vectors<T> * lanes<T>;
 
-template <class T, int Pixels, int Vectors>
+template <class T, int Pixels, int Vectors, int Step>
 static void conv_tile(const ConvRow<T>& row, const T* x, T* y) {
   using vec = decltype(zero<T>());
   vec sum[Pixels][Vectors];
@@ -22,7 +22,7 @@ static void conv_tile(const ConvRow<T>& row, const T* x, T* y) {
     for (int v = 0; v < Vectors; ++v) wi[v] = load(w + v * lanes<T>);
     PCX_UNROLL
     for (int p = 0; p < Pixels; ++p) {
-      const vec xp = set1(xi[p]);
+      const vec xp = set1(xi[p * Step]);
       PCX_UNROLL
       for (int v = 0; v < Vectors; ++v) sum[p][v] = fmadd(xp, wi[v], sum[p][v]);
     }
@@ -41,13 +41,13 @@ static void conv_tile(const ConvRow<T>& row, const T* x, T* y) {
   }
 }
 
-template <class T, int Vectors, int Pixels>
+template <class T, int Vectors, int Step, int Pixels>
 PCX_INLINE void conv_tile_of(index pixels, const ConvRow<T>& row, const T* x, T* y) {
-  if (pixels == Pixels) return conv_tile<T, Pixels, Vectors>(row, x, y);
-  if constexpr (Pixels > 1) conv_tile_of<T, Vectors, Pixels - 1>(pixels, row, x, y);
+  if (pixels == Pixels) return conv_tile<T, Pixels, Vectors, Step>(row, x, y);
+  if constexpr (Pixels > 1) conv_tile_of<T, Vectors, Step, Pixels - 1>(pixels, row, x, y);
 }
 
-template <class T, int Vectors>
+template <class T, int Vectors, int Step>
 static void conv_tiles(const ConvRow<T>& row) {
   const index tiles = (row.pixels + tile_pixels<T> - 1) / tile_pixels<T>;
   const index least = row.pixels / tiles, longer = row.pixels % tiles;
@@ -55,8 +55,8 @@ static void conv_tiles(const ConvRow<T>& row) {
   T* y = row.y;
   for (index t = 0; t < tiles; ++t) {
     const index pixels = least + (t < longer);
-    conv_tile_of<T, Vectors, tile_pixels<T>>(pixels, row, x, y);
-    x += pixels;
+    conv_tile_of<T, Vectors, Step, tile_pixels<T>>(pixels, row, x, y);
+    x += pixels * Step;
     y += pixels * row.y_stride;
   }
 }
@@ -67,7 +67,16 @@ static void conv_row(const ConvRow<T>& row) {
     if (row.columns <= narrow<T>) return conv_narrow<T, narrow<T>>(row);
   }
   if (row.columns <= lanes<T>)
-    conv_tiles<T, 1>(row);
+    conv_tiles<T, 1, 1>(row);
   else
-    conv_tiles<T, vectors<T>>(row);
+    conv_tiles<T, vectors<T>, 1>(row);
+}
+
+// The same for pixels that stand `spaced` elements apart: the products of Winograd's convolution.
+template <class T>
+static void conv_row_spaced(const ConvRow<T>& row) {
+  if (row.columns <= lanes<T>)
+    conv_tiles<T, 1, spaced>(row);
+  else
+    conv_tiles<T, vectors<T>, spaced>(row);
 }

@@ -12,9 +12,20 @@
 namespace pcx {
 
 enum class Direction { forward, input_grad };
+enum class Algorithm { automatic, direct, winograd };
+
+// Output positions of Winograd's tiles on each axis; all 1 is the direct algorithm.
+using Tiles = std::array<int, 3>;
+
+// What a request comes to: a pure function of the picture's shape, the element type and whether the packed weight is
+// kept from call to call; never of the batch, of threads or of time. Throws std::invalid_argument where the algorithm
+// asked for cannot do it.
+template <class T>
+Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algorithm, bool kept);
 
 // A weight in the form that the kernels of one instruction set read, for one direction. It serves any batch and any
-// picture size, as long as channels, kernel, stride, dilation, padding and groups stay the same.
+// picture size, as long as channels, kernel, stride, dilation, padding and groups stay the same, and the choice of
+// tiles.
 template <class T>
 struct PackedWeight {
   Direction direction;
@@ -22,11 +33,13 @@ struct PackedWeight {
   const KernelTable* table;  // whose panels these are
   std::vector<index> parts;  // where the weight of each correlation begins
   index size = 0;            // elements
+  Tiles tiles;
   Buffer<T> data;
+  Buffer<T> transformed;  // for Winograd, beside data
 };
 
 template <class T>
-PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const T* w);
+PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const Tiles& tiles, const T* w);
 
 // y = x * w (+ bias) (relu). bias: out_channels, or null.
 template <class T>

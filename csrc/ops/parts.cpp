@@ -1,8 +1,10 @@
 #include "ops/parts.h"
 
 #include <stdexcept>
+#include <utility>
 
 #include "isa/dispatch.h"
+#include "ops/winograd.h"
 
 namespace pcx {
 
@@ -28,16 +30,34 @@ bool same_weight(const ConvShape& a, const ConvShape& b) {
 }  // namespace
 
 template <class T>
-PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const T* w) {
-  PackedWeight<T> packed{direction, shape, &active_table(), {}, 0, {}};
+Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algorithm, bool kept) {
+  constexpr Tiles direct{1, 1, 1};
+  if (algorithm == Algorithm::direct) return direct;
+  const std::vector<Correlation> parts = parts_of(shape, direction);
+  const char* obstacle = sizeof(T) != 4      ? "Winograd's algorithm is for float32"
+                         : parts.size() != 1 ? "Winograd's algorithm needs stride 1"
+                                             : winograd_obstacle(parts[0]);
+  if (algorithm == Algorithm::winograd && obstacle) throw std::invalid_argument(obstacle);
+  if (obstacle || (algorithm == Algorithm::automatic && !winograd_pays(parts[0], kept))) return direct;
+  return winograd_tiles(parts[0]);
+}
+
+template <class T>
+PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const Tiles& tiles, const T* w) {
+  PackedWeight<T> packed{direction, shape, &active_table(), {}, 0, tiles, {}, {}};
   const std::vector<Correlation> parts = parts_of(shape, direction);
   for (const Correlation& part : parts) {
     packed.parts.push_back(packed.size);
     packed.size += packed_size<T>(part);
   }
   packed.data = Buffer<T>(packed.size);
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    pack(parts[i], w, strides_of(shape, direction), packed.data.data() + packed.parts[i]);
+  const WeightStrides strides = strides_of(shape, direction);
+  for (std::size_t i = 0; i < parts.size(); ++i) pack(parts[i], w, strides, packed.data.data() + packed.parts[i]);
+  if constexpr (sizeof(T) == 4) {
+    if (tiles != Tiles{1, 1, 1}) {
+      packed.transformed = Buffer<T>(winograd_packed_size(parts[0], tiles));
+      winograd_pack(parts[0], tiles, w, strides, packed.transformed.data());
+    }
   }
   return packed;
 }
@@ -49,13 +69,21 @@ void run_parts(const ConvShape& shape, Direction direction, const T* x, const Pa
     throw std::invalid_argument("the packed weight was made for another instruction set, direction or shape");
   }
   const std::vector<Correlation> parts = parts_of(shape, direction);
+  if constexpr (sizeof(T) == 4) {
+    if (w.transformed.data()) {
+      winograd_correlate(parts[0], w.tiles, x, w.transformed.data(), w.data.data(), bias, relu, y);
+      return;
+    }
+  }
   for (std::size_t i = 0; i < parts.size(); ++i) {
     correlate(parts[i], x, w.data.data() + w.parts[i], bias, relu, y);
   }
 }
 
-template PackedWeight<float> pack_weight(const ConvShape&, Direction, const float*);
-template PackedWeight<double> pack_weight(const ConvShape&, Direction, const double*);
+template Tiles choose_tiles<float>(const ConvShape&, Direction, Algorithm, bool);
+template Tiles choose_tiles<double>(const ConvShape&, Direction, Algorithm, bool);
+template PackedWeight<float> pack_weight(const ConvShape&, Direction, const Tiles&, const float*);
+template PackedWeight<double> pack_weight(const ConvShape&, Direction, const Tiles&, const double*);
 template void run_parts(const ConvShape&, Direction, const float*, const PackedWeight<float>&, const float*, bool,
                         float*);
 template void run_parts(const ConvShape&, Direction, const double*, const PackedWeight<double>&, const double*, bool,

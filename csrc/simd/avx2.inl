@@ -41,6 +41,8 @@ PCX_INLINE __m256 fmadd(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a
 PCX_INLINE __m256d fmadd(__m256d a, __m256d b, __m256d c) { return _mm256_fmadd_pd(a, b, c); }
 PCX_INLINE __m256 add(__m256 a, __m256 b) { return _mm256_add_ps(a, b); }
 PCX_INLINE __m256d add(__m256d a, __m256d b) { return _mm256_add_pd(a, b); }
+PCX_INLINE __m256 sub(__m256 a, __m256 b) { return _mm256_sub_ps(a, b); }
+PCX_INLINE __m256d sub(__m256d a, __m256d b) { return _mm256_sub_pd(a, b); }
 PCX_INLINE __m256 max(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }  // b where either is NaN
 PCX_INLINE __m256d max(__m256d a, __m256d b) { return _mm256_max_pd(a, b); }
 PCX_INLINE __m256 divide(__m256 a, __m256 b) { return _mm256_div_ps(a, b); }
@@ -135,8 +137,6 @@ PCX_INLINE void keep8(unsigned bits, const double* from, double* to) {
   }
 }
 
-PCX_INLINE __m256 sub(__m256 a, __m256 b) { return _mm256_sub_ps(a, b); }
-PCX_INLINE __m256d sub(__m256d a, __m256d b) { return _mm256_sub_pd(a, b); }
 PCX_INLINE __m256 abs(__m256 a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
 PCX_INLINE __m256d abs(__m256d a) { return _mm256_andnot_pd(_mm256_set1_pd(-0.0), a); }
 PCX_INLINE __m256 quotient(__m256 a, __m256 b) {  // 0 where b is 0

@@ -33,6 +33,8 @@ PCX_INLINE __m512 fmadd(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a
 PCX_INLINE __m512d fmadd(__m512d a, __m512d b, __m512d c) { return _mm512_fmadd_pd(a, b, c); }
 PCX_INLINE __m512 add(__m512 a, __m512 b) { return _mm512_add_ps(a, b); }
 PCX_INLINE __m512d add(__m512d a, __m512d b) { return _mm512_add_pd(a, b); }
+PCX_INLINE __m512 sub(__m512 a, __m512 b) { return _mm512_sub_ps(a, b); }
+PCX_INLINE __m512d sub(__m512d a, __m512d b) { return _mm512_sub_pd(a, b); }
 PCX_INLINE __m512 max(__m512 a, __m512 b) { return _mm512_max_ps(a, b); }  // b where either is NaN
 PCX_INLINE __m512d max(__m512d a, __m512d b) { return _mm512_max_pd(a, b); }
 PCX_INLINE __m512 divide(__m512 a, __m512 b) { return _mm512_div_ps(a, b); }
@@ -118,8 +120,6 @@ PCX_INLINE void keep8(unsigned bits, const double* from, double* to) {
   store(to, _mm512_maskz_loadu_pd(__mmask8(bits), from));
 }
 
-PCX_INLINE __m512 sub(__m512 a, __m512 b) { return _mm512_sub_ps(a, b); }
-PCX_INLINE __m512d sub(__m512d a, __m512d b) { return _mm512_sub_pd(a, b); }
 PCX_INLINE __m512 abs(__m512 a) { return _mm512_abs_ps(a); }
 PCX_INLINE __m512d abs(__m512d a) { return _mm512_abs_pd(a); }
 PCX_INLINE __m512 quotient(__m512 a, __m512 b) {  // 0 where b is 0

@@ -49,6 +49,8 @@ PCX_INLINE float32x4_t fmadd(float32x4_t a, float32x4_t b, float32x4_t c) { retu
 PCX_INLINE float64x2_t fmadd(float64x2_t a, float64x2_t b, float64x2_t c) { return vfmaq_f64(c, a, b); }
 PCX_INLINE float32x4_t add(float32x4_t a, float32x4_t b) { return vaddq_f32(a, b); }
 PCX_INLINE float64x2_t add(float64x2_t a, float64x2_t b) { return vaddq_f64(a, b); }
+PCX_INLINE float32x4_t sub(float32x4_t a, float32x4_t b) { return vsubq_f32(a, b); }
+PCX_INLINE float64x2_t sub(float64x2_t a, float64x2_t b) { return vsubq_f64(a, b); }
 PCX_INLINE float32x4_t max(float32x4_t a, float32x4_t b) { return vmaxq_f32(a, b); }  // NaN where either is NaN
 PCX_INLINE float64x2_t max(float64x2_t a, float64x2_t b) { return vmaxq_f64(a, b); }
 PCX_INLINE float32x4_t divide(float32x4_t a, float32x4_t b) { return vdivq_f32(a, b); }
@@ -119,8 +121,6 @@ PCX_INLINE void keep8(unsigned bits, const T* from, T* to) {
   for (int i = 0; i < 8; ++i) to[i] = bits >> i & 1 ? from[i] : T(0);
 }
 
-PCX_INLINE float32x4_t sub(float32x4_t a, float32x4_t b) { return vsubq_f32(a, b); }
-PCX_INLINE float64x2_t sub(float64x2_t a, float64x2_t b) { return vsubq_f64(a, b); }
 PCX_INLINE float32x4_t abs(float32x4_t a) { return vabsq_f32(a); }
 PCX_INLINE float64x2_t abs(float64x2_t a) { return vabsq_f64(a); }
 PCX_INLINE float32x4_t quotient(float32x4_t a, float32x4_t b) {  // 0 where b is 0

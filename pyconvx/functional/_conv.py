@@ -28,9 +28,14 @@ from pyconvx.functional._plan import check_input_size, plan_conv
 def check_options(algorithm: str, precision: str) -> None:
     """Refuses algorithms that are unknown or cannot run."""
     choice("precision", precision, ("default", "fast"))
-    if algorithm == "winograd":
-        raise OptionError("algorithm='winograd' is not part of this version; use 'auto' or 'direct'")
     choice("algorithm", algorithm, ("auto", "direct", "winograd"))
+
+
+def check_direct(algorithm: str, precision: str) -> None:
+    """The same for weight gradients, which are computed directly."""
+    check_options(algorithm, precision)
+    if algorithm == "winograd":
+        raise OptionError("algorithm is 'winograd', which weight gradients do not have; wanted 'auto' or 'direct'")
 
 
 def weight_to_last(w: Array, rank: int, first: bool) -> Array:
@@ -90,7 +95,7 @@ def forward(
     result = Output(
         plan.y_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, bias, w, b)
     )
-    packed = packed_form(source, plan, "forward")
+    packed = packed_form(source, plan, "forward", algorithm)
     _core.conv_forward(plan.shape, tensor, packed, bias, activation == "relu", result.array)
     return result.finish()
 
@@ -131,7 +136,7 @@ def input_grad(
     plan = plan_conv(x_shape, weight.shape, stride, padding, dilation, groups)
     check_input_size(plan, tensor.shape)
     result = Output(x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, w))
-    packed = packed_form(source, plan, "input_grad")
+    packed = packed_form(source, plan, "input_grad", algorithm)
     _core.conv_input_grad(plan.shape, tensor, packed, None, False, result.array)
     return result.finish()
 
@@ -149,7 +154,7 @@ def weight_grad(
     algorithm: str,
     precision: str,
 ) -> tuple[Array, Array]:
-    check_options(algorithm, precision)
+    check_direct(algorithm, precision)
     first = is_channels_first(data_format)
     tensor, gradient = batched_alike(as_float("x", x), dy, rank)
     tensor, gradient = to_last(tensor, first), to_last(gradient, first)

@@ -44,8 +44,10 @@ _COMMON = """\
     data_format : "channels_last" or "channels_first"
         Layout of tensors and weights. Channels-first, (batch, channels, {spatial}) and PyTorch's weights, costs a
         transposition each way.
-    algorithm : "auto" or "direct"
-        How to compute; the choice depends on the shape alone, so results do not change from call to call.
+    algorithm : "auto", "direct" or "winograd"
+        How to compute. Winograd's needs a quarter of the products for 3x3 kernels, in float32, with stride and dilation
+        1; its error is relative to the largest numbers of a tile, where the direct algorithm's is local. "auto" depends
+        on the shape, the element type and the instruction set alone, so results do not change from call to call.
     precision : "default" or "fast"
         "fast" allows algorithms with a larger rounding error.
 """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from pyconvx import _core
 from pyconvx.functional._arrays import Array
 from pyconvx.functional._plan import ConvPlan
@@ -14,25 +16,27 @@ _MOST_FORMS = 8  # forward and input gradient, for a few instruction sets or pad
 class PackedWeights:
     """Wraps a channels-last weight; pass it in place of `w` to the functions of this package that layers call.
 
-    A packed form depends on direction, instruction set, stride, dilation, padding and groups, not on the picture.
+    A packed form depends on direction, instruction set, stride, dilation, padding, groups and the algorithm's tiles.
     """
 
     def __init__(self, w: Array) -> None:
         self.w = w
         self._forms: dict[tuple[Any, ...], Any] = {}
 
-    def form(self, plan: ConvPlan, direction: str) -> Any:
-        key = (direction, _core.active_isa(), plan.weight_key)
+    def form(self, plan: ConvPlan, direction: str, algorithm: str) -> Any:
+        tiles = plan.algorithm(direction, algorithm, self.w.dtype == np.float64, True)
+        key = (direction, _core.active_isa(), plan.weight_key, tiles)
         packed = self._forms.get(key)
         if packed is None:
             if len(self._forms) >= _MOST_FORMS:
                 self._forms.clear()
-            packed = self._forms[key] = _core.pack_weight(plan.shape, direction, self.w)
+            packed = self._forms[key] = _core.pack_weight(plan.shape, direction, tiles, self.w)
         return packed
 
 
-def packed_form(w: Array | PackedWeights, plan: ConvPlan, direction: str) -> Any:
+def packed_form(w: Array | PackedWeights, plan: ConvPlan, direction: str, algorithm: str) -> Any:
     """The packed weight for this plan: the remembered one, or one for this call."""
     if isinstance(w, PackedWeights):
-        return w.form(plan, direction)
-    return _core.pack_weight(plan.shape, direction, w)
+        return w.form(plan, direction, algorithm)
+    tiles = plan.algorithm(direction, algorithm, w.dtype == np.float64, False)
+    return _core.pack_weight(plan.shape, direction, tiles, w)

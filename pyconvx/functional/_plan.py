@@ -29,6 +29,23 @@ class ConvPlan(NamedTuple):
     w_shape: tuple[int, ...]
     y_shape: tuple[int, ...]
     weight_key: tuple[Any, ...]  # equal for two plans that can share a packed weight
+    choices: dict[tuple[Any, ...], tuple[int, ...]]  # what algorithm() came to
+
+    def algorithm(self, direction: str, wanted: str, wide: bool, kept: bool) -> tuple[int, ...]:
+        """The tiles of Winograd's algorithm on three axes, or (1, 1, 1) for the direct one.
+
+        A pure function of shape, element type, instruction set, and whether the packed weight is kept. OptionError
+        where the wanted algorithm cannot do this problem.
+        """
+        key = (direction, wanted, wide, kept, _core.active_isa())
+        tiles = self.choices.get(key)
+        if tiles is None:
+            try:
+                tiles = tuple(_core.conv_tiles(self.shape, direction, wanted, wide, kept))
+            except ValueError as error:
+                raise OptionError(f"algorithm is {wanted!r}, which cannot do this: {error}; use 'auto'") from None
+            self.choices[key] = tiles
+        return tiles
 
 
 def plan_conv(
@@ -78,7 +95,7 @@ def _plan(x_shape: _DATA, w_shape: _DATA, stride: Any, padding: Any, dilation: A
     )
     y_shape = (x_shape[0], *shape.output[3 - rank :], out_channels)
     weight_key = (w_shape, count, strides, dilations, tuple(before for before, _ in pairs))
-    return ConvPlan(shape, x_shape, w_shape, y_shape, weight_key)
+    return ConvPlan(shape, x_shape, w_shape, y_shape, weight_key, {})
 
 
 def _three(values: tuple[int, ...], unit: int) -> tuple[int, ...]:

@@ -1,0 +1,144 @@
+// TransformPass: Winograd's transforms along one axis, channels in lanes, the matrix of isa/toom_cook.h unrolled. Rows
+// (or columns) of opposite points +p, -p differ in the sign of every second entry, so they share two partial sums.
+template <class T, class Vector, int Size>
+PCX_INLINE Vector combine(const double (&row)[Size], const Vector (&in)[Size], int first, int step) {
+  Vector sum = zero<T>();
+  bool empty = true;
+  PCX_UNROLL
+  for (int i = 0; i < Size; ++i) {
+    if (i < first || (i - first) % step != 0 || row[i] == 0) continue;
+    if (row[i] == 1)
+      sum = empty ? in[i] : add(sum, in[i]);
+    else if (row[i] == -1)
+      sum = sub(sum, in[i]);
+    else
+      sum = fmadd(set1(T(row[i])), in[i], sum);
+    empty = false;
+  }
+  return sum;
+}
+
+template <class T, int Tile, int Kernel, class Vector, int Size>
+PCX_INLINE void input_transform(const Vector (&in)[Size], Vector (&out)[Size]) {
+  constexpr auto& matrix = toom_cook<Tile, Kernel>;
+  out[0] = combine<T>(matrix.input[0], in, 0, 1);
+  PCX_UNROLL
+  for (int j = 1; j < Size - 1; j += 2) {
+    const Vector even = combine<T>(matrix.input[j], in, 0, 2), odd = combine<T>(matrix.input[j], in, 1, 2);
+    out[j] = add(even, odd);
+    out[j + 1] = sub(even, odd);
+  }
+  out[Size - 1] = combine<T>(matrix.input[Size - 1], in, 0, 1);
+}
+
+template <class T, int Tile, int Kernel, class Vector, int Size>
+PCX_INLINE void output_transform(const Vector (&in)[Size], Vector (&out)[Tile]) {
+  constexpr auto& matrix = toom_cook<Tile, Kernel>;
+  Vector both[2][Size];  // at odd j: the sum and the difference of opposite points j and j + 1
+  PCX_UNROLL
+  for (int j = 0; j < Size; ++j) {
+    const bool first = j % 2 == 1 && j < Size - 1;
+    both[0][j] = first ? add(in[j], in[j + 1]) : in[j];
+    both[1][j] = first ? sub(in[j], in[j + 1]) : in[j];
+  }
+  PCX_UNROLL
+  for (int i = 0; i < Tile; ++i) {
+    double row[Size] = {};
+    PCX_UNROLL
+    for (int j = 0; j < Size; ++j) row[j] = j % 2 == 1 || j == 0 || j == Size - 1 ? matrix.output[i][j] : 0;
+    out[i] = combine<T>(row, both[i % 2], 0, 1);
+  }
+}
+
+template <class T, int Tile, int Kernel>
+static void winograd_input(const TransformPass<T>& p) {
+  constexpr int size = Tile + Kernel - 1;
+  for (index r = 0; r < p.outer; ++r) {
+    for (index c = 0; c < p.inner; ++c) {
+      const T* from = p.in + r * p.in_outer + c * p.in_inner;
+      T* to = p.out + r * p.out_outer + c * p.out_inner;
+      for (index k = 0; k < p.channels; k += lanes<T>) {
+        decltype(zero<T>()) in[size], out[size];
+        PCX_UNROLL
+        for (int i = 0; i < size; ++i) in[i] = load_first(from + i * p.in_step + k, p.channels - k);
+        input_transform<T, Tile, Kernel>(in, out);
+        PCX_UNROLL
+        for (int i = 0; i < size; ++i) store_first(to + i * p.out_step + k, out[i], p.channels - k);
+      }
+    }
+  }
+}
+
+template <class T, int Tile, int Kernel>
+static void winograd_filter(const TransformPass<T>& p) {
+  constexpr int size = Tile + Kernel - 1;
+  for (index r = 0; r < p.outer; ++r) {
+    for (index c = 0; c < p.inner; ++c) {
+      const T* from = p.in + r * p.in_outer + c * p.in_inner;
+      T* to = p.out + r * p.out_outer + c * p.out_inner;
+      for (index k = 0; k < p.channels; k += lanes<T>) {
+        decltype(zero<T>()) in[Kernel];
+        PCX_UNROLL
+        for (int i = 0; i < Kernel; ++i) in[i] = load_first(from + i * p.in_step + k, p.channels - k);
+        PCX_UNROLL
+        for (int i = 0; i < size; ++i) {
+          const auto sum = combine<T>(toom_cook<Tile, Kernel>.filter[i], in, 0, 1);
+          store_first(to + i * p.out_step + k, sum, p.channels - k);
+        }
+      }
+    }
+  }
+}
+
+template <class T, int Tile, int Kernel, bool Last>
+PCX_INLINE bool output_pass(const TransformPass<T>& p) {
+  using vec = decltype(zero<T>());
+  constexpr int size = Tile + Kernel - 1;
+  vec not_finite = zero<T>();  // becomes NaN with the first sum that is not finite
+  for (index r = 0; r < p.outer; ++r) {
+    for (index c = 0; c < p.inner; ++c) {
+      const T* from = p.in + r * p.in_outer + c * p.in_inner;
+      T* to = p.out + r * p.out_outer + c * p.out_inner;
+      for (index k = 0; k < p.channels; k += lanes<T>) {
+        vec in[size], out[Tile];
+        PCX_UNROLL
+        for (int i = 0; i < size; ++i) in[i] = load_first(from + i * p.in_step + k, p.channels - k);
+        output_transform<T, Tile, Kernel>(in, out);
+        PCX_UNROLL
+        for (int i = 0; i < Tile; ++i) {
+          if constexpr (Last) {
+            not_finite = fmadd(out[i], zero<T>(), not_finite);
+            if (p.bias) out[i] = add(out[i], load_first(p.bias + k, p.channels - k));
+            if (p.relu) out[i] = max(zero<T>(), out[i]);
+          }
+          store_first(to + i * p.out_step + k, out[i], p.channels - k);
+        }
+      }
+    }
+  }
+  T flags[lanes<T>];
+  store(flags, not_finite);
+  bool finite = true;
+  for (int i = 0; i < lanes<T>; ++i) finite = finite && flags[i] == 0;
+  return finite;
+}
+
+template <class T, int Tile, int Kernel>
+static void winograd_output(const TransformPass<T>& p) {
+  output_pass<T, Tile, Kernel, false>(p);
+}
+
+template <class T, int Tile, int Kernel>
+static bool winograd_last(const TransformPass<T>& p) {
+  return output_pass<T, Tile, Kernel, true>(p);
+}
+
+template <class T, int Tile, int Kernel>
+constexpr WinogradAxis<T> winograd_axis() {
+  return {Tile,
+          Kernel,
+          winograd_input<T, Tile, Kernel>,
+          winograd_filter<T, Tile, Kernel>,
+          winograd_output<T, Tile, Kernel>,
+          winograd_last<T, Tile, Kernel>};
+}

@@ -1,0 +1,29 @@
+// Winograd's convolution on one to three axes: transform the input tile by tile, multiply each element of the transform
+// by that of the filter (a small matrix product over channels), transform back. float32 only; an axis of kernel 1 is
+// left as it is.
+#pragma once
+#include "ops/correlation.h"
+#include "ops/ops.h"
+
+namespace pcx {
+
+// Why it cannot do this problem, or null.
+const char* winograd_obstacle(const Correlation& problem);
+
+// Whether it is faster than the direct algorithm, with its transformed weight kept from call to call or made anew.
+bool winograd_pays(const Correlation& problem, bool kept);
+
+// The tiles that need the fewest products for this picture. Only where possible.
+Tiles winograd_tiles(const Correlation& problem);
+
+// Elements of the transformed weight, [group][panel][element][channel][lane], and its computation in float64.
+index winograd_packed_size(const Correlation& problem, const Tiles& tiles);
+void winograd_pack(const Correlation& problem, const Tiles& tiles, const float* w, const WeightStrides& strides,
+                   float* packed);
+
+// As correlate. `direct` is the weight packed for correlate: a picture whose result is not finite is computed again
+// with it, so that Inf and NaN come out where the direct algorithm has them.
+void winograd_correlate(const Correlation& problem, const Tiles& tiles, const float* x, const float* packed,
+                        const float* direct, const float* bias, bool relu, float* y);
+
+}  // namespace pcx

@@ -1,0 +1,108 @@
+// The filter's transform: in float64, rounded once.
+#include <algorithm>
+#include <utility>
+
+#include "base/buffer.h"
+#include "base/parallel.h"
+#include "isa/dispatch.h"
+#include "ops/winograd.h"
+#include "ops/winograd_pass.h"
+
+namespace pcx {
+
+namespace {
+
+index divide_up(index a, index b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+index winograd_packed_size(const Correlation& problem, const Tiles& tiles) {
+  const Kernels<float>& k = kernels<float>();
+  const index full = problem.out_channels / k.panel * k.panel, left = problem.out_channels - full;
+  index elements = 1;
+  for (int a = 0; a < 3; ++a) elements *= tiles[a] + problem.axis[a].taps - 1;
+  return problem.groups * elements * problem.in_channels * (full + (left ? k.width_spaced(left) : 0));
+}
+
+namespace {
+
+// The filters of one input channel and one panel of output channels, element by element.
+class FilterTransform {
+ public:
+  FilterTransform(const Correlation& problem, const Tiles& tiles, const WeightStrides& strides)
+      : p_(problem), strides_(strides) {
+    for (int a = 0; a < 3; ++a) {
+      scheme_[a] = winograd_axis_for<double>(tiles[a], p_.axis[a].taps);
+      size_[a] = tiles[a] + p_.axis[a].taps - 1;
+    }
+  }
+
+  index elements() const { return size_[0] * size_[1] * size_[2]; }
+
+  // Element e of the result goes to to + e * stride; columns past `columns` are zero. `a` and `b` are scratch for
+  // elements() * width doubles.
+  void run(const float* w, index columns, index width, float* to, index stride, double* a, double* b) const {
+    read(w, columns, width, a);
+    Axes extents{p_.axis[0].taps, p_.axis[1].taps, p_.axis[2].taps};
+    for (int axis : {2, 1, 0}) {
+      if (!scheme_[axis]) continue;
+      const Axes before = extents;
+      extents[axis] = size_[axis];
+      scheme_[axis]->filter(winograd_pass(axis, a, dense(before, width), b, dense(extents, width), before, width));
+      std::swap(a, b);
+    }
+    for (index e = 0; e < elements(); ++e) {
+      for (index j = 0; j < width; ++j) to[e * stride + j] = static_cast<float>(a[e * width + j]);
+    }
+  }
+
+ private:
+  // A kernel that is read backwards (by the input gradient) is turned here.
+  index tap_source(int a, index t) const {
+    const CorrelationAxis& axis = p_.axis[a];
+    const index tap = axis.tap_step < 0 ? axis.taps - 1 - t : t;
+    return (axis.kernel_first + tap * axis.kernel_step) * strides_.kernel[a];
+  }
+
+  void read(const float* w, index columns, index width, double* to) const {
+    for (index d = 0; d < p_.axis[0].taps; ++d) {
+      for (index h = 0; h < p_.axis[1].taps; ++h) {
+        for (index i = 0; i < p_.axis[2].taps; ++i, to += width) {
+          const float* from = w + tap_source(0, d) + tap_source(1, h) + tap_source(2, i);
+          for (index j = 0; j < columns; ++j) to[j] = from[j * strides_.out];
+          std::fill(to + columns, to + width, 0.0);
+        }
+      }
+    }
+  }
+
+  const Correlation& p_;
+  const WeightStrides& strides_;
+  std::array<const WinogradAxis<double>*, 3> scheme_{};
+  Axes size_{};
+};
+
+}  // namespace
+
+void winograd_pack(const Correlation& problem, const Tiles& tiles, const float* w, const WeightStrides& strides,
+                   float* packed) {
+  const Kernels<float>& k = kernels<float>();
+  const FilterTransform transform(problem, tiles, strides);
+  const index panels = divide_up(problem.out_channels, k.panel), channels = problem.in_channels;
+  const index group_size = winograd_packed_size(problem, tiles) / problem.groups;
+  const index tasks = problem.groups * panels, scratch = 2 * transform.elements() * k.panel;
+  const int workers = problem.groups * group_size < (1 << 18) ? 1 : workers_for(tasks);
+  Buffer<double> buffer(scratch * workers);
+  parallel_for(tasks, workers, [&](index task, int worker) {
+    const index panel = task % panels, group = task / panels, first = panel * k.panel;
+    const index columns = std::min<index>(k.panel, problem.out_channels - first), width = k.width_spaced(columns);
+    double* const a = buffer.data() + worker * scratch;
+    for (index c = 0; c < channels; ++c) {
+      const float* from = w + group * strides.group + c * strides.in + first * strides.out;
+      float* to = packed + group * group_size + first * transform.elements() * channels + c * width;
+      transform.run(from, columns, width, to, channels * width, a, a + scratch / 2);
+    }
+  });
+}
+
+}  // namespace pcx

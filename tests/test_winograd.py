@@ -1,0 +1,138 @@
+"""Winograd's algorithm in every rank and both directions that have it, forced, against the oracle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import reference as ref
+from cases import ConvCase, draw_normal
+from check import assert_close, assert_same_bits, contract_tolerance, guarded_output
+
+import pyconvx
+from pyconvx import _core
+
+CASES = [
+    ConvCase("one tile, exactly", (6, 6), (16, 32), (3, 3)),
+    ConvCase("one position more than a tile", (7, 7), (16, 32), (3, 3)),
+    ConvCase("one less", (5, 5), (16, 32), (3, 3)),
+    ConvCase("a single position: F(2, 3)", (3, 3), (5, 7), (3, 3)),
+    ConvCase("padding wider than a tile reaches", (4, 9), (3, 3), (3, 3), padding=2),
+    ConvCase("channels on either side of a vector", (9, 11), (15, 17), (3, 3), padding=1),
+    ConvCase("channels on either side of a chunk of 64", (8, 8), (65, 33), (3, 3), padding=1),
+    ConvCase("three chunks, uneven", (6, 8), (129, 64), (3, 3), padding=1),
+    ConvCase("more than one block of tiles", (45, 47), (32, 16), (3, 3), padding=1),
+    ConvCase("1D", (50,), (20, 40), (3,), padding=1),
+    ConvCase("1D, shorter than a tile", (3,), (20, 40), (3,)),
+    ConvCase("an axis that is left as it is", (9, 10), (17, 16), (1, 3)),
+    ConvCase("the other axis", (9, 10), (17, 16), (3, 1)),
+    ConvCase("3D", (6, 7, 9), (9, 18), (3, 3, 3), padding=1),
+    ConvCase("3D, one axis left", (4, 9, 5), (9, 18), (3, 1, 3), padding=1),
+    ConvCase("groups", (9, 9), (12, 20), (3, 3), padding=1, groups=2),
+    ConvCase("depthwise", (9, 9), (6, 6), (3, 3), padding=1, groups=6),
+    ConvCase("asymmetric padding", (10, 9), (8, 8), (3, 3), padding=((0, 2), (1, 0))),
+]
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+def function(rank: int, direction: str = "") -> Any:
+    return getattr(pyconvx, f"conv{rank}d{direction}")
+
+
+def drawn(case: ConvCase) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    return (
+        draw_normal(case.x_shape, "float32", 1),
+        draw_normal(case.w_shape, "float32", 2),
+        draw_normal(case.channels[1:], "float32", 3),
+        draw_normal(case.y_shape, "float32", 4),
+    )
+
+
+@every_case
+def test_forward(case: ConvCase, isa: str) -> None:
+    x, w, b, dy = drawn(case)
+    expected = np.maximum(ref.conv(x, w, b, *case.geometry), 0)
+    out, check = guarded_output(dy.shape, "float32")
+    y = function(case.rank)(x, w, b, algorithm="winograd", activation="relu", out=out, **case.options)
+    check()
+    assert_close(y, expected, contract_tolerance(case.channels[0]), np.sqrt(case.sum_lengths[0]), "y")
+
+
+@every_case
+def test_input_grad(case: ConvCase, isa: str) -> None:
+    x, w, _, dy = drawn(case)
+    expected = ref.conv_input_grad(dy, w, case.in_size, *case.geometry)
+    dx = function(case.rank, "_input_grad")(dy, w, x.shape, algorithm="winograd", **case.options)
+    assert_close(dx, expected, contract_tolerance(case.channels[1]), np.sqrt(case.sum_lengths[1]), "dx")
+
+
+@pytest.mark.parametrize("channels", [64, 512])
+def test_many_channels_keep_the_contract(channels: int, isa: str) -> None:
+    case = ConvCase("VGG", (12, 12), (channels, 32), (3, 3), padding=1)
+    x, w, b, _ = drawn(case)
+    y = pyconvx.conv2d(x, w, b, algorithm="winograd", padding=1)
+    assert_close(y, ref.conv(x, w, b, *case.geometry), contract_tolerance(channels))
+
+
+def test_volumes_keep_the_contract(isa: str) -> None:
+    case = ConvCase("CT", (12, 12, 12), (64, 32), (3, 3, 3), padding=1)
+    x, w, b, _ = drawn(case)
+    y = pyconvx.conv3d(x, w, b, algorithm="winograd", padding=1)
+    assert_close(y, ref.conv(x, w, b, *case.geometry), contract_tolerance(64))
+
+
+def test_same_bits_alone_in_a_batch_and_for_any_number_of_threads(isa: str) -> None:
+    x, w = draw_normal((3, 40, 41, 48), "float32", 5), draw_normal((3, 3, 48, 70), "float32", 6)
+    with pyconvx.num_threads(1):
+        one = pyconvx.conv2d(x, w, padding=1, algorithm="winograd")
+        alone = pyconvx.conv2d(x[1], w, padding=1, algorithm="winograd")
+    with pyconvx.num_threads(3):
+        three = pyconvx.conv2d(x, w, padding=1, algorithm="winograd")
+    assert_same_bits(three, one)
+    assert_same_bits(alone, one[1])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
+def test_a_picture_that_is_not_finite_comes_out_as_the_direct_algorithm_has_it(bad: float, isa: str) -> None:
+    x, w = draw_normal((3, 20, 20, 32), "float32", 7), draw_normal((3, 3, 32, 40), "float32", 8)
+    x[1, 3, 4, 5] = bad
+    y = pyconvx.conv2d(x, w, padding=1, algorithm="winograd", activation="relu")
+    direct = pyconvx.conv2d(x, w, padding=1, algorithm="direct", activation="relu")
+    assert_same_bits(y[1], direct[1])
+    assert np.isfinite(y[[0, 2]]).all()
+
+
+def test_an_outlier_costs_its_neighbours_precision_in_proportion_to_itself(isa: str) -> None:
+    x, w = draw_normal((1, 20, 20, 64), "float32", 9), draw_normal((3, 3, 64, 32), "float32", 10)
+    x[0, 10, 10, 0] = 1e4
+    y = pyconvx.conv2d(x, w, padding=1, algorithm="winograd")
+    expected = ref.conv(x, w, None, (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+    rms = np.sqrt(64 * 9)
+    assert_close(y, expected, contract_tolerance(64) * (1 + 1e4 / rms), rms)
+
+
+def test_auto_is_a_function_of_the_shape() -> None:
+    def tiles(size: int, channels: int, wide: bool = False, kept: bool = True) -> list[int]:
+        axes = (1, size, size), (1, 3, 3), (1, 1, 1), (1, 1, 1), (0, 1, 1), (0, 1, 1)
+        shape = _core.ConvShape(1, channels, channels, 1, *axes)
+        return list(_core.conv_tiles(shape, "forward", "auto", wide, kept))
+
+    assert tiles(56, 64) == [1, 4, 4]
+    assert tiles(56, 64, wide=True) == [1, 1, 1]
+    assert tiles(56, 8) == [1, 1, 1]
+    assert tiles(14, 512) == [1, 4, 4]
+    assert tiles(14, 512, kept=False) == [1, 1, 1]
+
+
+@pytest.mark.parametrize("options", [{"stride": 2}, {"dilation": 2}])
+def test_what_it_cannot_do_is_refused(options: dict[str, int]) -> None:
+    x, w = draw_normal((1, 20, 20, 4), "float32", 1), draw_normal((3, 3, 4, 4), "float32", 2)
+    with pytest.raises(pyconvx.OptionError, match=r"'winograd'.*stride 1"):
+        pyconvx.conv2d(x, w, algorithm="winograd", **options)
+    with pytest.raises(pyconvx.OptionError, match=r"'winograd'.*kernel sizes 1 and 3"):
+        pyconvx.conv2d(x, w[:2], algorithm="winograd")
+    with pytest.raises(pyconvx.OptionError, match=r"'winograd'.*float32"):
+        pyconvx.conv2d(x.astype(float), w.astype(float), algorithm="winograd")
+    with pytest.raises(pyconvx.OptionError, match=r"'winograd'.*weight gradients"):
+        pyconvx.conv2d_weight_grad(x, x, 3, padding=1, algorithm="winograd")
