@@ -33,6 +33,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="no timing and no peers: all results on every instruction set, and a floor under the share of the peak",
     )
+    parser.add_argument(
+        "--processor-time",
+        action="store_true",
+        help="one thread only: count processor time, for a first look where others use the machine",
+    )
     chosen = parser.parse_args(arguments)
     names = chosen.benchmarks or ["all"]
     unknown = [name for name in names if name not in [*BENCHMARKS, "all"]]
@@ -50,6 +55,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(f"--threads is {chosen.threads!r}; wanted numbers, for example 1,2")
     if not all(1 <= count <= environment.processors() for count in chosen.counts):
         parser.error(f"--threads is {chosen.threads!r}; this process may use 1 to {environment.processors()}")
+    if chosen.processor_time and chosen.counts != [1]:
+        parser.error("--processor-time adds up all threads: it goes with --threads 1 alone")
     return chosen
 
 
@@ -76,7 +83,9 @@ def main() -> int:
     document: dict[str, Any] = {"schema": 1, "machine": environment.facts(), "quick": chosen.quick, "runs": []}
     for isa in chosen.isas:
         for threads in chosen.counts:
-            orders = Orders(chosen.benchmarks, isa, threads, chosen.quick, chosen.check, os.devnull)
+            orders = Orders(
+                chosen.benchmarks, isa, threads, chosen.quick, chosen.check, chosen.processor_time, os.devnull
+            )
             document["runs"].append(one_run(orders))
     wrong = [line for run in document["runs"] for line in run["failures"]]
     for line in wrong:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Results = tuple[NDArray[Any], ...]
+Clock = Callable[[], float]  # seconds
 
 SHORTEST_SAMPLE = 2e-3  # seconds; quicker calls are repeated within a sample
 LONG_CALL = 5e-3  # a side with longer calls is not called once more before each sample to warm its caches
@@ -153,11 +154,13 @@ def row_of(case: Case, side: Side, wrong: float, note: str) -> Row:
     )
 
 
-def check_and_time(case: Case, peak: float | None, seconds: float, threads: int) -> list[Row]:
+def check_and_time(
+    case: Case, peak: float | None, seconds: float, threads: int, clock: Clock = time.perf_counter
+) -> list[Row]:
     """All rows of a case, timed. `seconds` is about what one side may take."""
     prepared = case.prepare()
     rows, alive = check(case, prepared)
-    times = dict(zip([side.name for side in alive], take_turns(alive, seconds, threads), strict=True))
+    times = dict(zip([side.name for side in alive], take_turns(alive, seconds, threads, clock), strict=True))
     for row in rows:
         if row.side in times:
             fill(row, times[row.side], peak if row.unit == "GFLOP/s" else None)
@@ -175,10 +178,10 @@ def fill(row: Row, seconds: Sequence[float], peak: float | None) -> None:
     row.share = row.rate / peak if peak else None
 
 
-def take_turns(sides: Sequence[Side], seconds: float, threads: int) -> list[list[float]]:
+def take_turns(sides: Sequence[Side], seconds: float, threads: int, clock: Clock) -> list[list[float]]:
     """Seconds a call of each side, sample by sample: each round takes one sample of every side, first another one."""
-    calls = [max(1, math.ceil(SHORTEST_SAMPLE / best_of(side.call, 2))) for side in sides]
-    usual = [sample(side.call, n, warm=False) for side, n in zip(sides, calls, strict=True)]
+    calls = [max(1, math.ceil(SHORTEST_SAMPLE / best_of(side.call, 2, clock))) for side in sides]
+    usual = [sample(side.call, n, False, clock) for side, n in zip(sides, calls, strict=True)]
     slow = [second > SLOW * min(usual) for second in usual]
     longest = max((second * n for second, n, s in zip(usual, calls, slow, strict=True) if not s), default=1.0)
     rounds = min(60, max(FEW, int(seconds / longest)))
@@ -191,11 +194,11 @@ def take_turns(sides: Sequence[Side], seconds: float, threads: int) -> list[list
             if threads > 1:
                 time.sleep(PAUSE)
             warm = not times[index] or times[index][-1] < LONG_CALL
-            times[index].append(sample(sides[index].call, calls[index], warm))
+            times[index].append(sample(sides[index].call, calls[index], warm, clock))
     return times
 
 
-def sample(call: Callable[[], Any], calls: int, warm: bool, clock: Callable[[], float] = time.perf_counter) -> float:
+def sample(call: Callable[[], Any], calls: int, warm: bool, clock: Clock = time.perf_counter) -> float:
     """Seconds a call, over `calls` calls, after one that is not timed where `warm`."""
     if warm:
         call()
@@ -205,8 +208,8 @@ def sample(call: Callable[[], Any], calls: int, warm: bool, clock: Callable[[], 
     return (clock() - start) / calls
 
 
-def best_of(call: Callable[[], Any], tries: int) -> float:
-    return min(sample(call, 1, warm=False) for _ in range(tries))
+def best_of(call: Callable[[], Any], tries: int, clock: Clock) -> float:
+    return min(sample(call, 1, False, clock) for _ in range(tries))
 
 
 def failures(rows: Iterable[Row]) -> list[str]:

@@ -31,6 +31,7 @@ class Orders(NamedTuple):
     threads: int
     quick: bool
     check: bool
+    processor_time: bool
     output: str
 
 
@@ -45,18 +46,20 @@ def main(orders: Orders) -> None:
 def measure(orders: Orders) -> dict[str, Any]:
     """Every case checked and timed."""
     peers = find_peers(orders.threads, best_isa=orders.isa == pyconvx.available_isas()[0])
-    peak = measure_peak(orders.isa, orders.threads)
+    clock = time.process_time if orders.processor_time else time.perf_counter
+    peak = measure_peak(orders.isa, orders.threads, clock=clock)
     say(f"{orders.isa}, {orders.threads} thread(s), peak {peak.best:.0f} GFLOP/s" if peak else orders.isa)
     for name, reason in peers.skipped.items():
         say(f"  without {name}: {reason}")
     rows: list[Row] = []
     for case in all_cases(orders, peers):
-        found = check_and_time(case, peak.best if peak else None, SECONDS[orders.quick], orders.threads)
+        found = check_and_time(case, peak.best if peak else None, SECONDS[orders.quick], orders.threads, clock)
         say(summary(case, found))
         rows += found
     return {
         "isa": orders.isa,
         "threads": orders.threads,
+        "clock": "processor time" if orders.processor_time else "time",
         "peak_gflops": peak.best if peak else None,
         "peak_source": peak.source if peak else "none for scalar code",
         "peers": peers.versions,

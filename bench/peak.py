@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 import pyconvx
+from bench.harness import Clock
 from pyconvx.functional._packing import PackedWeights
 
 SAMPLE_SECONDS = 2e-3  # of one thread; several take four times as long, so that starting them does not count
@@ -34,9 +35,6 @@ class Peak(NamedTuple):
     best: float
     median: float
     source: str
-
-
-Clock = Callable[[], float]
 
 
 def measure_peak(isa: str, threads: int, samples: int = 25, clock: Clock = time.perf_counter) -> Peak | None:

@@ -27,6 +27,8 @@ def heading(document: dict[str, Any]) -> Iterator[str]:
 
 def section(run: dict[str, Any]) -> Iterator[str]:
     yield from ("", f"## {run['isa']}, {run['threads']} thread{'s' if run['threads'] > 1 else ''}", "")
+    if run.get("clock") == "processor time":
+        yield "Seconds of processor time, not of the clock: a first look on a machine that others use.  "
     if run["peak_gflops"]:
         yield f"Measured peak {run['peak_gflops']:.0f} GFLOP/s ({run['peak_source']}).  "
     yield "Peers: " + (", ".join(f"{name} {version}" for name, version in run["peers"].items()) or "none") + ".  "
