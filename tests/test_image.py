@@ -1,6 +1,8 @@
 """Pictures in and out: every kind of source, what numbers mean, and what is refused."""
 
 import contextlib
+import doctest
+import importlib
 import io
 import os
 import subprocess
@@ -476,6 +478,13 @@ def test_packaged_pictures():
     assert sum(path.stat().st_size for path in paths) < 250_000
     with pytest.raises(OptionError, match="starry_night"):
         image.packaged("mona_lisa")
+
+
+@pytest.mark.parametrize("room", ["_color", "_packaged", "_read", "_resize"])
+def test_examples_in_docstrings(room):
+    result = doctest.testmod(importlib.import_module(f"pyconvx.image.{room}"))
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 def test_pillow_is_loaded_only_when_needed():

@@ -32,8 +32,8 @@ def luminance(rgb: NDArray[Any]) -> NDArray[Any]:
     --------
     >>> import numpy as np
     >>> from pyconvx import image
-    >>> float(image.luminance(np.array([1.0, 1.0, 1.0])))
-    1.0
+    >>> float(image.luminance(np.array([0.0, 1.0, 0.0])))
+    0.587
     """
     values = _as_floats(rgb, "rgb")
     return np.asarray(RED * values[..., 0] + GREEN * values[..., 1] + BLUE * values[..., 2])

@@ -19,7 +19,7 @@ VGG16 = Card(
     notes=(
         "conv1_1 to conv4_3 behave like the VGG-16 of ImageNet. conv5_1 was retrained for edges. Channels that are "
         "silent on all of three photographs: 12 of 128 in relu2_1, 47 of 128 in relu2_2, 46 of 256 in relu3_3, 188 of "
-        "512 in relu5_1, 22 in the other layers together.",
+        "512 in relu5_1, 24 in all others together.",
         "Stored in 8 bits, one scale an output channel; computed in float32. `measured` has, after each ReLU, the "
         "smallest cosine over the same photographs between the features of these weights and of the float ones.",
         "The classifier, conv5_2 and conv5_3 are not included: load_vgg reads a complete network from a file of yours.",
