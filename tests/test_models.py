@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from check import assert_close, contract_tolerance, direct_tolerance
+from check import assert_close, tolerance
 
 import pyconvx
 from pyconvx import image, models, nn
@@ -215,8 +215,7 @@ def test_features_agree_with_pytorch(vgg, photograph):
             length += weight[0].numel()  # rounding errors of all layers before add up
             expected = y.numpy().transpose(0, 2, 3, 1)
             tap = name.replace("conv", "relu")
-            tolerance = max(direct_tolerance(length, np.float32), contract_tolerance(length))
-            assert_close(ours[tap], expected, tolerance, scale, what=tap)
+            assert_close(ours[tap], expected, tolerance(length, np.float32), scale, what=tap)
 
 
 # A user's own VGG
@@ -295,8 +294,7 @@ def test_a_pytorch_file_computes_as_in_pytorch(tmp_path, legacy, photograph):
     with torch.no_grad():
         expected = theirs["features"].double()(torch.from_numpy(x.transpose(0, 3, 1, 2).copy()).double())
     length = sum(9 * in_channels for _, in_channels in torchvision_names(19).values())
-    tolerance = max(direct_tolerance(length, np.float32), contract_tolerance(length))
-    assert_close(ours.net(x), expected.numpy().transpose(0, 2, 3, 1), tolerance)
+    assert_close(ours.net(x), expected.numpy().transpose(0, 2, 3, 1), tolerance(length, np.float32))
 
 
 def test_options_of_load_vgg(tmp_path, state16):
