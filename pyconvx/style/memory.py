@@ -1,0 +1,134 @@
+"""How much memory a picture of some size needs, and how much there is: refuse early rather than die late."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pyconvx.errors import OptionError
+from pyconvx.nn import Sequential
+
+# Long enough for five poolings; a whole number of them makes the scale exact.
+_PROBE = 32
+# The scratch of a call, and what the pool keeps in pieces.
+_FIXED = 96 * 2**20
+# Packed forms of a kernel over the kernel itself: transformed for 4x4 tiles it is four times as large, and there is one
+# form for each direction.
+_PACKED = 8
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that `text` names: a number, with K, M, G or T for powers of 1024.
+
+    Examples
+    --------
+    >>> parse_size("1.5G")
+    1610612736
+    """
+    number, unit = text.strip().upper().removesuffix("B").removesuffix("I"), ""
+    if number and number[-1] in _UNITS:
+        number, unit = number[:-1], number[-1]
+    try:
+        size = float(number) * _UNITS[unit]
+    except ValueError:
+        size = -1.0
+    if not 0 < size < 2**63:
+        raise OptionError(f"memory limit must be a size such as 800M or 4G: got {text!r}")
+    return int(size)
+
+
+def available() -> int | None:
+    """Return the bytes that this process may still take, or None where the system does not say.
+
+    The smaller of what the system calls available and what the process's control group has left.
+    """
+    return min((size for size in (_system(), _control_group()) if size is not None), default=None)
+
+
+def estimate(net: Sequential, taps: Sequence[str], height: int, width: int, *, vectors: int) -> int:
+    """Return about how many bytes painting one picture takes at its peak, the program itself aside.
+
+    Parameters
+    ----------
+    net : Sequential
+        Any network; the sizes of its layers are read off a small picture.
+    taps : sequence of str
+        Layers of the costs.
+    height, width : int
+        Of the picture, in pixels.
+    vectors : int
+        Arrays of the picture's size that the optimiser and the loop keep.
+
+    Raises
+    ------
+    OptionError
+        If the network has no layer of that name.
+    """
+    probe = np.zeros((1, _PROBE, _PROBE, 3), np.float32)
+    scale = 4 * height * width / _PROBE**2
+    kept = sum(activation.size * scale for activation in net.features(probe, set(taps)).values())
+    names = list(net)
+    names = names[: 1 + max(names.index(tap.split(".")[0]) for tap in taps)]  # a layer of a nested network: all of it
+    sizes = {name: activation.size * scale for name, activation in net.features(probe, names).items()}
+    masks = sum(sizes.values()) / 32
+    packed = _PACKED * sum(
+        parameter.value.nbytes for name in names for parameter in net[name].named_parameters().values()
+    )
+    # On the way back: the gradient that comes in, the one that goes out, and that of a tap.
+    flowing = 3 * max(sizes.values())
+    return int(kept + masks + packed + flowing + vectors * 12 * height * width + _FIXED)
+
+
+def require(needed: int, limit: int | None, *, width: int, height: int) -> None:
+    """Raise OptionError if a picture of this size needs more than `limit`, or, without one, than is available."""
+    allowed = available() if limit is None else limit
+    if allowed is not None and needed > allowed:
+        source = "is available" if limit is None else "is allowed by memory_limit"
+        edge = int(max(width, height) * (allowed / needed) ** 0.5 * 0.95)
+        raise OptionError(
+            f"size: painting {width}x{height} px needs about {format_size(needed)} of memory, "
+            f"and {format_size(allowed)} {source}; use a size of about {edge} px or less"
+        )
+
+
+def format_size(size: int) -> str:
+    """Return bytes as people read them.
+
+    Examples
+    --------
+    >>> format_size(1610612736)
+    '1.5 GiB'
+    """
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+
+
+def _system() -> int | None:
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _control_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Return limit minus use of the control group, version 2 or 1; None without a limit."""
+    for limit_file, use_file in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            limit, use = (int((root / name).read_text(encoding="ascii")) for name in (limit_file, use_file))
+        except (OSError, ValueError):  # no such file, or the word "max"
+            continue
+        if limit < 2**62:  # version 1 writes a number near 2^63 for "no limit"
+            return max(0, limit - use)
+    return None

@@ -1,0 +1,43 @@
+"""Style transfer with the packaged network: the lecture's own set-up, the demonstration, and the memory estimate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_network import picture
+
+from pyconvx import cli, image
+from pyconvx.style import StyleTransfer
+
+
+def test_the_lectures_own_set_up() -> None:
+    """G 100x100x3 at random, J = alpha J_content + beta J_style as they stand, G := G - rate dJ/dG."""
+    lecture = StyleTransfer(size=100, init="random", seed=1, optimizer="gd", normalization="lecture", steps=15)
+    result = lecture.run(picture(100, 100, 1), picture(100, 100, 2))
+    costs = [record["cost"] for record in result.trace]
+    assert result.picture.shape == (100, 100, 3)
+    assert result.stopped == "finished"
+    assert result.cost == min(costs) < 0.5 * costs[0]
+
+
+def test_the_style_comes_closer_and_the_content_stays() -> None:
+    content, style = (image.load(image.packaged(name)) for name in ("chelsea", "starry_night"))
+    result = StyleTransfer(size=96, steps=25).run(content, style)
+    first, last = result.trace[0], result.trace[-1]
+    assert sum(last["style"].values()) < 0.25 * sum(first["style"].values())
+    # relu4_2 of the painting is nearer to the content than that of the painting's style alone would be.
+    free = StyleTransfer(size=96, steps=25, content_weight=0).run(content, style).picture
+    resized = image.resize(content, result.picture.shape[:2]).astype(float)
+    assert np.abs(result.picture - resized).mean() < np.abs(free - resized).mean()
+
+
+def test_the_demonstration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["style", "--demo", "--size", "64", "--iterations", "2"]) == 0
+    assert capsys.readouterr().out.startswith("pyconvx-demo.png: 64x42 px, 2 steps")
+    assert image.load("pyconvx-demo.png").shape == (42, 64, 3)
+    assert cli.main(["style", "--demo", "-o", "mine.jpg", "--size", "64", "--iterations", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["output"] == "mine.jpg"
