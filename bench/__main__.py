@@ -16,7 +16,7 @@ from bench import environment
 from bench.one_run import Orders, say
 from bench.report import markdown
 
-BENCHMARKS = ["conv", "gram", "pool", "distance"]
+BENCHMARKS = ["conv", "gram", "pool", "distance", "style"]
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyconvx
-from bench import environment
+from bench import bench_style, environment
 from bench.floor import check_floor
 from bench.harness import Case, Row, check, check_and_time, failures
 from bench.peak import measure_peak
@@ -23,6 +23,7 @@ from bench.peers import Peers, find_peers
 SECONDS = {True: 0.3, False: 1.5}  # what one side of one case may take, by `quick`
 SMALL = {"scalar": 2e7}  # operations of a problem in a check without timing
 USUALLY_SMALL = 3e8
+STYLE = "style"  # has processes of its own and no cases
 
 
 class Orders(NamedTuple):
@@ -56,6 +57,9 @@ def measure(orders: Orders) -> dict[str, Any]:
         found = check_and_time(case, peak.best if peak else None, SECONDS[orders.quick], orders.threads, clock)
         say(summary(case, found))
         rows += found
+    if STYLE in orders.benchmarks:
+        best = peak.best if peak else None
+        rows += bench_style.measure(orders.isa, orders.threads, orders.quick, best, say, "torch" in peers.modules)
     return {
         "isa": orders.isa,
         "threads": orders.threads,
@@ -76,6 +80,9 @@ def check_only(orders: Orders) -> dict[str, Any]:
     for case in all_cases(orders, nobody, SMALL.get(orders.isa, USUALLY_SMALL)):
         wrong += failures(check(case, case.prepare())[0])
         count += 1
+    if STYLE in orders.benchmarks:
+        wrong += bench_style.check(orders.threads)
+        count += 1
     say(f"{orders.isa}: {count} cases computed right" if not wrong else f"{orders.isa}: {len(wrong)} of {count} wrong")
     peak = measure_peak(orders.isa, 1, clock=time.process_time)
     if peak is None:
@@ -90,7 +97,8 @@ def check_only(orders: Orders) -> dict[str, Any]:
 
 def all_cases(orders: Orders, peers: Peers, at_most: float | None = None) -> Iterator[Case]:
     for name in orders.benchmarks:
-        yield from importlib.import_module(f"bench.bench_{name}").cases(peers, orders.quick, at_most)
+        if name != STYLE:
+            yield from importlib.import_module(f"bench.bench_{name}").cases(peers, orders.quick, at_most)
 
 
 def summary(case: Case, rows: list[Row]) -> str:

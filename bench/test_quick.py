@@ -14,12 +14,14 @@ import pytest
 import pyconvx
 from bench.__main__ import BENCHMARKS
 from bench.harness import Case, check
+from bench.one_run import STYLE
 from bench.peers import Peers
 
 NOBODY = Peers(threads=1)
 QUICK = [
     case
     for name in BENCHMARKS
+    if name != STYLE
     for case in importlib.import_module(f"bench.bench_{name}").cases(NOBODY, quick=True, at_most=None)
 ]
 
