@@ -68,7 +68,6 @@ class Program:
                 type(step.layer) is ReLU
                 and before is not None
                 and isinstance(before.step.layer, FusesReLU)
-                and not before.relu
                 and readers[before.place] == 1
                 and before.place not in outputs
             ):
