@@ -130,9 +130,9 @@ def test_weights_are_packed_once_for_each_version_and_instruction_set(monkeypatc
     packed: list[str] = []
     pack = _core.pack_weight
 
-    def spy(shape: Any, direction: str, w: Any) -> Any:
+    def spy(shape: Any, direction: str, *rest: Any) -> Any:
         packed.append(direction)
-        return pack(shape, direction, w)
+        return pack(shape, direction, *rest)
 
     monkeypatch.setattr(_core, "pack_weight", spy)
     layer = nn.Conv2d(3, 4, 3, padding=1, random_state=1)
