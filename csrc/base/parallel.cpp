@@ -3,18 +3,15 @@
 #include <algorithm>
 #include <atomic>
 #include <cfenv>
-#include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/processors.h"
+
 #if defined(_OPENMP)
 #include <omp.h>
-#endif
-#if defined(__linux__)
-#include <sched.h>
 #endif
 #if !defined(_WIN32)
 #include <pthread.h>
@@ -27,8 +24,6 @@ namespace pcx {
 
 namespace {
 
-constexpr int no_limit = 1 << 16;
-
 thread_local int requested_threads = 0;  // 0: the default
 thread_local bool inside_task = false;   // a task that asks for more workers gets none
 #if defined(_OPENMP) && !defined(_WIN32)
@@ -37,38 +32,6 @@ thread_local bool inside_task = false;   // a task that asks for more workers ge
 std::atomic<bool> forked{false};
 const int watching_forks = pthread_atfork(nullptr, nullptr, [] { forked = true; });
 #endif
-
-int affinity_threads() {
-#if defined(__linux__)
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-#endif
-  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-}
-
-// cgroup v2 has one file, "quota period" or "max period"; v1 has a file for each. Rounded up to whole cores.
-int quota_threads() {
-  double quota = 0, period = 0;
-  auto read = [](const char* path, const char* format, double* first, double* second) {
-    std::FILE* file = std::fopen(path, "r");
-    if (!file) return;
-    if (std::fscanf(file, format, first, second) < 1) *first = 0;
-    std::fclose(file);
-  };
-  read("/sys/fs/cgroup/cpu.max", "%lf %lf", &quota, &period);
-  if (quota <= 0) {
-    read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "%lf", &quota, nullptr);
-    read("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "%lf", &period, nullptr);
-  }
-  if (quota <= 0 || period <= 0) return no_limit;
-  return std::max(1, static_cast<int>(quota / period + 0.999));
-}
-
-int environment_threads() {
-  const char* text = std::getenv("OMP_NUM_THREADS");
-  const int n = text ? std::atoi(text) : 0;  // of a list for nested levels, "4,2", the first counts
-  return n > 0 ? n : no_limit;
-}
 
 // Rounding and flush-to-zero belong to a thread; a result must not depend on which thread ran its task.
 class FloatMode {
@@ -140,7 +103,7 @@ void run_team(Job& job, int workers) {
 }  // namespace
 
 int default_num_threads() {
-  static const int n = std::min({affinity_threads(), quota_threads(), environment_threads(), 1024});
+  static const int n = usable_processors();
   return n;
 }
 

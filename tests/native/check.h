@@ -107,9 +107,12 @@ void check_conv_kernels(Report& report);
 void check_weight_kernels(Report& report);
 void check_transpose_kernels(Report& report);
 void check_distance_kernels(Report& report);
+void check_winograd_kernels(Report& report);
 void check_pool_kernels(Report& report);
 void check_elementwise_kernels(Report& report);
 void check_conv_ops(Report& report);
+void check_winograd_ops(Report& report);
+void check_pool_ops(Report& report);
 void check_matrix_ops(Report& report);
 void check_parallel(Report& report);
 

@@ -1,4 +1,6 @@
 // Convolution in its three directions through ops.h, with one thread and with several, against loops over everything.
+#include <algorithm>
+
 #include "check.h"
 #include "ops/ops.h"
 #include "threads.h"
@@ -6,6 +8,8 @@
 namespace pcx::check {
 
 namespace {
+
+constexpr Tiles direct = {1, 1, 1};
 
 // Calls visit(x index, w index, y index) for every product of the convolution.
 template <class Visit>
@@ -70,16 +74,43 @@ void check_shape(Report& report, Random& random, const ConvShape& s, Numbers num
     dw_wanted.add(wi, static_cast<double>(dy[yi]) * static_cast<double>(x[xi]));
   });
   const bool relu = random.coin();
-  const PackedWeight<T> forward = pack_weight(s, Direction::forward, w.data());
+  const PackedWeight<T> forward = pack_weight(s, Direction::forward, direct, w.data());
   with_and_without_threads(report, y, [&] { conv_forward(s, x.data(), forward, b.data(), relu, y.data()); });
   compare(report, y, y_wanted, numbers, relu);
-  const PackedWeight<T> backward = pack_weight(s, Direction::input_grad, w.data());
+  const PackedWeight<T> backward = pack_weight(s, Direction::input_grad, direct, w.data());
   with_and_without_threads(
       report, dx, [&] { conv_input_grad(s, dy.data(), backward, static_cast<const T*>(nullptr), false, dx.data()); });
   compare(report, dx, dx_wanted, numbers, false);
   with_and_without_threads(report, dw, [&] { conv_weight_grad(s, x.data(), dy.data(), dw.data(), db.data()); });
   compare(report, dw, dw_wanted, numbers, false);
   compare(report, db, db_wanted, numbers, false);
+}
+
+// Both directions with Winograd's tiles. Its error is one of the whole sum of a tile, not of each element.
+template <class T>
+void check_winograd(Report& report, Random& random, const ConvShape& s) {
+  Guarded<T> x(s.x_size(), random.edge()), w(s.w_size(), random.edge()), y(s.y_size(), random.edge());
+  Guarded<T> dx(s.x_size(), random.edge()), dy(s.y_size(), random.edge());
+  for (const Guarded<T>* array : {&x, &w, &dy}) fill(*array, random, Numbers::reals);
+  Reference y_wanted(s.y_size()), dx_wanted(s.x_size());
+  each_product(s, [&](index xi, index wi, index yi) {
+    y_wanted.add(yi, static_cast<double>(x[xi]) * static_cast<double>(w[wi]));
+    dx_wanted.add(xi, static_cast<double>(dy[yi]) * static_cast<double>(w[wi]));
+  });
+  auto compare_all = [&](const Guarded<T>& got, const Reference& wanted) {
+    const double extent = *std::max_element(wanted.extent.begin(), wanted.extent.end());
+    for (index i = 0; i < got.size(); ++i) report.close(got[i], wanted.sum[i], extent, 60, i);
+    report.intact(got, "the result");
+  };
+  const T* no_bias = nullptr;
+  const PackedWeight<T> forward =
+      pack_weight(s, Direction::forward, choose_tiles<T>(s, Direction::forward, Algorithm::winograd, true), w.data());
+  with_and_without_threads(report, y, [&] { conv_forward(s, x.data(), forward, no_bias, false, y.data()); });
+  compare_all(y, y_wanted);
+  const PackedWeight<T> backward = pack_weight(
+      s, Direction::input_grad, choose_tiles<T>(s, Direction::input_grad, Algorithm::winograd, true), w.data());
+  with_and_without_threads(report, dx, [&] { conv_input_grad(s, dy.data(), backward, no_bias, false, dx.data()); });
+  compare_all(dx, dx_wanted);
 }
 
 void start(Report& report, const ConvShape& s, std::size_t bytes) {
@@ -148,7 +179,39 @@ void check_type(Report& report, int shapes) {
   }
 }
 
+ConvShape dense_shape(Random& random) {
+  ConvShape s;
+  s.batch = 1 + random.below(2);
+  s.groups = random.pick<index>({1, 1, 2});
+  s.in_channels = s.groups * random.pick<index>({1, 3, 17, 40});
+  s.out_channels = s.groups * random.pick<index>({1, 5, 16, 33});
+  for (int a = 0; a < 3; ++a) {
+    s.kernel[a] = a == 2 || random.coin() ? 3 : 1;
+    s.stride[a] = s.dilation[a] = 1;
+    s.pad_before[a] = random.below(s.kernel[a]);
+    s.pad_after[a] = random.below(s.kernel[a]);
+    s.in[a] = s.kernel[a] + random.below(a == 0 ? 3 : 12);
+  }
+  s.finish();
+  return s;
+}
+
+template <class T>
+void check_winograd_shapes(Report& report, int shapes) {
+  Random random{11};
+  for (int i = 0; i < shapes; ++i) {
+    const ConvShape s = dense_shape(random);
+    start(report, s, sizeof(T));
+    check_winograd<T>(report, random, s);
+  }
+  const ConvShape large = large_shape(27, 40, 3, 1);
+  start(report, large, sizeof(T));
+  check_winograd<T>(report, random, large);
+}
+
 }  // namespace
+
+void check_winograd_ops(Report& report) { check_winograd_shapes<float>(report, 60); }
 
 void check_conv_ops(Report& report) {
   check_type<float>(report, 150);

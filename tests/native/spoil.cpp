@@ -42,6 +42,27 @@ void keep_passed(const T* dy, const std::uint8_t* passed, T* dx, index count) {
   kernels<T>().keep_passed(dy, passed, dx, count);
   if (count) dx[count - 1] += 1;
 }
+template <class T>
+void avg_pool(const PoolRow<T>& row) {
+  kernels<T>().avg_pool(row);
+  row.y[(row.windows - 1) * row.y_step + row.channels - 1] += 1;
+}
+template <class T>
+void avg_pool_grad(const PoolGradRow<T>& row) {
+  kernels<T>().avg_pool_grad(row);
+  row.dx[(row.pixels - 1) * row.dx_step + row.channels - 1] += 1;
+}
+template <class T>
+void relu_passed(const T* y, std::uint8_t* passed, index count) {
+  kernels<T>().relu_passed(y, passed, count);
+  if (count) passed[(count - 1) / 8] ^= static_cast<std::uint8_t>(1 << (count - 1) % 8);
+}
+// What is not finite is not told.
+template <class T>
+bool winograd(const TransformPass<T>& pass) {
+  kernels<T>().winograd[0].last(pass);
+  return true;
+}
 // Results are right, but one element beyond the input is read.
 template <class T>
 void read_past(const T* from, index from_stride, T* to, index to_stride, index rows, index cols) {
@@ -59,8 +80,8 @@ void write_between(const T* from, index from_stride, T* to, index to_stride, ind
 }  // namespace
 
 std::vector<std::string> spoilable() {
-  return {"conv_row",      "pixel_sum",   "transpose", "distances",    "max_pool",
-          "max_pool_grad", "keep_passed", "read_past", "write_between"};
+  return {"conv_row",      "pixel_sum",     "transpose",   "distances",   "winograd",  "max_pool",     "avg_pool",
+          "max_pool_grad", "avg_pool_grad", "relu_passed", "keep_passed", "read_past", "write_between"};
 }
 
 bool spoil(const std::string& kernel) {
@@ -78,6 +99,10 @@ Kernels<T> tested() {
   if (spoiled == "pixel_sum") k.pixel_sum = pixel_sum<T>;
   if (spoiled == "transpose") k.transpose = transpose<T>;
   if (spoiled == "distances") k.distances = distances<T>;
+  if (spoiled == "winograd") k.winograd[0].last = winograd<T>;
+  if (spoiled == "avg_pool") k.avg_pool = avg_pool<T>;
+  if (spoiled == "avg_pool_grad") k.avg_pool_grad = avg_pool_grad<T>;
+  if (spoiled == "relu_passed") k.relu_passed = relu_passed<T>;
   if (spoiled == "max_pool") k.max_pool = max_pool<T>;
   if (spoiled == "max_pool_grad") k.max_pool_grad = max_pool_grad<T>;
   if (spoiled == "keep_passed") k.keep_passed = keep_passed<T>;

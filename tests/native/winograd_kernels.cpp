@@ -1,0 +1,100 @@
+// Winograd's transforms: for each F(tile, kernel), output(input(d) * filter(g)) is the correlation of d and g, on many
+// lines along either of two strides, with bias and ReLU in the last pass, which also tells of Inf and NaN.
+#include "check.h"
+#include "spoil.h"
+
+namespace pcx::check {
+
+namespace {
+
+// `outer` x `inner` lines of `count` entries of `channels` elements, entries of one line side by side or far apart.
+struct Lines {
+  index count, outer, inner, channels, step, inner_stride, outer_stride;
+  Lines(index entries, index rows, index columns, index width, bool entries_together, index gap)
+      : count(entries), outer(rows), inner(columns), channels(width) {
+    const index pixel = channels + gap;
+    step = entries_together ? pixel : inner * pixel;
+    inner_stride = entries_together ? count * pixel : pixel;
+    outer_stride = count * inner * pixel;
+  }
+  index size() const { return at(outer - 1, inner - 1, count - 1) + channels; }
+  index at(index r, index c, index i) const { return r * outer_stride + c * inner_stride + i * step; }
+};
+
+template <class T>
+TransformPass<T> pass(const Guarded<T>& in, const Lines& from, const Guarded<T>& out, const Lines& to) {
+  return {in.data(),       out.data(), nullptr,           from.step,       to.step,       from.outer, from.outer_stride,
+          to.outer_stride, from.inner, from.inner_stride, to.inner_stride, from.channels, false};
+}
+
+template <class T>
+void check_axis(Report& report, Random& random, const WinogradAxis<T>& axis, index channels) {
+  const index size = axis.size(), outer = 1 + random.below(3), inner = 1 + random.below(3);
+  auto lines = [&](index count) {
+    return Lines(count, outer, inner, channels, random.coin(), random.pick<index>({0, 5}));
+  };
+  const Lines d_lines = lines(size), td_lines = lines(size), g_lines = lines(axis.kernel), tg_lines = lines(size);
+  const Lines y_lines = lines(axis.tile);
+  Guarded<T> d(d_lines.size(), random.edge()), td(td_lines.size(), random.edge());
+  Guarded<T> g(g_lines.size(), random.edge()), tg(tg_lines.size(), random.edge());
+  Guarded<T> y(y_lines.size(), random.edge()), last(y_lines.size(), random.edge()), bias(channels, random.edge());
+  for (const Guarded<T>* array : {&d, &g, &bias}) fill(*array, random, Numbers::reals);
+  for (const Guarded<T>* array : {&td, &tg, &y, &last}) array->poison();
+  report.start("F(%d, %d), %zu bytes, channels %lld, lines %lld x %lld", axis.tile, axis.kernel, sizeof(T),
+               static_cast<long long>(channels), static_cast<long long>(outer), static_cast<long long>(inner));
+  axis.input(pass(d, d_lines, td, td_lines));
+  axis.filter(pass(g, g_lines, tg, tg_lines));
+  auto each = [&](const Lines& l, auto visit) {
+    for (index r = 0; r < outer; ++r) {
+      for (index c = 0; c < inner; ++c) {
+        for (index i = 0; i < l.count; ++i) {
+          for (index k = 0; k < channels; ++k) visit(r, c, i, k);
+        }
+      }
+    }
+  };
+  each(td_lines,
+       [&](index r, index c, index i, index k) { td[td_lines.at(r, c, i) + k] *= tg[tg_lines.at(r, c, i) + k]; });
+  axis.output(pass(td, td_lines, y, y_lines));
+  TransformPass<T> final_pass = pass(td, td_lines, last, y_lines);
+  final_pass.bias = bias.data();
+  final_pass.relu = true;
+  report.expect(axis.last(final_pass), "finite sums are called not finite");
+  each(y_lines, [&](index r, index c, index i, index k) {
+    double sum = 0, extent = 0;
+    for (index t = 0; t < axis.kernel; ++t) {
+      const double product = static_cast<double>(d[d_lines.at(r, c, i + t) + k]) * g[g_lines.at(r, c, t) + k];
+      sum += product;
+      extent += std::fabs(product);
+    }
+    const index at = y_lines.at(r, c, i) + k;
+    // The transforms mix all `size` inputs, each at most 1 here, with coefficients of up to 10.
+    report.close(y[at], sum, extent + 4 * static_cast<double>(size), 20, at);
+    report.expect(last[at] == (y[at] + bias[k] > 0 ? y[at] + bias[k] : T(0)), "bias or ReLU of the last pass is wrong");
+  });
+  // One bad number in the last line, under a ReLU that would hide it.
+  td[td_lines.at(outer - 1, inner - 1, random.below(size)) + channels - 1] =
+      random.coin() ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::quiet_NaN();
+  report.expect(!axis.last(final_pass), "a sum that is not finite was not told");
+  for (const Guarded<T>* array : {&td, &tg, &y, &last}) report.intact(*array, "a result");
+}
+
+template <class T>
+void check_type(Report& report) {
+  Random random{10};
+  const Kernels<T> k = tested<T>();
+  for (const WinogradAxis<T>& axis : k.winograd) {
+    for (index channels : sizes_around(k.lanes, k.panel)) {
+      for (int repeat = 0; repeat < 6; ++repeat) check_axis(report, random, axis, channels);
+    }
+  }
+}
+
+}  // namespace
+
+void check_winograd_kernels(Report& report) {
+  check_type<float>(report);
+  check_type<double>(report);
+}
+
+}  // namespace pcx::check
