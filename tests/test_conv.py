@@ -20,6 +20,7 @@ from check import (
 )
 
 import pyconvx
+from pyconvx.functional._packing import PackedWeights
 
 CASES = [*CONV_CASES, *random_conv_cases(60, seed=20)]
 DTYPES = ["float32", "float64"]
@@ -112,6 +113,22 @@ def test_fused_relu_and_no_bias(case: ConvCase, isa: str) -> None:
     close(y, np.maximum(p.y, 0), length, "float32", "relu(y + b)")
     bare = function(case.rank)(p.x, p.w, **case.options)
     close(bare, p.y - p.b.astype(np.float64), length, "float32", "y without b")
+
+
+@every_case
+def test_weights_that_are_kept_packed(case: ConvCase, isa: str) -> None:
+    p = problem(case, "float32")
+    w = PackedWeights(p.w)
+    y, dx = np.empty(0), np.empty(0)
+    for call in range(2):  # the second takes the packed form that the first left
+        before = y, dx
+        y = function(case.rank)(p.x, w, p.b, **case.options)
+        dx = function(case.rank, "_input_grad")(p.dy, w, case.x_shape, **case.options)
+        if call:
+            assert_same_bits(y, before[0])
+            assert_same_bits(dx, before[1])
+    close(y, p.y, case.sum_lengths[0], "float32", "y")
+    close(dx, p.dx, case.sum_lengths[1], "float32", "dx")
 
 
 @every_case

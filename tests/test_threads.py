@@ -1,4 +1,4 @@
-"""Threads: how many, whose, and that nothing hangs: forks, concurrent callers, other users of OpenMP.
+"""Threads: how many, whose, and that nothing hangs: forks and concurrent callers.
 
 What could hang runs in a process of its own with a time-out.
 """
@@ -196,29 +196,6 @@ def test_callers_on_several_python_threads() -> None:
         for y, dw in pool.map(compute, [1 + i % 3 for i in range(60)], timeout=TIMEOUT):
             assert_same_bits(y, expected)
             assert_same_bits(dw, expected_dw)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize("order", ["import torch, pyconvx", "import pyconvx, torch"])
-def test_beside_torch_in_one_process(order: str) -> None:
-    pytest.importorskip("torch", reason="PyTorch is not installed")
-    program = f"""
-        {order}
-        import numpy as np
-        rng = np.random.default_rng(1)
-        x = rng.standard_normal((2, 40, 40, 32)).astype(np.float32)
-        w = rng.standard_normal((3, 3, 32, 64)).astype(np.float32)
-        for threads in (1, 2, 4):
-            torch.set_num_threads(threads)
-            theirs = torch.conv2d(torch.tensor(x).permute(0, 3, 1, 2), torch.tensor(w).permute(3, 2, 0, 1), padding=1)
-            ours = pyconvx.conv2d(x, w, padding=1)
-            print(np.allclose(ours, theirs.permute(0, 2, 3, 1).numpy(), rtol=0, atol=1e-3))
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=TIMEOUT, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["True"] * 3
 
 
 # The caller's floating-point mode
