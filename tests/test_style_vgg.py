@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,30 @@ from tiny_network import picture
 
 from pyconvx import cli, image
 from pyconvx.style import StyleTransfer
+
+# Linux lets a process set its high-water mark back to what it has now.
+MEASURED = """
+import json
+from pathlib import Path
+from pyconvx import image, models
+from pyconvx.style import StyleTransfer, memory
+from pyconvx.style.descent import picture_vectors
+
+def kibibytes(field):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field))
+
+sources = [image.load(image.packaged(name)) for name in ("chelsea", "starry_night")]
+network = models.vgg16(pooling="avg")
+Path("/proc/self/clear_refs").write_text("5")
+before = kibibytes("VmRSS")
+result = StyleTransfer(size=256, steps=3, network=network).run(*sources)
+measured = (kibibytes("VmHWM") - before) * 1024
+options = StyleTransfer().options
+taps = [*options.style_layers, *options.content_layers]
+height, width = result.picture.shape[:2]
+print(json.dumps([measured, memory.estimate(network.net, taps, height, width, vectors=picture_vectors("lbfgs"))]))
+"""
 
 
 def test_the_lectures_own_set_up() -> None:
@@ -41,3 +67,9 @@ def test_the_demonstration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert image.load("pyconvx-demo.png").shape == (42, 64, 3)
     assert cli.main(["style", "--demo", "-o", "mine.jpg", "--size", "64", "--iterations", "1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["output"] == "mine.jpg"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
+def test_the_memory_estimate_is_neither_too_low_nor_far_too_high() -> None:
+    measured, needed = json.loads(subprocess.check_output([sys.executable, "-c", MEASURED], timeout=300))
+    assert measured < needed < 2.5 * measured

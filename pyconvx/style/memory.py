@@ -14,7 +14,7 @@ from pyconvx.nn import Sequential
 # Long enough for five poolings; a whole number of them makes the scale exact.
 _PROBE = 32
 # The scratch of a call, and what the pool keeps in pieces.
-_FIXED = 96 * 2**20
+_FIXED = 128 * 2**20
 # Packed forms of a kernel over the kernel itself: transformed for 4x4 tiles it is four times as large, and there is one
 # form for each direction.
 _PACKED = 8

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from pyconvx.errors import OptionError
+from pyconvx.image import scaled_size
+from pyconvx.style.options import SMALLEST_SIZE
 
 AUTO_FROM = 384
 """Long edge in pixels from which "auto" uses more than one level."""
 
 _AUTO_SMALLEST = 192
-_SMALLEST = 16
 
 
 class Level(NamedTuple):
@@ -56,12 +57,23 @@ def schedule(height: int, width: int, steps: int, pyramid: int | Literal["auto",
     for index in range(count):
         shrink = 2 ** (count - 1 - index)
         levels.append(Level(max(1, round(height / shrink)), max(1, round(width / shrink)), max(1, steps >> index)))
-    if count > 1 and min(levels[0][:2]) < _SMALLEST:
+    if count > 1 and min(levels[0][:2]) < SMALLEST_SIZE:
         raise OptionError(
             f"pyramid: {count} levels for {width}x{height} px make the coarsest {levels[0].width}x{levels[0].height}, "
-            f"smaller than {_SMALLEST} px; use fewer levels"
+            f"smaller than {SMALLEST_SIZE} px; use fewer levels"
         )
     return levels
+
+
+def fit(shape: tuple[int, int], size: int | None) -> tuple[int, int]:
+    """Return (height, width) with the long edge `size`, in the shape's proportions."""
+    height, width = shape if size is None else scaled_size(shape, size)
+    if min(height, width) < SMALLEST_SIZE:
+        raise OptionError(
+            f"size: the painting would be {width}x{height} px; the network needs {SMALLEST_SIZE} px or more each way, "
+            "so use a larger size or a less narrow picture"
+        )
+    return height, width
 
 
 def _count(long_edge: int, pyramid: int | str) -> int:

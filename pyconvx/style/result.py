@@ -17,6 +17,16 @@ from pyconvx import image as pictures
 Picture = NDArray[np.uint8]
 Stopped = Literal["finished", "callback", "interrupted", "not finite"]
 
+MESSAGES: dict[Stopped, str] = {
+    "finished": "all steps done",
+    "callback": "stopped by the callback",
+    "interrupted": "interrupted; this is the best picture so far",
+    "not finite": (
+        "the cost or its gradient is not a finite number, so the run stopped; this is the last good picture. "
+        "A smaller learning_rate, or optimizer='lbfgs' with normalization='balanced', keeps it finite"
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Step:

@@ -19,7 +19,6 @@ from pyconvx.style.descent import picture_vectors
 from pyconvx.style.options import (
     CONTENT_LAYERS,
     DEFAULT_WEIGHTS,
-    SMALLEST_SIZE,
     STYLE_LAYERS,
     Init,
     Normalization,
@@ -33,21 +32,12 @@ from pyconvx.style.options import (
 from pyconvx.style.outlets import Callback, Outlets, PathLike, Saving
 from pyconvx.style.painting import Job, paint
 from pyconvx.style.progress import Report, reporter
-from pyconvx.style.pyramid import schedule
-from pyconvx.style.result import Result, Stopped
+from pyconvx.style.pyramid import fit, schedule
+from pyconvx.style.result import MESSAGES, Result, Stopped
 
 Layers = Sequence[str] | Mapping[str, float]
 
 _LOG = logging.getLogger("pyconvx")
-_MESSAGES: dict[Stopped, str] = {
-    "finished": "all steps done",
-    "callback": "stopped by the callback",
-    "interrupted": "interrupted; this is the best picture so far",
-    "not finite": (
-        "the cost or its gradient is not a finite number, so the run stopped; this is the last good picture. "
-        "A smaller learning_rate, or optimizer='lbfgs' with normalization='balanced', keeps it finite"
-    ),
-}
 
 
 class StyleTransfer:
@@ -219,7 +209,7 @@ class StyleTransfer:
             raise OptionError("style must be at least one picture: got none")
         options.blend(len(sources))
         original = pictures.load(content)
-        height, width = _fit((original.shape[0], original.shape[1]), options.size)
+        height, width = fit((original.shape[0], original.shape[1]), options.size)
         levels = schedule(height, width, options.steps, options.pyramid)
         network = self._network or vgg16(pooling=options.pooling)
         taps = [*options.style_layers, *options.content_layers]
@@ -249,7 +239,7 @@ class StyleTransfer:
             painted = pictures.resize(painted, job.content.shape[:2])
         if self.options.preserve_colors == "luma":
             painted = keep_luminance(painted, job.content)
-        return Result(painted, state.best_cost, stopped, _MESSAGES[stopped], state.trace, identity)
+        return Result(painted, state.best_cost, stopped, MESSAGES[stopped], state.trace, identity)
 
 
 def transfer(
@@ -285,14 +275,3 @@ def _resumed(saving: Saving, identity: dict[str, Any]) -> State | None:
     for warning in warnings:
         _LOG.warning("checkpoint: %s; the result may differ in its last bits from an uninterrupted run", warning)
     return state
-
-
-def _fit(shape: tuple[int, int], size: int | None) -> tuple[int, int]:
-    """Return (height, width) with the long edge `size`, in the shape's proportions."""
-    height, width = shape if size is None else pictures.scaled_size(shape, size)
-    if min(height, width) < SMALLEST_SIZE:
-        raise OptionError(
-            f"size: the painting would be {width}x{height} px; the network needs {SMALLEST_SIZE} px or more each way, "
-            "so use a larger size or a less narrow picture"
-        )
-    return height, width
