@@ -7,6 +7,8 @@
 #include <new>
 #include <vector>
 
+#include "base/spans.h"
+
 #if defined(_WIN32)
 #include <malloc.h>
 #else
@@ -21,11 +23,13 @@ namespace pcx {
 namespace {
 
 constexpr std::size_t line = 64, huge_page = std::size_t{2} << 20;
+constexpr std::size_t large = std::size_t{1} << 20;  // from here on a block is a span of a chunk
+constexpr int in_span = -1;
 
 // One cache line in front of every block: the pool must know the class of what comes back.
 struct Header {
   std::size_t capacity;
-  int size_class;
+  int size_class;  // or in_span
 };
 static_assert(sizeof(Header) <= line, "a header fits in front of the first aligned byte");
 
@@ -62,8 +66,9 @@ void system_give(void* block) noexcept {
 
 struct Pool {
   std::mutex mutex;
-  std::array<std::vector<Header*>, 64 * 8> free_blocks;
-  std::size_t in_use = 0, cached = 0, peak = 0, limit = std::size_t{1} << 30;
+  std::array<std::vector<Header*>, 64 * 8> free_blocks;  // the small ones
+  Spans spans{system_take, system_give};
+  std::size_t in_use = 0, cached = 0, peak = 0, limit = std::size_t{1} << 30;  // cached: in free_blocks
   bool poison = false;
 
   void count_out(std::size_t bytes) {
@@ -108,14 +113,28 @@ Header* take_fresh(Pool& p, int size_class) {
   return new (block) Header{capacity, size_class};
 }
 
+Header* take_span(Pool& p, std::size_t bytes) {
+  std::lock_guard<std::mutex> lock(p.mutex);
+  void* block = p.spans.take(bytes);
+  if (!block) throw std::bad_alloc();
+  const std::size_t capacity = p.spans.size_of(block);
+  p.count_out(capacity);
+  return new (block) Header{capacity, in_span};
+}
+
 }  // namespace
 
 void* pool_take(std::size_t bytes) {
   if (bytes > (std::size_t{1} << 60)) throw std::bad_alloc();
-  const int size_class = class_of(bytes + line);
   Pool& p = pool();
-  Header* header = take_cached(p, size_class);
-  if (!header) header = take_fresh(p, size_class);
+  Header* header = nullptr;
+  if (bytes >= large) {
+    header = take_span(p, bytes + line);
+  } else {
+    const int size_class = class_of(bytes + line);
+    header = take_cached(p, size_class);
+    if (!header) header = take_fresh(p, size_class);
+  }
   void* data = reinterpret_cast<char*>(header) + line;
   if (p.poison) std::memset(data, 0xFF, header->capacity - line);
   return data;
@@ -128,7 +147,12 @@ void pool_give(void* data) noexcept {
   {
     std::lock_guard<std::mutex> lock(p.mutex);
     p.in_use -= header->capacity;
-    if (p.cached + header->capacity <= p.limit) {
+    if (header->size_class == in_span) {
+      p.spans.give(header);
+      if (p.spans.free_bytes() + p.cached > p.limit) p.spans.trim(p.limit > p.cached ? p.limit - p.cached : 0);
+      return;
+    }
+    if (p.spans.free_bytes() + p.cached + header->capacity <= p.limit) {
       try {
         p.free_blocks[header->size_class].push_back(header);
         p.cached += header->capacity;
@@ -148,6 +172,7 @@ void pool_trim() noexcept {
     list.clear();
   }
   p.cached = 0;
+  p.spans.trim(0);
 }
 
 void pool_set_limit(std::size_t bytes) noexcept {
@@ -155,7 +180,7 @@ void pool_set_limit(std::size_t bytes) noexcept {
   {
     std::lock_guard<std::mutex> lock(p.mutex);
     p.limit = bytes;
-    if (p.cached <= bytes) return;
+    if (p.spans.free_bytes() + p.cached <= bytes) return;
   }
   pool_trim();
 }
@@ -163,7 +188,7 @@ void pool_set_limit(std::size_t bytes) noexcept {
 PoolStats pool_stats() noexcept {
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);
-  return {p.in_use, p.cached, p.peak, p.limit};
+  return {p.in_use, p.spans.free_bytes() + p.cached, p.peak, p.limit};
 }
 
 void pool_reset_peak() noexcept {

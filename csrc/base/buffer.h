@@ -1,5 +1,6 @@
 // Memory for scratch and results, from one pool that keeps its pages: the first touch of a fresh page costs 4-5 us on
-// a virtual machine. Blocks of 2 MiB and more are aligned to 2 MiB, on huge pages where the system has them.
+// a virtual machine. Large blocks are spans (spans.h) of chunks that are aligned to 2 MiB, on huge pages where the
+// system has them.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -8,7 +9,7 @@
 namespace pcx {
 
 struct PoolStats {
-  std::size_t in_use, cached, peak, limit;  // bytes
+  std::size_t in_use, cached, peak, limit;  // bytes; cached is what could be handed out without asking the system
 };
 
 void* pool_take(std::size_t bytes);  // 64-byte aligned; throws std::bad_alloc

@@ -126,6 +126,37 @@ void pool_keeps_its_books(Report& report) {
   report.expect(pool_stats().cached == 0, "trim keeps something");
 }
 
+// Memory that served one large block serves smaller ones, and a large one again when they have come back.
+void large_blocks_share_memory(Report& report) {
+  report.start("large blocks");
+  constexpr std::size_t mebibyte = 1 << 20;
+  pool_trim();
+  const auto held = [] { return pool_stats().in_use + pool_stats().cached; };
+  const std::size_t before = held();
+  pool_give(pool_take(64 * mebibyte));
+  const std::size_t once = held();
+  std::vector<unsigned char*> blocks;
+  for (int number = 0; number < 6; ++number) {
+    const std::size_t bytes = (3 + 2 * number) * mebibyte;
+    blocks.push_back(static_cast<unsigned char*>(pool_take(bytes)));
+    std::memset(blocks.back(), number, bytes);
+  }
+  report.expect(held() <= once, "smaller blocks did not share the memory of the large one");
+  bool kept = true;
+  for (int number : {3, 0, 4, 1, 5, 2}) {  // back in such an order that both neighbours are free, used or missing
+    const std::size_t bytes = (3 + 2 * number) * mebibyte;
+    for (std::size_t i = 0; i < bytes; i += 4093) kept = kept && blocks[number][i] == number;
+    pool_give(blocks[number]);
+  }
+  report.expect(kept, "large blocks overlap");
+  pool_give(pool_take(64 * mebibyte));
+  report.expect(held() <= once, "the parts did not become whole again");
+  pool_give(pool_take(96 * mebibyte));
+  report.expect(held() <= before + 98 * mebibyte, "a chunk that was too small stayed beside the larger one");
+  pool_trim();
+  report.expect(held() == before, "trim keeps a chunk");
+}
+
 void sizes_are_checked(Report& report) {
   report.start("sizes that overflow");
   int refused = 0;
@@ -153,6 +184,7 @@ void check_parallel(Report& report) {
   threads_have_their_own_number(report);
   callers_do_not_disturb_each_other(report);
   pool_keeps_its_books(report);
+  large_blocks_share_memory(report);
   sizes_are_checked(report);
   set_num_threads(0);
 }
