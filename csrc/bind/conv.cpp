@@ -30,6 +30,12 @@ ConvShape make_shape(std::int64_t batch, std::int64_t in_channels, std::int64_t 
   return s;
 }
 
+ConvShape with_batch(ConvShape s, std::int64_t batch) {
+  s.batch = batch;
+  s.finish();
+  return s;
+}
+
 Direction direction_of(const std::string& name) {
   return name == "forward" ? Direction::forward : Direction::input_grad;
 }
@@ -53,15 +59,16 @@ const T* bias_of(const std::optional<Array<T>>& bias, std::int64_t channels) {
 }
 
 template <class T>
-void forward(const ConvShape& s, const Array<T>& x, const PackedWeight<T>& w, const std::optional<Array<T>>& bias,
-             bool relu, Array<T>& y) {
-  conv_forward(s, read("x", x, s.x_size()), w, bias_of(bias, s.out_channels), relu, write("y", y, s.y_size()));
+std::vector<index> forward(const ConvShape& s, const Array<T>& x, const PackedWeight<T>& w,
+                           const std::optional<Array<T>>& bias, bool relu, Array<T>& y) {
+  return conv_forward(s, read("x", x, s.x_size()), w, bias_of(bias, s.out_channels), relu, write("y", y, s.y_size()));
 }
 
 template <class T>
-void input_grad(const ConvShape& s, const Array<T>& dy, const PackedWeight<T>& w, const std::optional<Array<T>>& bias,
-                bool relu, Array<T>& dx) {
-  conv_input_grad(s, read("dy", dy, s.y_size()), w, bias_of(bias, s.in_channels), relu, write("dx", dx, s.x_size()));
+std::vector<index> input_grad(const ConvShape& s, const Array<T>& dy, const PackedWeight<T>& w,
+                              const std::optional<Array<T>>& bias, bool relu, Array<T>& dx) {
+  return conv_input_grad(s, read("dy", dy, s.y_size()), w, bias_of(bias, s.in_channels), relu,
+                         write("dx", dx, s.x_size()));
 }
 
 template <class T>
@@ -92,7 +99,8 @@ void bind_conv(py::module_& m) {
       .def(py::init(&make_shape), py::arg("batch"), py::arg("in_channels"), py::arg("out_channels"), py::arg("groups"),
            py::arg("input"), py::arg("kernel"), py::arg("stride"), py::arg("dilation"), py::arg("pad_before"),
            py::arg("pad_after"))
-      .def_readonly("output", &ConvShape::out);
+      .def_readonly("output", &ConvShape::out)
+      .def("with_batch", &with_batch, py::arg("batch"), "The same for another number of pictures.");
   m.def("conv_tiles", &tiles_for, py::arg("shape"), py::arg("direction"), py::arg("algorithm"), py::arg("wide"),
         py::arg("kept"), "Winograd's tiles on each axis that a request comes to; all 1 is the direct algorithm.");
   bind_type<float>(m, "PackedWeight32");

@@ -22,11 +22,14 @@ std::vector<Correlation> forward_parts(const ConvShape& s) {
 }
 
 template <class T>
-void conv_forward(const ConvShape& shape, const T* x, const PackedWeight<T>& w, const T* bias, bool relu, T* y) {
-  run_parts(shape, Direction::forward, x, w, bias, relu, y);
+std::vector<index> conv_forward(const ConvShape& shape, const T* x, const PackedWeight<T>& w, const T* bias, bool relu,
+                                T* y) {
+  return run_parts(shape, Direction::forward, x, w, bias, relu, y);
 }
 
-template void conv_forward(const ConvShape&, const float*, const PackedWeight<float>&, const float*, bool, float*);
-template void conv_forward(const ConvShape&, const double*, const PackedWeight<double>&, const double*, bool, double*);
+template std::vector<index> conv_forward(const ConvShape&, const float*, const PackedWeight<float>&, const float*, bool,
+                                         float*);
+template std::vector<index> conv_forward(const ConvShape&, const double*, const PackedWeight<double>&, const double*,
+                                         bool, double*);
 
 }  // namespace pcx

@@ -71,13 +71,15 @@ std::vector<Correlation> input_grad_parts(const ConvShape& s) {
 }
 
 template <class T>
-void conv_input_grad(const ConvShape& shape, const T* dy, const PackedWeight<T>& w, const T* bias, bool relu, T* dx) {
+std::vector<index> conv_input_grad(const ConvShape& shape, const T* dy, const PackedWeight<T>& w, const T* bias,
+                                   bool relu, T* dx) {
   if (!reaches_everything(shape)) fill_unreached(shape, bias, relu, dx);
-  run_parts(shape, Direction::input_grad, dy, w, bias, relu, dx);
+  return run_parts(shape, Direction::input_grad, dy, w, bias, relu, dx);
 }
 
-template void conv_input_grad(const ConvShape&, const float*, const PackedWeight<float>&, const float*, bool, float*);
-template void conv_input_grad(const ConvShape&, const double*, const PackedWeight<double>&, const double*, bool,
-                              double*);
+template std::vector<index> conv_input_grad(const ConvShape&, const float*, const PackedWeight<float>&, const float*,
+                                            bool, float*);
+template std::vector<index> conv_input_grad(const ConvShape&, const double*, const PackedWeight<double>&, const double*,
+                                            bool, double*);
 
 }  // namespace pcx

@@ -31,24 +31,27 @@ struct PackedWeight {
   Direction direction;
   ConvShape shape;           // the first it was packed for
   const KernelTable* table;  // whose panels these are
-  std::vector<index> parts;  // where the weight of each correlation begins
-  index size = 0;            // elements
   Tiles tiles;
+  std::vector<index> parts;  // direct: where the weight of each correlation begins
+  index size = 0;            // elements
   Buffer<T> data;
-  Buffer<T> transformed;  // for Winograd, beside data
 };
 
 template <class T>
 PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const Tiles& tiles, const T* w);
 
-// y = x * w (+ bias) (relu). bias: out_channels, or null.
+// y = x * w (+ bias) (relu). bias: out_channels, or null. Returns the numbers of the pictures in which Winograd's
+// algorithm met a sum that is not finite: the caller computes those again directly, so that Inf and NaN come out where
+// the direct algorithm has them.
 template <class T>
-void conv_forward(const ConvShape& shape, const T* x, const PackedWeight<T>& w, const T* bias, bool relu, T* y);
+std::vector<index> conv_forward(const ConvShape& shape, const T* x, const PackedWeight<T>& w, const T* bias, bool relu,
+                                T* y);
 
 // dx = the adjoint of conv_forward applied to dy; with bias (in_channels, or null) and relu it is the transposed
 // convolution.
 template <class T>
-void conv_input_grad(const ConvShape& shape, const T* dy, const PackedWeight<T>& w, const T* bias, bool relu, T* dx);
+std::vector<index> conv_input_grad(const ConvShape& shape, const T* dy, const PackedWeight<T>& w, const T* bias,
+                                   bool relu, T* dx);
 
 // dw, and db (out_channels, or null): summed over the batch.
 template <class T>

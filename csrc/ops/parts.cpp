@@ -44,49 +44,49 @@ Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algori
 
 template <class T>
 PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const Tiles& tiles, const T* w) {
-  PackedWeight<T> packed{direction, shape, &active_table(), {}, 0, tiles, {}, {}};
+  PackedWeight<T> packed{direction, shape, &active_table(), tiles, {}, 0, {}};
   const std::vector<Correlation> parts = parts_of(shape, direction);
+  const WeightStrides strides = strides_of(shape, direction);
+  if constexpr (sizeof(T) == 4) {
+    if (tiles != Tiles{1, 1, 1}) {
+      packed.size = winograd_packed_size(parts[0], tiles);
+      packed.data = Buffer<T>(packed.size);
+      winograd_pack(parts[0], tiles, w, strides, packed.data.data());
+      return packed;
+    }
+  }
   for (const Correlation& part : parts) {
     packed.parts.push_back(packed.size);
     packed.size += packed_size<T>(part);
   }
   packed.data = Buffer<T>(packed.size);
-  const WeightStrides strides = strides_of(shape, direction);
   for (std::size_t i = 0; i < parts.size(); ++i) pack(parts[i], w, strides, packed.data.data() + packed.parts[i]);
-  if constexpr (sizeof(T) == 4) {
-    if (tiles != Tiles{1, 1, 1}) {
-      packed.transformed = Buffer<T>(winograd_packed_size(parts[0], tiles));
-      winograd_pack(parts[0], tiles, w, strides, packed.transformed.data());
-    }
-  }
   return packed;
 }
 
 template <class T>
-void run_parts(const ConvShape& shape, Direction direction, const T* x, const PackedWeight<T>& w, const T* bias,
-               bool relu, T* y) {
+std::vector<index> run_parts(const ConvShape& shape, Direction direction, const T* x, const PackedWeight<T>& w,
+                             const T* bias, bool relu, T* y) {
   if (w.table != &active_table() || w.direction != direction || !same_weight(w.shape, shape)) {
     throw std::invalid_argument("the packed weight was made for another instruction set, direction or shape");
   }
   const std::vector<Correlation> parts = parts_of(shape, direction);
   if constexpr (sizeof(T) == 4) {
-    if (w.transformed.data()) {
-      winograd_correlate(parts[0], w.tiles, x, w.transformed.data(), w.data.data(), bias, relu, y);
-      return;
-    }
+    if (w.tiles != Tiles{1, 1, 1}) return winograd_correlate(parts[0], w.tiles, x, w.data.data(), bias, relu, y);
   }
   for (std::size_t i = 0; i < parts.size(); ++i) {
     correlate(parts[i], x, w.data.data() + w.parts[i], bias, relu, y);
   }
+  return {};
 }
 
 template Tiles choose_tiles<float>(const ConvShape&, Direction, Algorithm, bool);
 template Tiles choose_tiles<double>(const ConvShape&, Direction, Algorithm, bool);
 template PackedWeight<float> pack_weight(const ConvShape&, Direction, const Tiles&, const float*);
 template PackedWeight<double> pack_weight(const ConvShape&, Direction, const Tiles&, const double*);
-template void run_parts(const ConvShape&, Direction, const float*, const PackedWeight<float>&, const float*, bool,
-                        float*);
-template void run_parts(const ConvShape&, Direction, const double*, const PackedWeight<double>&, const double*, bool,
-                        double*);
+template std::vector<index> run_parts(const ConvShape&, Direction, const float*, const PackedWeight<float>&,
+                                      const float*, bool, float*);
+template std::vector<index> run_parts(const ConvShape&, Direction, const double*, const PackedWeight<double>&,
+                                      const double*, bool, double*);
 
 }  // namespace pcx

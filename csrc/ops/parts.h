@@ -9,9 +9,10 @@ std::vector<Correlation> forward_parts(const ConvShape& shape);
 // Only residues that some tap reaches, whatever the size of the picture.
 std::vector<Correlation> input_grad_parts(const ConvShape& shape);
 
-// Throws std::invalid_argument where `w` was packed for another direction, shape or instruction set.
+// As conv_forward of ops.h. Throws std::invalid_argument where `w` was packed for another direction, shape or
+// instruction set.
 template <class T>
-void run_parts(const ConvShape& shape, Direction direction, const T* x, const PackedWeight<T>& w, const T* bias,
-               bool relu, T* y);
+std::vector<index> run_parts(const ConvShape& shape, Direction direction, const T* x, const PackedWeight<T>& w,
+                             const T* bias, bool relu, T* y);
 
 }  // namespace pcx

@@ -47,8 +47,7 @@ class Winograd {
     std::iota(identity_.begin(), identity_.end(), 0);
   }
 
-  // Returns, for each picture, whether every sum was finite.
-  std::vector<bool> run() {
+  std::vector<index> run() {
     const index tasks = p_.batch * p_.groups * blocks_ * panel_groups_, scratch = scratch_size();
     const index affordable = std::max<index>(1, scratch_bytes / (scratch * static_cast<index>(sizeof(float))));
     const double products = 1.0 * p_.batch * p_.groups * tiles() * elements_ * p_.in_channels * p_.out_channels;
@@ -60,9 +59,11 @@ class Winograd {
       const index image = task / (panel_groups_ * blocks_ * p_.groups);
       if (!compute(task, buffer.data() + worker * scratch)) failed[image] = true;
     });
-    std::vector<bool> finite(static_cast<std::size_t>(p_.batch));
-    for (index i = 0; i < p_.batch; ++i) finite[i] = !failed[i];
-    return finite;
+    std::vector<index> not_finite;
+    for (index i = 0; i < p_.batch; ++i) {
+      if (failed[i]) not_finite.push_back(i);
+    }
+    return not_finite;
   }
 
  private:
@@ -264,20 +265,10 @@ class Winograd {
 
 }  // namespace
 
-void winograd_correlate(const Correlation& problem, const Tiles& tiles, const float* x, const float* packed,
-                        const float* direct, const float* bias, bool relu, float* y) {
-  if (problem.batch * problem.positions() * problem.groups * problem.out_channels == 0) return;
-  const std::vector<bool> finite = Winograd(problem, tiles, x, packed, bias, relu, y).run();
-  Correlation one = problem;
-  one.batch = 1;
-  index x_size = problem.groups * problem.in_channels, y_size = problem.groups * problem.out_channels;
-  for (const CorrelationAxis& axis : problem.axis) {
-    x_size *= axis.in;
-    y_size *= axis.out;
-  }
-  for (index image = 0; image < problem.batch; ++image) {
-    if (!finite[image]) correlate(one, x + image * x_size, direct, bias, relu, y + image * y_size);
-  }
+std::vector<index> winograd_correlate(const Correlation& problem, const Tiles& tiles, const float* x,
+                                      const float* packed, const float* bias, bool relu, float* y) {
+  if (problem.batch * problem.positions() * problem.groups * problem.out_channels == 0) return {};
+  return Winograd(problem, tiles, x, packed, bias, relu, y).run();
 }
 
 }  // namespace pcx

@@ -21,9 +21,8 @@ index winograd_packed_size(const Correlation& problem, const Tiles& tiles);
 void winograd_pack(const Correlation& problem, const Tiles& tiles, const float* w, const WeightStrides& strides,
                    float* packed);
 
-// As correlate. `direct` is the weight packed for correlate: a picture whose result is not finite is computed again
-// with it, so that Inf and NaN come out where the direct algorithm has them.
-void winograd_correlate(const Correlation& problem, const Tiles& tiles, const float* x, const float* packed,
-                        const float* direct, const float* bias, bool relu, float* y);
+// As correlate; returns the numbers of the pictures that have a sum which is not finite.
+std::vector<index> winograd_correlate(const Correlation& problem, const Tiles& tiles, const float* x,
+                                      const float* packed, const float* bias, bool relu, float* y);
 
 }  // namespace pcx

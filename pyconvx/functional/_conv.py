@@ -21,7 +21,7 @@ from pyconvx.functional._arrays import (
     is_channels_first,
     to_last,
 )
-from pyconvx.functional._packing import PackedWeights, packed_form
+from pyconvx.functional._packing import PackedWeights, compute
 from pyconvx.functional._plan import check_input_size, plan_conv
 
 
@@ -95,8 +95,7 @@ def forward(
     result = Output(
         plan.y_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, bias, w, b)
     )
-    packed = packed_form(source, plan, "forward", algorithm)
-    _core.conv_forward(plan.shape, tensor, packed, bias, activation == "relu", result.array)
+    compute(plan, "forward", algorithm, source, tensor, bias, activation == "relu", result.array)
     return result.finish()
 
 
@@ -136,8 +135,7 @@ def input_grad(
     plan = plan_conv(x_shape, weight.shape, stride, padding, dilation, groups)
     check_input_size(plan, tensor.shape)
     result = Output(x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, w))
-    packed = packed_form(source, plan, "input_grad", algorithm)
-    _core.conv_input_grad(plan.shape, tensor, packed, None, False, result.array)
+    compute(plan, "input_grad", algorithm, source, tensor, None, False, result.array)
     return result.finish()
 
 

@@ -24,7 +24,7 @@ from pyconvx.functional._arrays import (
     to_last,
 )
 from pyconvx.functional._conv import check_direct, check_options, full_shape, read_bias, read_weight, weight_from_last
-from pyconvx.functional._packing import PackedWeights, packed_form
+from pyconvx.functional._packing import PackedWeights, compute
 from pyconvx.functional._plan import ConvPlan, plan_conv, transposed_size
 
 
@@ -79,8 +79,7 @@ def forward(
     result = Output(
         plan.x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, bias, w, b)
     )
-    packed = packed_form(source, plan, "input_grad", algorithm)
-    _core.conv_input_grad(plan.shape, tensor, packed, bias, activation == "relu", result.array)
+    compute(plan, "input_grad", algorithm, source, tensor, bias, activation == "relu", result.array)
     return result.finish()
 
 
@@ -114,8 +113,7 @@ def input_grad(
     plan = _plan(x_shape, weight.shape, stride, padding, output_padding, dilation, groups)
     _check_gradient(tensor, plan)
     result = Output(x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, w))
-    packed = packed_form(source, plan, "forward", algorithm)
-    _core.conv_forward(plan.shape, tensor, packed, None, False, result.array)
+    compute(plan, "forward", algorithm, source, tensor, None, False, result.array)
     return result.finish()
 
 

@@ -34,7 +34,29 @@ class PackedWeights:
         return packed
 
 
-def packed_form(w: Array | PackedWeights, plan: ConvPlan, direction: str, algorithm: str) -> Any:
+def compute(
+    plan: ConvPlan,
+    direction: str,
+    algorithm: str,
+    w: Array | PackedWeights,
+    x: Array,
+    bias: Array | None,
+    relu: bool,
+    y: Array,
+) -> None:
+    """Fill `y` with one direction of a convolution; x and y contiguous, channels-last, of the plan's sizes.
+
+    A picture in which Winograd's algorithm met Inf, NaN or an overflow is computed again by the direct one.
+    """
+    run = _core.conv_forward if direction == "forward" else _core.conv_input_grad
+    not_finite = run(plan.shape, x, _packed(w, plan, direction, algorithm), bias, relu, y)
+    if not_finite:
+        one, direct = plan.shape.with_batch(1), _packed(w, plan, direction, "direct")
+        for i in not_finite:
+            run(one, x[i : i + 1], direct, bias, relu, y[i : i + 1])
+
+
+def _packed(w: Array | PackedWeights, plan: ConvPlan, direction: str, algorithm: str) -> Any:
     """The packed weight for this plan: the remembered one, or one for this call."""
     if isinstance(w, PackedWeights):
         return w.form(plan, direction, algorithm)
