@@ -165,6 +165,18 @@ old_cpu() {
   fi
 }
 
+# The wheel, with its own copy of the OpenMP library, beside libraries that bring theirs.
+neighbours() {
+  if [[ ! -x $work/empty/bin/python ]]; then
+    echo "SKIPPED: other users of threads: there is no wheel"
+    return
+  fi
+  $nice "$work/empty/bin/pip" install -q "$(echo "$work"/wheelhouse/*.whl)[neighbours,test]"
+  cd "$work"
+  $nice "$work/empty/bin/pytest" -q -c "$root/pyproject.toml" "$root/tests/test_neighbours.py"
+  echo "SKIPPED: PyTorch, in tests and beside: its wheel is too large for every run; install it, and they run"
+}
+
 # find_python 3.12: an interpreter of this version, on the path or of pyenv.
 find_python() {
   local python

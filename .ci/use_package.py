@@ -5,8 +5,8 @@ Named an instruction set, it must be the only one there is: that is how an emula
 
 from __future__ import annotations
 
-import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,17 @@ def check_threads() -> None:
     assert results[0] == results[1], "one thread and two give different bits"
 
 
+def check_command() -> None:
+    """README's first command, made small, with the packaged weights and pictures."""
+    from pyconvx.cli import main as command
+
+    assert command(["info"]) == 0
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "painted.png"
+        assert command(["style", "--demo", "--size", "64", "--iterations", "3", "-o", str(picture)]) == 0
+        assert pyconvx.image.load(picture).shape[2] == 3
+
+
 def main() -> None:
     wanted = sys.argv[1:]
     where = Path(pyconvx.__file__).resolve()
@@ -73,7 +84,7 @@ def main() -> None:
     check_matrices()
     check_threads()
     if not wanted:
-        subprocess.run([sys.executable, "-m", "pyconvx", "info"], check=True)
+        check_command()
     print(f"result: pyconvx {pyconvx.__version__} works from its wheel, on {pyconvx.active_isa()}, without network")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -196,6 +197,11 @@ def test_callers_on_several_python_threads() -> None:
         for y, dw in pool.map(compute, [1 + i % 3 for i in range(60)], timeout=TIMEOUT):
             assert_same_bits(y, expected)
             assert_same_bits(dw, expected_dw)
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python always has its lock")
+def test_a_python_without_a_global_lock_stays_without() -> None:
+    assert run("import sys; work(); print(sys._is_gil_enabled())") == "False"
 
 
 # The caller's floating-point mode
