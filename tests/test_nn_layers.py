@@ -319,6 +319,25 @@ def test_bad_options(make: Callable[[], nn.Layer]) -> None:
         make()
 
 
+def test_every_option_reaches_the_function() -> None:
+    x = np.random.default_rng(0).standard_normal((2, 11, 9, 4))
+    window = {"stride": (2, 1), "padding": (1, 0), "ceil_mode": True}
+    np.testing.assert_array_equal(
+        nn.MaxPool2d((3, 2), dilation=2, **window)(x), pyconvx.max_pool2d(x, (3, 2), dilation=2, **window)
+    )
+    np.testing.assert_array_equal(
+        nn.AvgPool2d((3, 2), count_include_pad=False, **window)(x),
+        pyconvx.avg_pool2d(x, (3, 2), count_include_pad=False, **window),
+    )
+    options = {"stride": (2, 1), "padding": ((1, 0), (2, 1)), "dilation": (1, 2), "groups": 2}
+    conv = nn.Conv2d(4, 6, (3, 2), dtype=np.float64, random_state=1, **options)
+    np.testing.assert_allclose(conv(x), pyconvx.conv2d(x, conv.weight.value, **options), rtol=1e-12, atol=1e-12)
+    options |= {"output_padding": (1, 0), "padding": (1, 0)}
+    transposed = nn.ConvTranspose2d(4, 6, (3, 2), dtype=np.float64, random_state=1, **options)
+    expected = pyconvx.conv_transpose2d(x, transposed.weight.value, **options)
+    np.testing.assert_allclose(transposed(x), expected, rtol=1e-12, atol=1e-12)
+
+
 def test_max_pool_keeps_a_small_index() -> None:
     x = np.random.default_rng(0).standard_normal((1, 256, 256, 8)).astype(np.float32)
     watch = weakref.ref(x)
