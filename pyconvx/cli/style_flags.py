@@ -49,9 +49,9 @@ def _add_picture_flags(group: argparse._ArgumentGroup) -> None:
 
 def _add_cost_flags(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--content-weight", type=float, metavar="X", help="alpha (0.03; with --normalization lecture 10)")
+    add("--content-weight", type=float, metavar="X", help="alpha (0.05; with --normalization lecture 10)")
     add("--style-weight", type=float, metavar="X", help="beta (1; with --normalization lecture 40)")
-    add("--tv-weight", type=float, metavar="X", help="weight of the total variation (0.05; lecture 0)")
+    add("--tv-weight", type=float, metavar="X", help="weight of the total variation (0.4; lecture 0)")
     add("--content-layers", type=_names, default="relu4_2", metavar="A,B", help="layers of the content cost")
     add(
         "--style-layers",
@@ -94,7 +94,7 @@ def _add_descent_flags(group: argparse._ArgumentGroup) -> None:
         "--iterations",
         "--num-iterations",
         type=int,
-        default=120,
+        default=150,
         metavar="N",
         help="steps at the coarsest level; each finer level takes half of those before it",
     )

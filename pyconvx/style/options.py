@@ -22,10 +22,10 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 CONTENT_LAYERS = ("relu4_2",)
 SMALLEST_SIZE = 16
 
-# (alpha, beta, weight of the total variation): "balanced" chosen by eye at 256 and 512 px; "lecture" has the ratio of
+# (alpha, beta, weight of the total variation): "balanced" chosen by eye at 256 and 384 px; "lecture" has the ratio of
 # the lecture's exercise (10 to 40).
 DEFAULT_WEIGHTS: dict[Normalization, tuple[float, float, float]] = {
-    "balanced": (0.03, 1.0, 0.05),
+    "balanced": (0.05, 1.0, 0.4),
     "lecture": (10.0, 40.0, 0.0),
 }
 _CHOICES: dict[str, Any] = {

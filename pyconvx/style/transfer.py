@@ -48,7 +48,7 @@ class StyleTransfer:
     size : int or None
         Long edge of the painting in pixels; None: that of the content picture.
     content_weight, style_weight, tv_weight : float, optional
-        alpha, beta and the weight of the total variation. Defaults by normalisation: 0.03, 1 and 0.05 for "balanced";
+        alpha, beta and the weight of the total variation. Defaults by normalisation: 0.05, 1 and 0.4 for "balanced";
         10, 40 and 0 for "lecture".
     content_layers, style_layers : sequence of str, or mapping from str to float
         Layers of the network such as "relu4_2", after the ReLU of conv4_2; a mapping gives each its weight (lambda),
@@ -106,7 +106,7 @@ class StyleTransfer:
         init: Any = "content",
         optimizer: Optimizer = "lbfgs",
         learning_rate: float | None = None,
-        steps: int = 120,
+        steps: int = 150,
         pyramid: int | Literal["auto", "off"] = "auto",
         style_scale: float = 1.0,
         style_blend_weights: Sequence[float] | None = None,
