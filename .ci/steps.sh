@@ -2,15 +2,14 @@
 # "SKIPPED: ..." is shown. $root is the repository, $work a directory that is deleted at the end.
 
 venv=$work/venv
-nice="nice -n 5"
+nice="nice -n ${CI_NICE:-5}"
 
 # README's command for tests, in an environment that has nothing else.
 readme_tests() {
   python3 -m venv "$venv"
   export PATH=$venv/bin:$PATH
-  SECONDS=0
-  $nice pip install -q -e ".[dev]"
-  echo "result: install took $SECONDS s"
+  local TIMEFORMAT="result: the installation took %R s, %U s of processor time"
+  time $nice pip install -q -e ".[dev]"
   PYCONVX_REQUIRE_ISA=$(processor_isas) $nice pytest -q
 }
 
