@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from tiny_network import picture
 
@@ -54,10 +53,9 @@ def test_the_style_comes_closer_and_the_content_stays() -> None:
     result = StyleTransfer(size=96, steps=25).run(content, style)
     first, last = result.trace[0], result.trace[-1]
     assert sum(last["style"].values()) < 0.25 * sum(first["style"].values())
-    # relu4_2 of the painting is nearer to the content than that of the painting's style alone would be.
-    free = StyleTransfer(size=96, steps=25, content_weight=0).run(content, style).picture
-    resized = image.resize(content, result.picture.shape[:2]).astype(float)
-    assert np.abs(result.picture - resized).mean() < np.abs(free - resized).mean()
+    # With next to no weight the content is still measured, and drifts further away.
+    free = StyleTransfer(size=96, steps=25, content_weight=1e-6).run(content, style).trace[-1]
+    assert last["content"]["relu4_2"] < 0.9 * free["content"]["relu4_2"]
 
 
 def test_the_demonstration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
