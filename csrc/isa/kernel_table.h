@@ -17,7 +17,8 @@ struct ConvRow {
   const std::int32_t* offsets;
   const T* w;
   T* y;
-  const T* bias;  // or null
+  const T* bias;   // or null
+  const T* ahead;  // conv_row_spaced: weights to fetch meanwhile, as many as w has; any address will do
   index depth, pixels, y_stride;
   int columns;
   bool accumulate, relu;

@@ -17,6 +17,10 @@ static void conv_tile(const ConvRow<T>& row, const T* x, T* y) {
   const std::int32_t* offset = row.offsets;
   for (index i = row.depth; i > 0; --i, ++offset, w += Vectors * lanes<T>) {
     const T* xi = x + *offset;
+    if constexpr (Step > 1) {
+      prefetch(row.ahead + (w - row.w));
+      if (Vectors > 1) prefetch(row.ahead + (w - row.w) + lanes<T>);
+    }
     vec wi[Vectors];
     PCX_UNROLL
     for (int v = 0; v < Vectors; ++v) wi[v] = load(w + v * lanes<T>);
