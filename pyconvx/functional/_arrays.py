@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,10 @@ def _to_array(name: str, value: ArrayLike) -> Array:
     try:
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
             return np.from_dlpack(value)  # type: ignore[arg-type]
-        return np.asarray(value)
-    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # NumPy before 1.24 only warns of nested lists of unequal lengths
+            return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError, BufferError, Warning) as error:
         raise DTypeError(f"{name} cannot be read as an array: {error}") from error
 
 
