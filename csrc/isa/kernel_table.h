@@ -17,9 +17,9 @@ struct ConvRow {
   const std::int32_t* offsets;
   const T* w;
   T* y;
-  const T* bias;   // or null
-  const T* ahead;  // conv_row_spaced: weights to fetch meanwhile, as many as w has; any address will do
+  const T* bias;  // or null
   index depth, pixels, y_stride;
+  index ahead;  // conv_row_spaced: how far beyond the weights in use to fetch others meanwhile
   int columns;
   bool accumulate, relu;
 };

@@ -18,8 +18,8 @@ static void conv_tile(const ConvRow<T>& row, const T* x, T* y) {
   for (index i = row.depth; i > 0; --i, ++offset, w += Vectors * lanes<T>) {
     const T* xi = x + *offset;
     if constexpr (Step > 1) {
-      prefetch(row.ahead + (w - row.w));
-      if (Vectors > 1) prefetch(row.ahead + (w - row.w) + lanes<T>);
+      prefetch(w + row.ahead);
+      if (Vectors > 1) prefetch(w + row.ahead + lanes<T>);
     }
     vec wi[Vectors];
     PCX_UNROLL

@@ -190,7 +190,7 @@ class Winograd {
         row.w = w + (e * p_.in_channels + c0) * width;
         row.depth = std::min(chunk_, p_.in_channels - c0);
         row.accumulate = chunk > 0;
-        row.ahead = row.w + row.depth * width;
+        row.ahead = row.depth * width;
         k_.conv_row_spaced(row);
       }
     }
