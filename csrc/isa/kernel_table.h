@@ -19,9 +19,9 @@ struct ConvRow {
   T* y;
   const T* bias;  // or null
   index depth, pixels, y_stride;
-  index ahead;  // conv_row_spaced: how far beyond the weights in use to fetch others meanwhile
   int columns;
   bool accumulate, relu;
+  index ahead;  // conv_row_spaced: how far beyond the weights in use to fetch others meanwhile
 };
 
 // A rectangle of pixels contracted: dw[c][k] += sum over pixels of x[pixel][c] * dy[pixel][k], in pixel order.

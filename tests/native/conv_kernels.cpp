@@ -23,7 +23,8 @@ void check_row(Report& report, Random& random, index pixels, int columns, index 
   fill(x, random, numbers);
   fill(w, random, numbers);
   fill(bias, random, numbers);
-  ConvRow<T> row{x.data(), offsets.data(), w.data(), y.data(), nullptr, depth, pixels, y_stride, columns, false, false};
+  ConvRow<T> row{x.data(), offsets.data(), w.data(), y.data(), nullptr, depth,
+                 pixels,   y_stride,       columns,  false,    false,   0};
   row.accumulate = random.coin();
   row.relu = random.coin();
   if (random.coin()) row.bias = bias.data();
