@@ -67,7 +67,14 @@ def test_negative_pairs_of_padding() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("activation", "gelu"), ("activation", 1), ("algorithm", "fft"), ("algorithm", None), ("data_format", "NHWC")],
+    [
+        ("activation", "gelu"),
+        ("activation", 1),
+        ("algorithm", "fft"),
+        ("algorithm", None),
+        ("precision", "half"),
+        ("data_format", "NHWC"),
+    ],
 )
 def test_unknown_words(name: str, value: Any) -> None:
     refuses(OptionError, f"{name} {value}", lambda: pyconvx.conv2d(X, W, **{name: value}))

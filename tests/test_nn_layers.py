@@ -307,6 +307,8 @@ def test_dropout_keeps_the_mean_and_uses_one_mask_both_ways() -> None:
         lambda: nn.Conv2d(3, 4, 3, padding=-1),
         lambda: nn.Conv2d(3, 4, 3, dilation=1.5),  # type: ignore[arg-type]
         lambda: nn.Conv2d(3, 4, 3, groups=0),
+        lambda: nn.Conv2d(3, 4, 3, precision="low"),
+        lambda: nn.ConvTranspose2d(3, 4, 3, precision="low"),
         lambda: nn.ConvTranspose2d(3, 4, 3, output_padding=-1),
         lambda: nn.BatchNorm(3, eps=0),
         lambda: nn.BatchNorm(3, momentum=2),

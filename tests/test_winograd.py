@@ -11,7 +11,7 @@ from cases import ConvCase, draw_normal
 from check import assert_close, assert_same_bits, contract_tolerance, guarded_output
 
 import pyconvx
-from pyconvx import _core
+from pyconvx import _core, nn
 
 CASES = [
     ConvCase("one tile, exactly", (6, 6), (16, 32), (3, 3)),
@@ -116,7 +116,7 @@ def test_auto_is_a_function_of_the_shape() -> None:
     def tiles(size: int, channels: int, wide: bool = False, kept: bool = True) -> list[int]:
         axes = (1, size, size), (1, 3, 3), (1, 1, 1), (1, 1, 1), (0, 1, 1), (0, 1, 1)
         shape = _core.ConvShape(1, channels, channels, 1, *axes)
-        return list(_core.conv_tiles(shape, "forward", "auto", wide, kept))
+        return list(_core.conv_tiles(shape, "forward", "auto", wide, kept, False))
 
     assert tiles(56, 64) == [1, 4, 4]
     assert tiles(56, 64, wide=True) == [1, 1, 1]
@@ -136,3 +136,27 @@ def test_what_it_cannot_do_is_refused(options: dict[str, int]) -> None:
         pyconvx.conv2d(x.astype(float), w.astype(float), algorithm="winograd")
     with pytest.raises(pyconvx.OptionError, match=r"'winograd'.*weight gradients"):
         pyconvx.conv2d_weight_grad(x, x, 3, padding=1, algorithm="winograd")
+
+
+def test_precision_reaches_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every function and every layer hands it down, in all three directions."""
+    asked: list[tuple[str, bool]] = []
+    choose = _core.conv_tiles
+
+    def spy(shape: Any, direction: str, algorithm: str, wide: bool, kept: bool, fast: bool) -> list[int]:
+        asked.append((direction, fast))
+        return choose(shape, direction, algorithm, wide, kept, fast)
+
+    monkeypatch.setattr(_core, "conv_tiles", spy)
+    for i, precision in enumerate(["default", "fast"]):
+        x = draw_normal((1, 97, 3), "float32", 1)  # sizes that no other test has: choices are remembered
+        y, pullback = nn.Conv1d(3, 4, 5, precision=precision).vjp(x)
+        pullback(y)
+        y, pullback = nn.ConvTranspose2d(3, 4, 5, precision=precision).vjp(x[None].reshape(1, 97, 1, 3))
+        pullback(y)
+        size, w = (1, 9, 101, 3), draw_normal((5, 3, 3, 4), "float32", 2)
+        y = pyconvx.conv2d(draw_normal(size, "float32", 3), w, precision=precision)
+        pyconvx.conv2d_input_grad(y, w, size, precision=precision)
+        pyconvx.conv2d_weight_grad(draw_normal(size, "float32", 3), y, (5, 3), precision=precision)
+        directions = [direction for direction, fast in asked if fast == bool(i)]
+        assert sorted(directions) == sorted(["forward", "input_grad", "weight_grad"] * 3)

@@ -37,15 +37,19 @@ ConvShape with_batch(ConvShape s, std::int64_t batch) {
 }
 
 Direction direction_of(const std::string& name) {
-  return name == "forward" ? Direction::forward : Direction::input_grad;
+  if (name == "forward") return Direction::forward;
+  if (name == "input_grad") return Direction::input_grad;
+  if (name == "weight_grad") return Direction::weight_grad;
+  throw std::invalid_argument("'" + name + "' is not a direction");
 }
 
-Tiles tiles_for(const ConvShape& s, const std::string& direction, const std::string& algorithm, bool wide, bool kept) {
+Tiles tiles_for(const ConvShape& s, const std::string& direction, const std::string& algorithm, bool wide, bool kept,
+                bool fast) {
   const Algorithm wanted = algorithm == "direct"     ? Algorithm::direct
                            : algorithm == "winograd" ? Algorithm::winograd
                                                      : Algorithm::automatic;
-  return wide ? choose_tiles<double>(s, direction_of(direction), wanted, kept)
-              : choose_tiles<float>(s, direction_of(direction), wanted, kept);
+  return wide ? choose_tiles<double>(s, direction_of(direction), wanted, kept, fast)
+              : choose_tiles<float>(s, direction_of(direction), wanted, kept, fast);
 }
 
 template <class T>
@@ -72,9 +76,10 @@ std::vector<index> input_grad(const ConvShape& s, const Array<T>& dy, const Pack
 }
 
 template <class T>
-void weight_grad(const ConvShape& s, const Array<T>& x, const Array<T>& dy, Array<T>& dw, std::optional<Array<T>>& db) {
+void weight_grad(const ConvShape& s, const Tiles& tiles, const Array<T>& x, const Array<T>& dy, Array<T>& dw,
+                 std::optional<Array<T>>& db) {
   T* sums = db ? write("db", *db, s.out_channels) : nullptr;
-  conv_weight_grad(s, read("x", x, s.x_size()), read("dy", dy, s.y_size()), write("dw", dw, s.w_size()), sums);
+  conv_weight_grad(s, tiles, read("x", x, s.x_size()), read("dy", dy, s.y_size()), write("dw", dw, s.w_size()), sums);
 }
 
 template <class T>
@@ -88,8 +93,8 @@ void bind_type(py::module_& m, const char* packed_name) {
         py::arg("relu"), py::arg("y").noconvert(), Release());
   m.def("conv_input_grad", &input_grad<T>, py::arg("shape"), py::arg("dy").noconvert(), py::arg("w"),
         py::arg("b").noconvert(), py::arg("relu"), py::arg("dx").noconvert(), Release());
-  m.def("conv_weight_grad", &weight_grad<T>, py::arg("shape"), py::arg("x").noconvert(), py::arg("dy").noconvert(),
-        py::arg("dw").noconvert(), py::arg("db").noconvert(), Release());
+  m.def("conv_weight_grad", &weight_grad<T>, py::arg("shape"), py::arg("tiles"), py::arg("x").noconvert(),
+        py::arg("dy").noconvert(), py::arg("dw").noconvert(), py::arg("db").noconvert(), Release());
 }
 
 }  // namespace
@@ -102,7 +107,8 @@ void bind_conv(py::module_& m) {
       .def_readonly("output", &ConvShape::out)
       .def("with_batch", &with_batch, py::arg("batch"), "The same for another number of pictures.");
   m.def("conv_tiles", &tiles_for, py::arg("shape"), py::arg("direction"), py::arg("algorithm"), py::arg("wide"),
-        py::arg("kept"), "Winograd's tiles on each axis that a request comes to; all 1 is the direct algorithm.");
+        py::arg("kept"), py::arg("fast"),
+        "Winograd's tiles on each axis that a request comes to; all 1 is the direct algorithm.");
   bind_type<float>(m, "PackedWeight32");
   bind_type<double>(m, "PackedWeight64");
 }

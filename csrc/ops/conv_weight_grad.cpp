@@ -2,6 +2,7 @@
 // channels, the pixels into slices that each have a dw of their own; slices are added in order, so the sum does not
 // depend on threads. (The choice between algorithms for this direction belongs here.)
 #include <algorithm>
+#include <stdexcept>
 #include <vector>
 
 #include "base/parallel.h"
@@ -181,7 +182,8 @@ void bias_grad(const ConvShape& s, const T* dy, T* db) {
 }  // namespace
 
 template <class T>
-void conv_weight_grad(const ConvShape& shape, const T* x, const T* dy, T* dw, T* db) {
+void conv_weight_grad(const ConvShape& shape, const Tiles& tiles, const T* x, const T* dy, T* dw, T* db) {
+  if (tiles != Tiles{1, 1, 1}) throw std::invalid_argument("weight gradients have no Winograd algorithm");
   if (shape.y_size() == 0 || shape.x_size() == 0) {
     std::fill_n(dw, shape.w_size(), T(0));
   } else {
@@ -194,7 +196,7 @@ void conv_weight_grad(const ConvShape& shape, const T* x, const T* dy, T* dw, T*
     bias_grad(shape, dy, db);
 }
 
-template void conv_weight_grad(const ConvShape&, const float*, const float*, float*, float*);
-template void conv_weight_grad(const ConvShape&, const double*, const double*, double*, double*);
+template void conv_weight_grad(const ConvShape&, const Tiles&, const float*, const float*, float*, float*);
+template void conv_weight_grad(const ConvShape&, const Tiles&, const double*, const double*, double*, double*);
 
 }  // namespace pcx

@@ -11,17 +11,17 @@
 
 namespace pcx {
 
-enum class Direction { forward, input_grad };
+enum class Direction { forward, input_grad, weight_grad };
 enum class Algorithm { automatic, direct, winograd };
 
 // Output positions of Winograd's tiles on each axis; all 1 is the direct algorithm.
 using Tiles = std::array<int, 3>;
 
 // What a request comes to: a pure function of the picture's shape, the element type and whether the packed weight is
-// kept from call to call; never of the batch, of threads or of time. Throws std::invalid_argument where the algorithm
-// asked for cannot do it.
+// kept from call to call; never of the batch, of threads or of time. `fast` allows algorithms with a larger rounding
+// error. Throws std::invalid_argument where the algorithm asked for cannot do it.
 template <class T>
-Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algorithm, bool kept);
+Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algorithm, bool kept, bool fast);
 
 // A weight in the form that the kernels of one instruction set read, for one direction. It serves any batch and any
 // picture size, as long as channels, kernel, stride, dilation, padding and groups stay the same, and the choice of
@@ -53,9 +53,9 @@ template <class T>
 std::vector<index> conv_input_grad(const ConvShape& shape, const T* dy, const PackedWeight<T>& w, const T* bias,
                                    bool relu, T* dx);
 
-// dw, and db (out_channels, or null): summed over the batch.
+// dw, and db (out_channels, or null): summed over the batch. Throws std::invalid_argument for tiles that it has not.
 template <class T>
-void conv_weight_grad(const ConvShape& shape, const T* x, const T* dy, T* dw, T* db);
+void conv_weight_grad(const ConvShape& shape, const Tiles& tiles, const T* x, const T* dy, T* dw, T* db);
 
 struct GramShape {
   index batch, positions, channels;

@@ -30,9 +30,13 @@ bool same_weight(const ConvShape& a, const ConvShape& b) {
 }  // namespace
 
 template <class T>
-Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algorithm, bool kept) {
+Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algorithm, bool kept, bool /*fast*/) {
   constexpr Tiles direct{1, 1, 1};
   if (algorithm == Algorithm::direct) return direct;
+  if (direction == Direction::weight_grad) {
+    if (algorithm == Algorithm::winograd) throw std::invalid_argument("weight gradients have no Winograd algorithm");
+    return direct;
+  }
   const std::vector<Correlation> parts = parts_of(shape, direction);
   const char* obstacle = sizeof(T) != 4      ? "Winograd's algorithm is for float32"
                          : parts.size() != 1 ? "Winograd's algorithm needs stride 1"
@@ -80,8 +84,8 @@ std::vector<index> run_parts(const ConvShape& shape, Direction direction, const 
   return {};
 }
 
-template Tiles choose_tiles<float>(const ConvShape&, Direction, Algorithm, bool);
-template Tiles choose_tiles<double>(const ConvShape&, Direction, Algorithm, bool);
+template Tiles choose_tiles<float>(const ConvShape&, Direction, Algorithm, bool, bool);
+template Tiles choose_tiles<double>(const ConvShape&, Direction, Algorithm, bool, bool);
 template PackedWeight<float> pack_weight(const ConvShape&, Direction, const Tiles&, const float*);
 template PackedWeight<double> pack_weight(const ConvShape&, Direction, const Tiles&, const double*);
 template std::vector<index> run_parts(const ConvShape&, Direction, const float*, const PackedWeight<float>&,

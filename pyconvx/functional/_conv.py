@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pyconvx import _core
-from pyconvx.errors import OptionError, ShapeError
-from pyconvx.functional._arguments import Padding, PerAxis, choice, integer, per_axis, simple
+from pyconvx.errors import ShapeError
+from pyconvx.functional._arguments import PerAxis, choice, integer, per_axis, simple
 from pyconvx.functional._arrays import (
     Array,
     Output,
@@ -21,21 +21,9 @@ from pyconvx.functional._arrays import (
     is_channels_first,
     to_last,
 )
+from pyconvx.functional._options import ConvOptions
 from pyconvx.functional._packing import PackedWeights, compute
 from pyconvx.functional._plan import check_input_size, plan_conv
-
-
-def check_options(algorithm: str, precision: str) -> None:
-    """Refuses algorithms that are unknown or cannot run."""
-    choice("precision", precision, ("default", "fast"))
-    choice("algorithm", algorithm, ("auto", "direct", "winograd"))
-
-
-def check_direct(algorithm: str, precision: str) -> None:
-    """The same for weight gradients, which are computed directly."""
-    check_options(algorithm, precision)
-    if algorithm == "winograd":
-        raise OptionError("algorithm is 'winograd', which weight gradients do not have; wanted 'auto' or 'direct'")
 
 
 def weight_to_last(w: Array, rank: int, first: bool) -> Array:
@@ -73,29 +61,23 @@ def forward(
     x: ArrayLike,
     w: ArrayLike | PackedWeights,
     b: ArrayLike | None,
-    stride: PerAxis,
-    padding: Padding,
-    dilation: PerAxis,
-    groups: int,
-    activation: str | None,
-    data_format: str,
-    algorithm: str,
-    precision: str,
-    out: Array | None,
+    options: ConvOptions,
+    activation: str | None = None,
+    out: Array | None = None,
 ) -> Array:
-    check_options(algorithm, precision)
+    options.check()
     choice("activation", activation, (None, "relu"))
-    first = is_channels_first(data_format)
+    first = is_channels_first(options.data_format)
     given = as_float("x", x)
     tensor, unbatched = batched("x", given, rank)
     tensor = to_last(tensor, first)
     weight, source = read_weight(w, rank, first, tensor)
-    plan = plan_conv(tensor.shape, weight.shape, stride, padding, dilation, groups)
+    plan = plan_conv(tensor.shape, weight.shape, options)
     bias = read_bias(b, plan.w_shape[-1], tensor)
     result = Output(
         plan.y_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, bias, w, b)
     )
-    compute(plan, "forward", algorithm, source, tensor, bias, activation == "relu", result.array)
+    compute(plan, "forward", options, source, tensor, bias, activation == "relu", result.array)
     return result.finish()
 
 
@@ -116,53 +98,38 @@ def input_grad(
     dy: ArrayLike,
     w: ArrayLike | PackedWeights,
     input_size: Sequence[int],
-    stride: PerAxis,
-    padding: Padding,
-    dilation: PerAxis,
-    groups: int,
-    data_format: str,
-    algorithm: str,
-    precision: str,
-    out: Array | None,
+    options: ConvOptions,
+    out: Array | None = None,
 ) -> Array:
-    check_options(algorithm, precision)
-    first = is_channels_first(data_format)
+    options.check()
+    first = is_channels_first(options.data_format)
     given = as_float("dy", dy)
     tensor, unbatched = batched("dy", given, rank)
     tensor = to_last(tensor, first)
     weight, source = read_weight(w, rank, first, tensor)
     x_shape = full_shape("input_size", input_size, rank, unbatched, first)
-    plan = plan_conv(x_shape, weight.shape, stride, padding, dilation, groups)
+    plan = plan_conv(x_shape, weight.shape, options)
     check_input_size(plan, tensor.shape)
     result = Output(x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, w))
-    compute(plan, "input_grad", algorithm, source, tensor, None, False, result.array)
+    compute(plan, "input_grad", options, source, tensor, None, False, result.array)
     return result.finish()
 
 
 def weight_grad(
-    rank: int,
-    x: ArrayLike,
-    dy: ArrayLike,
-    kernel_size: PerAxis,
-    stride: PerAxis,
-    padding: Padding,
-    dilation: PerAxis,
-    groups: int,
-    data_format: str,
-    algorithm: str,
-    precision: str,
+    rank: int, x: ArrayLike, dy: ArrayLike, kernel_size: PerAxis, options: ConvOptions
 ) -> tuple[Array, Array]:
-    check_direct(algorithm, precision)
-    first = is_channels_first(data_format)
+    options.check()
+    first = is_channels_first(options.data_format)
     tensor, gradient = batched_alike(as_float("x", x), dy, rank)
     tensor, gradient = to_last(tensor, first), to_last(gradient, first)
     kernel = per_axis("kernel_size", simple("kernel_size", kernel_size), rank)
-    channels = integer("groups", groups, 1)
-    if tensor.shape[-1] % channels:
-        raise ShapeError(f"groups={groups} must divide the {tensor.shape[-1]} channels of x")
-    w_shape = (*kernel, tensor.shape[-1] // channels, gradient.shape[-1])
-    plan = plan_conv(tensor.shape, w_shape, stride, padding, dilation, groups)
+    count = integer("groups", options.groups, 1)
+    if tensor.shape[-1] % count:
+        raise ShapeError(f"groups={count} must divide the {tensor.shape[-1]} channels of x")
+    w_shape = (*kernel, tensor.shape[-1] // count, gradient.shape[-1])
+    plan = plan_conv(tensor.shape, w_shape, options)
     check_input_size(plan, gradient.shape)
     dw, db = empty(w_shape, tensor.dtype), empty(w_shape[-1:], tensor.dtype)
-    _core.conv_weight_grad(plan.shape, tensor, gradient, dw, db)
+    tiles = plan.tiles("weight_grad", options, tensor.dtype, False)
+    _core.conv_weight_grad(plan.shape, tiles, tensor, gradient, dw, db)
     return weight_from_last(dw, rank, first), db

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from pyconvx import _core
 from pyconvx.functional._arrays import Array
+from pyconvx.functional._options import ConvOptions
 from pyconvx.functional._plan import ConvPlan
 
 _MOST_FORMS = 8  # forward and input gradient, for a few instruction sets or paddings
@@ -23,8 +22,8 @@ class PackedWeights:
         self.w = w
         self._forms: dict[tuple[Any, ...], Any] = {}
 
-    def form(self, plan: ConvPlan, direction: str, algorithm: str) -> Any:
-        tiles = plan.algorithm(direction, algorithm, self.w.dtype == np.float64, True)
+    def form(self, plan: ConvPlan, direction: str, options: ConvOptions) -> Any:
+        tiles = plan.tiles(direction, options, self.w.dtype, True)
         key = (direction, _core.active_isa(), plan.weight_key, tiles)
         packed = self._forms.get(key)
         if packed is None:
@@ -37,7 +36,7 @@ class PackedWeights:
 def compute(
     plan: ConvPlan,
     direction: str,
-    algorithm: str,
+    options: ConvOptions,
     w: Array | PackedWeights,
     x: Array,
     bias: Array | None,
@@ -49,16 +48,16 @@ def compute(
     A picture in which Winograd's algorithm met Inf, NaN or an overflow is computed again by the direct one.
     """
     run = _core.conv_forward if direction == "forward" else _core.conv_input_grad
-    not_finite = run(plan.shape, x, _packed(w, plan, direction, algorithm), bias, relu, y)
+    not_finite = run(plan.shape, x, _packed(w, plan, direction, options), bias, relu, y)
     if not_finite:
-        one, direct = plan.shape.with_batch(1), _packed(w, plan, direction, "direct")
+        one, direct = plan.shape.with_batch(1), _packed(w, plan, direction, options._replace(algorithm="direct"))
         for i in not_finite:
             run(one, x[i : i + 1], direct, bias, relu, y[i : i + 1])
 
 
-def _packed(w: Array | PackedWeights, plan: ConvPlan, direction: str, algorithm: str) -> Any:
+def _packed(w: Array | PackedWeights, plan: ConvPlan, direction: str, options: ConvOptions) -> Any:
     """The packed weight for this plan: the remembered one, or one for this call."""
     if isinstance(w, PackedWeights):
-        return w.form(plan, direction, algorithm)
-    tiles = plan.algorithm(direction, algorithm, w.dtype == np.float64, False)
+        return w.form(plan, direction, options)
+    tiles = plan.tiles(direction, options, w.dtype, False)
     return _core.pack_weight(plan.shape, direction, tiles, w)

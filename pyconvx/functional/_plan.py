@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from pyconvx import _core
 from pyconvx.errors import OptionError, ShapeError
 from pyconvx.functional._arguments import (
-    Padding,
-    PerAxis,
     integer,
     output_size,
     padding_pairs,
@@ -17,6 +17,7 @@ from pyconvx.functional._arguments import (
     require_fit,
     simple,
 )
+from pyconvx.functional._options import ConvOptions
 
 _DATA = tuple[int, ...]
 
@@ -29,37 +30,30 @@ class ConvPlan(NamedTuple):
     w_shape: tuple[int, ...]
     y_shape: tuple[int, ...]
     weight_key: tuple[Any, ...]  # equal for two plans that can share a packed weight
-    choices: dict[tuple[Any, ...], tuple[int, ...]]  # what algorithm() came to
+    choices: dict[tuple[Any, ...], tuple[int, ...]]  # what tiles() came to
 
-    def algorithm(self, direction: str, wanted: str, wide: bool, kept: bool) -> tuple[int, ...]:
+    def tiles(self, direction: str, options: ConvOptions, dtype: np.dtype[Any], kept: bool) -> tuple[int, ...]:
         """The tiles of Winograd's algorithm on three axes, or (1, 1, 1) for the direct one.
 
-        A pure function of shape, element type, instruction set, and whether the packed weight is kept. OptionError
-        where the wanted algorithm cannot do this problem.
+        A pure function of shape, element type, instruction set, options, and whether the packed weight is kept.
+        OptionError where the wanted algorithm cannot do this problem.
         """
-        key = (direction, wanted, wide, kept, _core.active_isa())
+        wanted, wide = options.algorithm, dtype == np.float64
+        key = (direction, wanted, options.fast, wide, kept, _core.active_isa())
         tiles = self.choices.get(key)
         if tiles is None:
             try:
-                tiles = tuple(_core.conv_tiles(self.shape, direction, wanted, wide, kept))
+                tiles = tuple(_core.conv_tiles(self.shape, direction, wanted, wide, kept, options.fast))
             except ValueError as error:
                 raise OptionError(f"algorithm is {wanted!r}, which cannot do this: {error}; use 'auto'") from None
             self.choices[key] = tiles
         return tiles
 
 
-def plan_conv(
-    x_shape: tuple[int, ...],
-    w_shape: tuple[int, ...],
-    stride: PerAxis,
-    padding: Padding,
-    dilation: PerAxis,
-    groups: int,
-) -> ConvPlan:
+def plan_conv(x_shape: tuple[int, ...], w_shape: tuple[int, ...], options: ConvOptions) -> ConvPlan:
     """The plan for channels-last x (batch, *spatial, channels) and w (*kernel, channels / groups, out channels)."""
-    return _plan(
-        x_shape, w_shape, simple("stride", stride), simple("padding", padding), simple("dilation", dilation), groups
-    )
+    stride, padding = simple("stride", options.stride), simple("padding", options.padding)
+    return _plan(x_shape, w_shape, stride, padding, simple("dilation", options.dilation), options.groups)
 
 
 @lru_cache(maxsize=1024, typed=True)
@@ -102,27 +96,16 @@ def _three(values: tuple[int, ...], unit: int) -> tuple[int, ...]:
     return (unit,) * (3 - len(values)) + values
 
 
-def transposed_size(
-    y_spatial: tuple[int, ...],
-    kernel: tuple[int, ...],
-    stride: PerAxis,
-    padding: Padding,
-    output_padding: PerAxis,
-    dilation: PerAxis,
-) -> tuple[int, ...]:
+def transposed_size(y_spatial: tuple[int, ...], kernel: tuple[int, ...], options: ConvOptions) -> tuple[int, ...]:
     """Spatial size of a transposed convolution's result: the input size of the convolution that it is the adjoint of.
 
     (n - 1) stride - before - after + dilation (kernel - 1) + output_padding + 1, and n * stride with padding="same".
     """
     rank = len(y_spatial)
-    strides, dilations = (
-        per_axis("stride", simple("stride", stride), rank),
-        per_axis("dilation", simple("dilation", dilation), rank),
-    )
-    extra, padding = (
-        per_axis("output_padding", simple("output_padding", output_padding), rank, 0),
-        simple("padding", padding),
-    )
+    strides = per_axis("stride", simple("stride", options.stride), rank)
+    dilations = per_axis("dilation", simple("dilation", options.dilation), rank)
+    extra = per_axis("output_padding", simple("output_padding", options.output_padding), rank, 0)
+    padding = simple("padding", options.padding)
     for e, s in zip(extra, strides, strict=True):
         if e >= s:
             raise OptionError(

@@ -10,6 +10,7 @@ from pyconvx.functional._arguments import Padding, PerAxis
 from pyconvx.functional._arrays import Array
 from pyconvx.functional._conv import forward, input_grad, weight_grad
 from pyconvx.functional._documentation import documented
+from pyconvx.functional._options import ConvOptions
 
 
 @documented
@@ -28,7 +29,8 @@ def conv1d(
     precision: str = "default",
     out: Array | None = None,
 ) -> Array:
-    return forward(1, x, w, b, stride, padding, dilation, groups, activation, data_format, algorithm, precision, out)
+    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision)
+    return forward(1, x, w, b, options, activation, out)
 
 
 @documented
@@ -47,7 +49,8 @@ def conv2d(
     precision: str = "default",
     out: Array | None = None,
 ) -> Array:
-    return forward(2, x, w, b, stride, padding, dilation, groups, activation, data_format, algorithm, precision, out)
+    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision)
+    return forward(2, x, w, b, options, activation, out)
 
 
 @documented
@@ -66,7 +69,8 @@ def conv3d(
     precision: str = "default",
     out: Array | None = None,
 ) -> Array:
-    return forward(3, x, w, b, stride, padding, dilation, groups, activation, data_format, algorithm, precision, out)
+    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision)
+    return forward(3, x, w, b, options, activation, out)
 
 
 @documented
@@ -84,7 +88,8 @@ def conv1d_input_grad(
     precision: str = "default",
     out: Array | None = None,
 ) -> Array:
-    return input_grad(1, dy, w, input_size, stride, padding, dilation, groups, data_format, algorithm, precision, out)
+    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision)
+    return input_grad(1, dy, w, input_size, options, out)
 
 
 @documented
@@ -102,7 +107,8 @@ def conv2d_input_grad(
     precision: str = "default",
     out: Array | None = None,
 ) -> Array:
-    return input_grad(2, dy, w, input_size, stride, padding, dilation, groups, data_format, algorithm, precision, out)
+    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision)
+    return input_grad(2, dy, w, input_size, options, out)
 
 
 @documented
@@ -120,7 +126,8 @@ def conv3d_input_grad(
     precision: str = "default",
     out: Array | None = None,
 ) -> Array:
-    return input_grad(3, dy, w, input_size, stride, padding, dilation, groups, data_format, algorithm, precision, out)
+    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision)
+    return input_grad(3, dy, w, input_size, options, out)
 
 
 @documented
@@ -137,7 +144,8 @@ def conv1d_weight_grad(
     algorithm: str = "auto",
     precision: str = "default",
 ) -> tuple[Array, Array]:
-    return weight_grad(1, x, dy, kernel_size, stride, padding, dilation, groups, data_format, algorithm, precision)
+    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision)
+    return weight_grad(1, x, dy, kernel_size, options)
 
 
 @documented
@@ -154,7 +162,8 @@ def conv2d_weight_grad(
     algorithm: str = "auto",
     precision: str = "default",
 ) -> tuple[Array, Array]:
-    return weight_grad(2, x, dy, kernel_size, stride, padding, dilation, groups, data_format, algorithm, precision)
+    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision)
+    return weight_grad(2, x, dy, kernel_size, options)
 
 
 @documented
@@ -171,4 +180,5 @@ def conv3d_weight_grad(
     algorithm: str = "auto",
     precision: str = "default",
 ) -> tuple[Array, Array]:
-    return weight_grad(3, x, dy, kernel_size, stride, padding, dilation, groups, data_format, algorithm, precision)
+    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision)
+    return weight_grad(3, x, dy, kernel_size, options)

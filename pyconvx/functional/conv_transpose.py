@@ -10,6 +10,7 @@ from pyconvx.functional._arguments import Padding, PerAxis
 from pyconvx.functional._arrays import Array
 from pyconvx.functional._conv_transpose import forward, input_grad, weight_grad
 from pyconvx.functional._documentation import documented
+from pyconvx.functional._options import ConvOptions
 
 
 @documented
@@ -29,22 +30,8 @@ def conv_transpose1d(
     precision: str = "default",
     out: Array | None = None,
 ) -> Array:
-    return forward(
-        1,
-        x,
-        w,
-        b,
-        stride,
-        padding,
-        output_padding,
-        dilation,
-        groups,
-        activation,
-        data_format,
-        algorithm,
-        precision,
-        out,
-    )
+    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision, output_padding)
+    return forward(1, x, w, b, options, activation, out)
 
 
 @documented
@@ -64,22 +51,8 @@ def conv_transpose2d(
     precision: str = "default",
     out: Array | None = None,
 ) -> Array:
-    return forward(
-        2,
-        x,
-        w,
-        b,
-        stride,
-        padding,
-        output_padding,
-        dilation,
-        groups,
-        activation,
-        data_format,
-        algorithm,
-        precision,
-        out,
-    )
+    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision, output_padding)
+    return forward(2, x, w, b, options, activation, out)
 
 
 @documented
@@ -99,22 +72,8 @@ def conv_transpose3d(
     precision: str = "default",
     out: Array | None = None,
 ) -> Array:
-    return forward(
-        3,
-        x,
-        w,
-        b,
-        stride,
-        padding,
-        output_padding,
-        dilation,
-        groups,
-        activation,
-        data_format,
-        algorithm,
-        precision,
-        out,
-    )
+    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision, output_padding)
+    return forward(3, x, w, b, options, activation, out)
 
 
 @documented
@@ -133,9 +92,8 @@ def conv_transpose1d_input_grad(
     precision: str = "default",
     out: Array | None = None,
 ) -> Array:
-    return input_grad(
-        1, dy, w, input_size, stride, padding, output_padding, dilation, groups, data_format, algorithm, precision, out
-    )
+    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision, output_padding)
+    return input_grad(1, dy, w, input_size, options, out)
 
 
 @documented
@@ -154,9 +112,8 @@ def conv_transpose2d_input_grad(
     precision: str = "default",
     out: Array | None = None,
 ) -> Array:
-    return input_grad(
-        2, dy, w, input_size, stride, padding, output_padding, dilation, groups, data_format, algorithm, precision, out
-    )
+    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision, output_padding)
+    return input_grad(2, dy, w, input_size, options, out)
 
 
 @documented
@@ -175,9 +132,8 @@ def conv_transpose3d_input_grad(
     precision: str = "default",
     out: Array | None = None,
 ) -> Array:
-    return input_grad(
-        3, dy, w, input_size, stride, padding, output_padding, dilation, groups, data_format, algorithm, precision, out
-    )
+    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision, output_padding)
+    return input_grad(3, dy, w, input_size, options, out)
 
 
 @documented
@@ -195,9 +151,8 @@ def conv_transpose1d_weight_grad(
     algorithm: str = "auto",
     precision: str = "default",
 ) -> tuple[Array, Array]:
-    return weight_grad(
-        1, x, dy, kernel_size, stride, padding, output_padding, dilation, groups, data_format, algorithm, precision
-    )
+    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision, output_padding)
+    return weight_grad(1, x, dy, kernel_size, options)
 
 
 @documented
@@ -215,9 +170,8 @@ def conv_transpose2d_weight_grad(
     algorithm: str = "auto",
     precision: str = "default",
 ) -> tuple[Array, Array]:
-    return weight_grad(
-        2, x, dy, kernel_size, stride, padding, output_padding, dilation, groups, data_format, algorithm, precision
-    )
+    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision, output_padding)
+    return weight_grad(2, x, dy, kernel_size, options)
 
 
 @documented
@@ -235,6 +189,5 @@ def conv_transpose3d_weight_grad(
     algorithm: str = "auto",
     precision: str = "default",
 ) -> tuple[Array, Array]:
-    return weight_grad(
-        3, x, dy, kernel_size, stride, padding, output_padding, dilation, groups, data_format, algorithm, precision
-    )
+    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision, output_padding)
+    return weight_grad(3, x, dy, kernel_size, options)

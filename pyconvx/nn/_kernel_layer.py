@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from pyconvx.errors import ShapeError
 from pyconvx.functional._elementwise import keep_passed, passed_bits
+from pyconvx.functional._options import ConvOptions
 from pyconvx.functional._packing import PackedWeights
 from pyconvx.nn._arrays import Array, check_channels, check_same_type, positive
 from pyconvx.nn._packed import Packed
@@ -30,6 +31,7 @@ class KernelLayer(FusesReLU):
     kernel_size: tuple[int, ...]
     weight: Parameter
     bias: Parameter | None
+    _options: ConvOptions
 
     def _set_channels(self, in_channels: int, out_channels: int, groups: int) -> None:
         self.in_channels = positive(in_channels, "in_channels")
@@ -54,27 +56,13 @@ class KernelLayer(FusesReLU):
             self.bias = self._parameters["bias"] = Parameter(np.zeros(self.out_channels), dtype)
         self._packed = Packed(self.weight, self.weight.shape)
 
-    def _geometry(self) -> tuple[Any, ...]:
-        """Stride, padding and so on, in the order in which `_functions` take them."""
-        raise NotImplementedError
-
     def _forward(self, x: Array, relu: bool = False) -> Array:
         name = type(self).__name__
         check_same_type(x, self.weight.dtype, name)
         check_channels(x, self.in_channels, name)
         bias = None if self.bias is None else self.bias.value
-        y: Array = self._functions.forward(
-            self._rank,
-            x,
-            self._packed.present(),
-            bias,
-            *self._geometry(),
-            "relu" if relu else None,
-            "channels_last",
-            "auto",
-            "default",
-            None,
-        )
+        activation = "relu" if relu else None
+        y: Array = self._functions.forward(self._rank, x, self._packed.present(), bias, self._options, activation)
         return y
 
     def _vjp(self, x: Array, wants: Wants, relu: bool = False) -> tuple[Array, Backward]:
@@ -93,13 +81,9 @@ class KernelLayer(FusesReLU):
         return y, backward
 
     def _input_grad(self, dy: Array, packed: PackedWeights, shape: tuple[int, ...]) -> Array:
-        dx: Array = self._functions.input_grad(
-            self._rank, dy, packed, shape, *self._geometry(), "channels_last", "auto", "default", None
-        )
+        dx: Array = self._functions.input_grad(self._rank, dy, packed, shape, self._options)
         return dx
 
     def _weight_grads(self, x: Array, dy: Array) -> Gradients:
-        dw, db = self._functions.weight_grad(
-            self._rank, x, dy, self.kernel_size, *self._geometry(), "channels_last", "auto", "default"
-        )
+        dw, db = self._functions.weight_grad(self._rank, x, dy, self.kernel_size, self._options)
         return {"weight": dw} if self.bias is None else {"weight": dw, "bias": db}

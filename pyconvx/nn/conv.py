@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from pyconvx.functional import _conv
 from pyconvx.functional._arguments import Padding, PerAxis, padding_pairs, per_axis
+from pyconvx.functional._options import ConvOptions
 from pyconvx.nn._kernel_layer import KernelLayer
 
 _AXES = ("length", "height, width", "depth, height, width")
@@ -31,6 +32,8 @@ _DOCUMENTATION = """Convolution (cross-correlation) over {rank} spatial {axes}: 
         Whether there is a `b`; it starts at zero.
     dtype : float32 or float64
         Type of the parameters, and of `x`.
+    precision : "default" or "fast"
+        "fast" allows algorithms with a larger rounding error.
     random_state : int, numpy.random.Generator or None
         For the first weights: uniform, with the variance that a ReLU needs (He et al., 2015).
 
@@ -57,6 +60,7 @@ class _Conv(KernelLayer):
         bias: bool = True,
         *,
         dtype: DTypeLike = np.float32,
+        precision: str = "default",
         random_state: int | np.random.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -66,12 +70,11 @@ class _Conv(KernelLayer):
         self.dilation = per_axis("dilation", dilation, self._rank)
         padding_pairs(padding, (1,) * self._rank, self.kernel_size, self.stride, self.dilation)  # to refuse early
         self.padding = padding
+        self._options = ConvOptions(self.stride, padding, self.dilation, self.groups, precision=precision)
+        self._options.check()
         group_channels = self.in_channels // self.groups
         reads = math.prod(self.kernel_size) * group_channels
         self._make_parameters((group_channels, self.out_channels), reads, bias, dtype, random_state)
-
-    def _geometry(self) -> tuple[Any, ...]:
-        return self.stride, self.padding, self.dilation, self.groups
 
 
 class Conv1d(_Conv):

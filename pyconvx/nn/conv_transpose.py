@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from pyconvx.functional import _conv_transpose
 from pyconvx.functional._arguments import Padding, PerAxis, padding_pairs, per_axis
+from pyconvx.functional._options import ConvOptions
 from pyconvx.nn._kernel_layer import KernelLayer
 
 
@@ -33,6 +34,8 @@ class ConvTranspose2d(KernelLayer):
         Whether there is a `b`; it starts at zero.
     dtype : float32 or float64
         Type of the parameters, and of `x`.
+    precision : "default" or "fast"
+        "fast" allows algorithms with a larger rounding error.
     random_state : int, numpy.random.Generator or None
         For the first weights: uniform, with the variance that a ReLU needs (He et al., 2015).
 
@@ -58,6 +61,7 @@ class ConvTranspose2d(KernelLayer):
         dilation: PerAxis = 1,
         *,
         dtype: DTypeLike = np.float32,
+        precision: str = "default",
         random_state: int | np.random.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -68,10 +72,16 @@ class ConvTranspose2d(KernelLayer):
         self.output_padding = per_axis("output_padding", output_padding, 2, 0)
         padding_pairs(padding, (1, 1), self.kernel_size, self.stride, self.dilation)  # to refuse early
         self.padding = padding
+        self._options = ConvOptions(
+            self.stride,
+            padding,
+            self.dilation,
+            self.groups,
+            precision=precision,
+            output_padding=self.output_padding,
+        )
+        self._options.check()
         # Each output is reached by one kernel place in stride**2 only.
         reads = math.prod(self.kernel_size) * (self.in_channels // self.groups) / math.prod(self.stride)
         channels = (self.out_channels // self.groups, self.in_channels)
         self._make_parameters(channels, max(reads, 1.0), bias, dtype, random_state)
-
-    def _geometry(self) -> tuple[Any, ...]:
-        return self.stride, self.padding, self.output_padding, self.dilation, self.groups

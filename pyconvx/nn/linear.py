@@ -9,12 +9,15 @@ from numpy.typing import DTypeLike
 
 from pyconvx.functional import _conv
 from pyconvx.functional._elementwise import keep_passed, passed_bits
+from pyconvx.functional._options import ConvOptions
 from pyconvx.functional._packing import PackedWeights
 from pyconvx.nn._arrays import Array, check_channels, check_same_type, positive
 from pyconvx.nn._packed import Packed
 from pyconvx.nn._start import kernel_start
 from pyconvx.nn.layer import Backward, FusesReLU, Gradients, Wants
 from pyconvx.nn.parameter import Parameter
+
+_OPTIONS = ConvOptions()
 
 
 class Linear(FusesReLU):
@@ -67,9 +70,7 @@ class Linear(FusesReLU):
         if not rows.size:
             return np.empty(shape, x.dtype)
         activation = "relu" if relu else None
-        y = _conv.forward(
-            1, rows, self._packed.present(), bias, 1, 0, 1, 1, activation, "channels_last", "auto", "default", None
-        )
+        y = _conv.forward(1, rows, self._packed.present(), bias, _OPTIONS, activation)
         return y.reshape(shape)
 
     def _vjp(self, x: Array, wants: Wants, relu: bool = False) -> tuple[Array, Backward]:
@@ -92,13 +93,13 @@ class Linear(FusesReLU):
         if not rows.size:
             return np.zeros(shape, rows.dtype)
         size = (1, rows.shape[1], self.in_features)
-        dx = _conv.input_grad(1, rows, packed, size, 1, 0, 1, 1, "channels_last", "auto", "default", None)
+        dx = _conv.input_grad(1, rows, packed, size, _OPTIONS)
         return dx.reshape(shape)
 
     def _weight_grads(self, x: Array, rows: Array) -> Gradients:
         if rows.size:
             given = x.reshape(1, -1, self.in_features)
-            dw, db = _conv.weight_grad(1, given, rows, 1, 1, 0, 1, 1, "channels_last", "auto", "default")
+            dw, db = _conv.weight_grad(1, given, rows, 1, _OPTIONS)
         else:
             dw, db = np.zeros(self.weight.shape, rows.dtype), np.zeros(self.out_features, rows.dtype)
         return {"weight": dw.reshape(self.weight.shape)} | ({} if self.bias is None else {"bias": db})

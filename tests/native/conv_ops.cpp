@@ -81,7 +81,8 @@ void check_shape(Report& report, Random& random, const ConvShape& s, Numbers num
   with_and_without_threads(
       report, dx, [&] { conv_input_grad(s, dy.data(), backward, static_cast<const T*>(nullptr), false, dx.data()); });
   compare(report, dx, dx_wanted, numbers, false);
-  with_and_without_threads(report, dw, [&] { conv_weight_grad(s, x.data(), dy.data(), dw.data(), db.data()); });
+  with_and_without_threads(report, dw,
+                           [&] { conv_weight_grad(s, Tiles{1, 1, 1}, x.data(), dy.data(), dw.data(), db.data()); });
   compare(report, dw, dw_wanted, numbers, false);
   compare(report, db, db_wanted, numbers, false);
 }
@@ -103,12 +104,12 @@ void check_winograd(Report& report, Random& random, const ConvShape& s) {
     report.intact(got, "the result");
   };
   const T* no_bias = nullptr;
-  const PackedWeight<T> forward =
-      pack_weight(s, Direction::forward, choose_tiles<T>(s, Direction::forward, Algorithm::winograd, true), w.data());
+  const PackedWeight<T> forward = pack_weight(
+      s, Direction::forward, choose_tiles<T>(s, Direction::forward, Algorithm::winograd, true, false), w.data());
   with_and_without_threads(report, y, [&] { conv_forward(s, x.data(), forward, no_bias, false, y.data()); });
   compare_all(y, y_wanted);
   const PackedWeight<T> backward = pack_weight(
-      s, Direction::input_grad, choose_tiles<T>(s, Direction::input_grad, Algorithm::winograd, true), w.data());
+      s, Direction::input_grad, choose_tiles<T>(s, Direction::input_grad, Algorithm::winograd, true, false), w.data());
   with_and_without_threads(report, dx, [&] { conv_input_grad(s, dy.data(), backward, no_bias, false, dx.data()); });
   compare_all(dx, dx_wanted);
 }
