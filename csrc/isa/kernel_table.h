@@ -116,6 +116,7 @@ struct Kernels {
   int lanes;   // of a vector
   int panel;   // columns of a full weight panel, a multiple of lanes
   int narrow;  // so few columns are packed without padding
+  int tile;    // channels of x that pixel_sum takes at a time
   void (*conv_row)(const ConvRow<T>& row);
   void (*conv_row_spaced)(const ConvRow<T>& row);  // pixel p at x + p * spaced; w has width_spaced(columns)
   void (*pixel_sum)(const PixelSum<T>& sum);

@@ -4,6 +4,7 @@ constexpr Kernels<T> kernels_of() {
   return {lanes<T>,
           panel<T>,
           narrow<T>,
+          tile_pixels<T>,
           conv_row<T>,
           conv_row_spaced<T>,
           pixel_sum<T>,

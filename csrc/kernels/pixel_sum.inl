@@ -10,6 +10,8 @@ static void pixel_sum_tile(const PixelSum<T>& sum, const T* x, T* dw) {
     for (int v = 0; v < Vectors; ++v) acc[c][v] = zero<T>();
   }
   const bool whole = sum.columns == Vectors * lanes<T>;
+  PCX_UNROLL
+  for (int c = 0; c < Channels; ++c) prefetch(dw + c * sum.dw_stride);
   for (index r = 0; r < sum.rows; ++r) {
     const T* xp = x + r * sum.x_row;
     const T* dyp = sum.dy + r * sum.dy_row;
