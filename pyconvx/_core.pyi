@@ -25,39 +25,47 @@ class ConvShape:
     ) -> None: ...
     @property
     def output(self) -> list[int]: ...
-    def with_batch(self, batch: int) -> ConvShape: ...
 
-class PackedWeight32:
+class PackedWeights:
+    def __init__(self, w: NDArray[Any]) -> None: ...
     @property
-    def isa(self) -> str: ...
+    def w(self) -> NDArray[Any]: ...
     @property
-    def nbytes(self) -> int: ...
+    def packed(self) -> int: ...
 
-class PackedWeight64:
-    @property
-    def isa(self) -> str: ...
-    @property
-    def nbytes(self) -> int: ...
-
+def recall(*args: object) -> Any: ...
+def remember_conv(
+    shape: ConvShape,
+    direction: str,
+    tiles: Sequence[int],
+    relu: bool,
+    wide: bool,
+    sizes: Sequence[int],
+    args: tuple[object, ...],
+) -> None: ...
 def conv_tiles(shape: ConvShape, direction: str, algorithm: str, wide: bool, kept: bool, fast: bool) -> list[int]: ...
 @overload
-def pack_weight(  # type: ignore[overload-overlap]
-    shape: ConvShape, direction: str, tiles: Sequence[int], w: _F32
-) -> PackedWeight32: ...
+def convolve(
+    shape: ConvShape,
+    direction: str,
+    tiles: Sequence[int],
+    x: _F32,
+    w: _F32 | PackedWeights,
+    b: _F32 | None,
+    relu: bool,
+    y: _F32,
+) -> None: ...
 @overload
-def pack_weight(shape: ConvShape, direction: str, tiles: Sequence[int], w: _F64) -> PackedWeight64: ...
-@overload
-def conv_forward(shape: ConvShape, x: _F32, w: PackedWeight32, b: _F32 | None, relu: bool, y: _F32) -> list[int]: ...
-@overload
-def conv_forward(shape: ConvShape, x: _F64, w: PackedWeight64, b: _F64 | None, relu: bool, y: _F64) -> list[int]: ...
-@overload
-def conv_input_grad(
-    shape: ConvShape, dy: _F32, w: PackedWeight32, b: _F32 | None, relu: bool, dx: _F32
-) -> list[int]: ...
-@overload
-def conv_input_grad(
-    shape: ConvShape, dy: _F64, w: PackedWeight64, b: _F64 | None, relu: bool, dx: _F64
-) -> list[int]: ...
+def convolve(
+    shape: ConvShape,
+    direction: str,
+    tiles: Sequence[int],
+    x: _F64,
+    w: _F64 | PackedWeights,
+    b: _F64 | None,
+    relu: bool,
+    y: _F64,
+) -> None: ...
 @overload
 def conv_weight_grad(shape: ConvShape, tiles: Sequence[int], x: _F32, dy: _F32, dw: _F32, db: _F32 | None) -> None: ...
 @overload

@@ -1,16 +1,14 @@
-// Convolution: shapes, packed weights, the three directions.
+// Convolution: shapes, the choice of tiles, the three directions.
 #include <pybind11/stl.h>
 
 #include <optional>
 
-#include "bind/arrays.h"
+#include "bind/recall.h"
 #include "ops/ops.h"
 
 namespace pcx::bind {
 
 namespace {
-
-using Release = py::call_guard<py::gil_scoped_release>;
 
 ConvShape make_shape(std::int64_t batch, std::int64_t in_channels, std::int64_t out_channels, std::int64_t groups,
                      const Axes& in, const Axes& kernel, const Axes& stride, const Axes& dilation,
@@ -30,11 +28,7 @@ ConvShape make_shape(std::int64_t batch, std::int64_t in_channels, std::int64_t 
   return s;
 }
 
-ConvShape with_batch(ConvShape s, std::int64_t batch) {
-  s.batch = batch;
-  s.finish();
-  return s;
-}
+}  // namespace
 
 Direction direction_of(const std::string& name) {
   if (name == "forward") return Direction::forward;
@@ -42,6 +36,8 @@ Direction direction_of(const std::string& name) {
   if (name == "weight_grad") return Direction::weight_grad;
   throw std::invalid_argument("'" + name + "' is not a direction");
 }
+
+namespace {
 
 Tiles tiles_for(const ConvShape& s, const std::string& direction, const std::string& algorithm, bool wide, bool kept,
                 bool fast) {
@@ -53,26 +49,28 @@ Tiles tiles_for(const ConvShape& s, const std::string& direction, const std::str
 }
 
 template <class T>
-PackedWeight<T> pack(const ConvShape& s, const std::string& direction, const Tiles& tiles, const Array<T>& w) {
-  return pack_weight(s, direction_of(direction), tiles, read("w", w, s.w_size()));
+void run(const ConvShape& s, Direction direction, const Tiles& tiles, const Array<T>& x, const T* w,
+         PackedForms<T>* kept, const std::optional<Array<T>>& bias, bool relu, Array<T>& y) {
+  const bool forward = direction == Direction::forward;
+  const T* from = read("x", x, forward ? s.x_size() : s.y_size());
+  const T* b = bias ? read("b", *bias, forward ? s.out_channels : s.in_channels) : nullptr;
+  T* to = write("y", y, forward ? s.y_size() : s.x_size());
+  const py::gil_scoped_release release;
+  convolve(s, direction, tiles, from, w, kept, b, relu, to);
 }
 
 template <class T>
-const T* bias_of(const std::optional<Array<T>>& bias, std::int64_t channels) {
-  return bias ? read("b", *bias, channels) : nullptr;
+void run_packing(const ConvShape& s, const std::string& direction, const Tiles& tiles, const Array<T>& x,
+                 const Array<T>& w, const std::optional<Array<T>>& bias, bool relu, Array<T>& y) {
+  run<T>(s, direction_of(direction), tiles, x, read("w", w, s.w_size()), nullptr, bias, relu, y);
 }
 
 template <class T>
-std::vector<index> forward(const ConvShape& s, const Array<T>& x, const PackedWeight<T>& w,
-                           const std::optional<Array<T>>& bias, bool relu, Array<T>& y) {
-  return conv_forward(s, read("x", x, s.x_size()), w, bias_of(bias, s.out_channels), relu, write("y", y, s.y_size()));
-}
-
-template <class T>
-std::vector<index> input_grad(const ConvShape& s, const Array<T>& dy, const PackedWeight<T>& w,
-                              const std::optional<Array<T>>& bias, bool relu, Array<T>& dx) {
-  return conv_input_grad(s, read("dy", dy, s.y_size()), w, bias_of(bias, s.in_channels), relu,
-                         write("dx", dx, s.x_size()));
+void run_kept(const ConvShape& s, const std::string& direction, const Tiles& tiles, const Array<T>& x, KeptWeight& w,
+              const std::optional<Array<T>>& bias, bool relu, Array<T>& y) {
+  require_size("w", w.w.size(), s.w_size());
+  if (!py::isinstance<Array<T>>(w.w)) throw ShapeError("w and x have different element types");
+  run<T>(s, direction_of(direction), tiles, x, static_cast<const T*>(w.w.data()), w.forms<T>(), bias, relu, y);
 }
 
 template <class T>
@@ -83,18 +81,16 @@ void weight_grad(const ConvShape& s, const Tiles& tiles, const Array<T>& x, cons
 }
 
 template <class T>
-void bind_type(py::module_& m, const char* packed_name) {
-  py::class_<PackedWeight<T>>(m, packed_name, "A weight in the form that the kernels read.")
-      .def_property_readonly("isa", [](const PackedWeight<T>& w) { return std::string(w.table->isa); })
-      .def_property_readonly("nbytes", [](const PackedWeight<T>& w) { return w.size * sizeof(T); });
-  m.def("pack_weight", &pack<T>, py::arg("shape"), py::arg("direction"), py::arg("tiles"), py::arg("w").noconvert(),
-        Release());
-  m.def("conv_forward", &forward<T>, py::arg("shape"), py::arg("x").noconvert(), py::arg("w"), py::arg("b").noconvert(),
-        py::arg("relu"), py::arg("y").noconvert(), Release());
-  m.def("conv_input_grad", &input_grad<T>, py::arg("shape"), py::arg("dy").noconvert(), py::arg("w"),
-        py::arg("b").noconvert(), py::arg("relu"), py::arg("dx").noconvert(), Release());
+void bind_type(py::module_& m) {
+  const auto def = [&m](auto function) {
+    m.def("convolve", function, py::arg("shape"), py::arg("direction"), py::arg("tiles"), py::arg("x").noconvert(),
+          py::arg("w").noconvert(), py::arg("b").noconvert(), py::arg("relu"), py::arg("y").noconvert());
+  };
+  def(&run_packing<T>);
+  def(&run_kept<T>);
   m.def("conv_weight_grad", &weight_grad<T>, py::arg("shape"), py::arg("tiles"), py::arg("x").noconvert(),
-        py::arg("dy").noconvert(), py::arg("dw").noconvert(), py::arg("db").noconvert(), Release());
+        py::arg("dy").noconvert(), py::arg("dw").noconvert(), py::arg("db").noconvert(),
+        py::call_guard<py::gil_scoped_release>());
 }
 
 }  // namespace
@@ -104,13 +100,13 @@ void bind_conv(py::module_& m) {
       .def(py::init(&make_shape), py::arg("batch"), py::arg("in_channels"), py::arg("out_channels"), py::arg("groups"),
            py::arg("input"), py::arg("kernel"), py::arg("stride"), py::arg("dilation"), py::arg("pad_before"),
            py::arg("pad_after"))
-      .def_readonly("output", &ConvShape::out)
-      .def("with_batch", &with_batch, py::arg("batch"), "The same for another number of pictures.");
+      .def_readonly("output", &ConvShape::out);
   m.def("conv_tiles", &tiles_for, py::arg("shape"), py::arg("direction"), py::arg("algorithm"), py::arg("wide"),
         py::arg("kept"), py::arg("fast"),
         "Winograd's tiles on each axis that a request comes to; all 1 is the direct algorithm.");
-  bind_type<float>(m, "PackedWeight32");
-  bind_type<double>(m, "PackedWeight64");
+  bind_type<float>(m);
+  bind_type<double>(m);
+  bind_conv_calls(m);
 }
 
 }  // namespace pcx::bind

@@ -29,6 +29,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.doc() = "Compute core of pyconvx; use the functions of the package, which explain bad arguments.";
   py::register_exception_translator(translate_error);
   pcx::bind::bind_runtime(m);
+  pcx::bind::bind_recall(m);
   pcx::bind::bind_conv(m);
   pcx::bind::bind_elementwise(m);
   pcx::bind::bind_gram(m);

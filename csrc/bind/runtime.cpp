@@ -1,29 +1,19 @@
-// Threads, instruction sets, and the memory of results.
+// Threads, instruction sets, memory.
 #include <pybind11/stl.h>
 
 #include "base/buffer.h"
 #include "base/parallel.h"
 #include "bind/arrays.h"
+#include "bind/recall.h"
 #include "isa/dispatch.h"
 
 namespace pcx::bind {
 
 namespace {
 
-constexpr std::int64_t pooled_bytes = 64 << 10;  // smaller results come from NumPy, which keeps small blocks itself
-
-template <class T>
-py::array empty_of(const std::vector<py::ssize_t>& sizes) {
-  std::int64_t count = 1;
-  for (py::ssize_t size : sizes) count = checked_product("result", {count, size});
-  if (count * static_cast<std::int64_t>(sizeof(T)) < pooled_bytes) return py::array_t<T>(sizes);
-  Buffer<T> buffer(count);
-  py::capsule owner(buffer.data(), [](void* block) { pool_give(block); });
-  return py::array_t<T>(sizes, buffer.release(), owner);
-}
-
-py::array empty(const std::vector<py::ssize_t>& sizes, bool wide) {
-  return wide ? empty_of<double>(sizes) : empty_of<float>(sizes);
+py::object empty(const std::vector<py::ssize_t>& sizes, bool wide) {
+  const int axes = static_cast<int>(sizes.size());
+  return wide ? new_array<double>(axes, sizes.data()) : new_array<float>(axes, sizes.data());
 }
 
 py::dict memory() {

@@ -2,6 +2,7 @@
 // tells; T is float or double. Results are the same bits for any number of threads, and for a picture alone or in a
 // batch.
 #pragma once
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,27 @@ std::vector<index> conv_forward(const ConvShape& shape, const T* x, const Packed
 template <class T>
 std::vector<index> conv_input_grad(const ConvShape& shape, const T* dy, const PackedWeight<T>& w, const T* bias,
                                    bool relu, T* dx);
+
+// The packed forms of one weight that calls have made, for later ones. Several threads may use it.
+template <class T>
+class PackedForms {
+ public:
+  using Form = std::shared_ptr<const PackedWeight<T>>;
+
+  Form find(const ConvShape& shape, Direction direction, const Tiles& tiles) const;  // for the active table, or null
+  void keep(Form form);
+  std::size_t made() const { return made_; }
+
+ private:
+  std::vector<Form> forms_;
+  std::size_t made_ = 0;
+};
+
+// conv_forward or conv_input_grad from the weight itself: with the form that `kept` has, or one that it then keeps; or,
+// where kept is null, with one for this call. Pictures that Winograd's algorithm cannot do are computed again directly.
+template <class T>
+void convolve(const ConvShape& shape, Direction direction, const Tiles& tiles, const T* x, const T* w,
+              PackedForms<T>* kept, const T* bias, bool relu, T* y);
 
 // dw, and db (out_channels, or null): summed over the batch. Throws std::invalid_argument for tiles that it has not.
 template <class T>

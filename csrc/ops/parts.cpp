@@ -69,9 +69,14 @@ PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const T
 }
 
 template <class T>
+bool serves(const PackedWeight<T>& w, const ConvShape& shape, Direction direction) {
+  return w.table == &active_table() && w.direction == direction && same_weight(w.shape, shape);
+}
+
+template <class T>
 std::vector<index> run_parts(const ConvShape& shape, Direction direction, const T* x, const PackedWeight<T>& w,
                              const T* bias, bool relu, T* y) {
-  if (w.table != &active_table() || w.direction != direction || !same_weight(w.shape, shape)) {
+  if (!serves(w, shape, direction)) {
     throw std::invalid_argument("the packed weight was made for another instruction set, direction or shape");
   }
   const std::vector<Correlation> parts = parts_of(shape, direction);
@@ -88,6 +93,8 @@ template Tiles choose_tiles<float>(const ConvShape&, Direction, Algorithm, bool,
 template Tiles choose_tiles<double>(const ConvShape&, Direction, Algorithm, bool, bool);
 template PackedWeight<float> pack_weight(const ConvShape&, Direction, const Tiles&, const float*);
 template PackedWeight<double> pack_weight(const ConvShape&, Direction, const Tiles&, const double*);
+template bool serves(const PackedWeight<float>&, const ConvShape&, Direction);
+template bool serves(const PackedWeight<double>&, const ConvShape&, Direction);
 template std::vector<index> run_parts(const ConvShape&, Direction, const float*, const PackedWeight<float>&,
                                       const float*, bool, float*);
 template std::vector<index> run_parts(const ConvShape&, Direction, const double*, const PackedWeight<double>&,

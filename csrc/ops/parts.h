@@ -9,6 +9,10 @@ std::vector<Correlation> forward_parts(const ConvShape& shape);
 // Only residues that some tap reaches, whatever the size of the picture.
 std::vector<Correlation> input_grad_parts(const ConvShape& shape);
 
+// Whether `w` was packed for this direction, the active instruction set, and such shapes.
+template <class T>
+bool serves(const PackedWeight<T>& w, const ConvShape& shape, Direction direction);
+
 // As conv_forward of ops.h. Throws std::invalid_argument where `w` was packed for another direction, shape or
 // instruction set.
 template <class T>

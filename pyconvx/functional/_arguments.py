@@ -44,14 +44,16 @@ def choice(name: str, value: Any, allowed: tuple[str | None, ...]) -> None:
 
 
 def simple(name: str, value: Any) -> Any:
-    """`value` as something hashable that compares as it was written: a key of a cache."""
+    """`value` as something hashable that compares as it was written: a key of a cache, in which True would be 1."""
     kind = type(value)
     if kind is int or kind is str:
         return value
+    if kind is bool:
+        raise OptionError(f"{name} is {value!r}; wanted an integer")
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         return tuple(simple(name, entry) for entry in value)
     try:
-        return index(value) if not isinstance(value, bool) else value
+        return index(value)
     except TypeError:
         pass
     if hasattr(value, "tolist"):

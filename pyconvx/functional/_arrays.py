@@ -45,7 +45,7 @@ def _to_native(name: str, array: Array) -> Array:
     if array.dtype == np.float16:
         return array.astype(np.float32)
     if array.dtype.newbyteorder("=") in (_F32, _F64):
-        return array.astype(array.dtype.newbyteorder("="))
+        return array.astype(array.dtype.newbyteorder("="), copy=False)  # an unpickled float32 is not numpy.float32
     raise DTypeError(
         f"{name} is {array.dtype}; wanted float32, float64 or float16: convert it with .astype(np.float32)"
     )

@@ -61,10 +61,28 @@ def forward(
     x: ArrayLike,
     w: ArrayLike | PackedWeights,
     b: ArrayLike | None,
-    options: ConvOptions,
+    options: ConvOptions | tuple[Any, ...],
     activation: str | None = None,
     out: Array | None = None,
 ) -> Array:
+    """`options` are those of ConvOptions, as one or as a tuple, which is made faster."""
+    if out is None:
+        known: Array | None = _core.recall("conv", rank, x, w, b, options, activation)
+        if known is not None:
+            return known
+    return _forward(rank, x, w, b, options, activation, out)
+
+
+def _forward(
+    rank: int,
+    x: ArrayLike,
+    w: ArrayLike | PackedWeights,
+    b: ArrayLike | None,
+    asked: ConvOptions | tuple[Any, ...],
+    activation: str | None,
+    out: Array | None,
+) -> Array:
+    options = ConvOptions(*asked)
     options.check()
     choice("activation", activation, (None, "relu"))
     first = is_channels_first(options.data_format)
@@ -77,8 +95,11 @@ def forward(
     result = Output(
         plan.y_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, bias, w, b)
     )
-    compute(plan, "forward", options, source, tensor, bias, activation == "relu", result.array)
-    return result.finish()
+    call = compute(plan, "forward", options, source, tensor, bias, activation == "relu", result.array)
+    y = result.finish()
+    if out is None and not first:
+        _core.remember_conv(*call, y.shape, ("conv", rank, x, w, b, asked, activation))
+    return y
 
 
 def full_shape(name: str, value: Sequence[int], rank: int, unbatched: bool, first: bool) -> tuple[int, ...]:
@@ -98,9 +119,25 @@ def input_grad(
     dy: ArrayLike,
     w: ArrayLike | PackedWeights,
     input_size: Sequence[int],
-    options: ConvOptions,
+    options: ConvOptions | tuple[Any, ...],
     out: Array | None = None,
 ) -> Array:
+    if out is None:
+        known: Array | None = _core.recall("conv_input_grad", rank, dy, w, input_size, options)
+        if known is not None:
+            return known
+    return _input_grad(rank, dy, w, input_size, options, out)
+
+
+def _input_grad(
+    rank: int,
+    dy: ArrayLike,
+    w: ArrayLike | PackedWeights,
+    input_size: Sequence[int],
+    asked: ConvOptions | tuple[Any, ...],
+    out: Array | None,
+) -> Array:
+    options = ConvOptions(*asked)
     options.check()
     first = is_channels_first(options.data_format)
     given = as_float("dy", dy)
@@ -111,13 +148,24 @@ def input_grad(
     plan = plan_conv(x_shape, weight.shape, options)
     check_input_size(plan, tensor.shape)
     result = Output(x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, w))
-    compute(plan, "input_grad", options, source, tensor, None, False, result.array)
-    return result.finish()
+    call = compute(plan, "input_grad", options, source, tensor, None, False, result.array)
+    dx = result.finish()
+    if out is None and not first:
+        _core.remember_conv(*call, dx.shape, ("conv_input_grad", rank, dy, w, input_size, asked))
+    return dx
 
 
 def weight_grad(
-    rank: int, x: ArrayLike, dy: ArrayLike, kernel_size: PerAxis, options: ConvOptions
+    rank: int, x: ArrayLike, dy: ArrayLike, kernel_size: PerAxis, options: ConvOptions | tuple[Any, ...]
 ) -> tuple[Array, Array]:
+    known: tuple[Array, Array] | None = _core.recall("conv_weight_grad", rank, x, dy, kernel_size, options)
+    return _weight_grad(rank, x, dy, kernel_size, options) if known is None else known
+
+
+def _weight_grad(
+    rank: int, x: ArrayLike, dy: ArrayLike, kernel_size: PerAxis, asked: ConvOptions | tuple[Any, ...]
+) -> tuple[Array, Array]:
+    options = ConvOptions(*asked)
     options.check()
     first = is_channels_first(options.data_format)
     tensor, gradient = batched_alike(as_float("x", x), dy, rank)
@@ -132,4 +180,7 @@ def weight_grad(
     dw, db = empty(w_shape, tensor.dtype), empty(w_shape[-1:], tensor.dtype)
     tiles = plan.tiles("weight_grad", options, tensor.dtype, False)
     _core.conv_weight_grad(plan.shape, tiles, tensor, gradient, dw, db)
+    if not first:
+        args = ("conv_weight_grad", rank, x, dy, kernel_size, asked)
+        _core.remember_conv(plan.shape, "weight_grad", tiles, False, tensor.itemsize == 8, w_shape, args)
     return weight_from_last(dw, rank, first), db

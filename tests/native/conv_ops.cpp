@@ -1,5 +1,7 @@
 // Convolution in its three directions through ops.h, with one thread and with several, against loops over everything.
 #include <algorithm>
+#include <cstring>
+#include <limits>
 
 #include "check.h"
 #include "ops/ops.h"
@@ -85,6 +87,32 @@ void check_shape(Report& report, Random& random, const ConvShape& s, Numbers num
                            [&] { conv_weight_grad(s, Tiles{1, 1, 1}, x.data(), dy.data(), dw.data(), db.data()); });
   compare(report, dw, dw_wanted, numbers, false);
   compare(report, db, db_wanted, numbers, false);
+}
+
+// From the weight itself, with forms that are kept: each is made once, and a picture that is not finite comes out as
+// the direct algorithm has it.
+void check_convolve(Report& report, Random& random, const ConvShape& s) {
+  Guarded<float> x(s.x_size(), random.edge()), w(s.w_size(), random.edge()), y(s.y_size(), random.edge());
+  Guarded<float> wanted(s.y_size(), random.edge());
+  for (const Guarded<float>* array : {&x, &w}) fill(*array, random, Numbers::reals);
+  x[s.x_size() - 1] = std::numeric_limits<float>::infinity();
+  const float* no_bias = nullptr;
+  const index picture = s.y_size() / s.batch;
+  const Tiles tiles = choose_tiles<float>(s, Direction::forward, Algorithm::winograd, true, false);
+  conv_forward(s, x.data(), pack_weight(s, Direction::forward, tiles, w.data()), no_bias, false, wanted.data());
+  Guarded<float> whole(s.y_size(), random.edge());
+  conv_forward(s, x.data(), pack_weight(s, Direction::forward, direct, w.data()), no_bias, false, whole.data());
+  for (index i = s.y_size() - picture; i < s.y_size(); ++i) wanted[i] = whole[i];  // the last one is not finite
+  PackedForms<float> kept;
+  for (PackedForms<float>* forms : {static_cast<PackedForms<float>*>(nullptr), &kept, &kept}) {
+    convolve(s, Direction::forward, tiles, x.data(), w.data(), forms, no_bias, false, y.data());
+    const std::size_t bytes = static_cast<std::size_t>(s.y_size()) * sizeof(float);
+    report.expect(std::memcmp(y.data(), wanted.data(), bytes) == 0, "not the bits of both algorithms");
+    report.intact(y, "the result");
+  }
+  report.expect(kept.made() == 2, "the transformed weight and the direct one are not packed once each");
+  report.expect(kept.find(s, Direction::forward, tiles) != nullptr, "a form was not kept");
+  report.expect(kept.find(s, Direction::input_grad, tiles) == nullptr, "a form serves another direction");
 }
 
 // Both directions with Winograd's tiles. Its error is one of the whole sum of a tile, not of each element.
@@ -212,7 +240,15 @@ void check_winograd_shapes(Report& report, int shapes) {
 
 }  // namespace
 
-void check_winograd_ops(Report& report) { check_winograd_shapes<float>(report, 60); }
+void check_winograd_ops(Report& report) {
+  check_winograd_shapes<float>(report, 60);
+  Random random{8};
+  for (int i = 0; i < 20; ++i) {
+    const ConvShape s = dense_shape(random);
+    start(report, s, sizeof(float));
+    check_convolve(report, random, s);
+  }
+}
 
 void check_conv_ops(Report& report) {
   check_type<float>(report, 150);
