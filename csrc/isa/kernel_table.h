@@ -109,7 +109,7 @@ struct WinogradAxis {
 };
 
 constexpr int spaced = 64;        // elements between the pixels of conv_row_spaced
-constexpr int winograd_axes = 3;  // F(tile, kernel) that exist
+constexpr int winograd_axes = 5;  // F(tile, kernel) that exist
 
 template <class T>
 struct Kernels {

@@ -6,6 +6,7 @@
 #include "isa/dispatch.h"
 #include "ops/ops.h"
 #include "ops/weight_grad.h"
+#include "ops/winograd.h"
 
 namespace pcx {
 
@@ -41,15 +42,35 @@ void bias_grad(const ConvShape& s, const T* dy, T* db) {
   }
 }
 
+template <class T>
+void sums_of_products(const ConvShape& shape, const Tiles& tiles, const T* x, const T* dy, T* dw) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (tiles != Tiles{1, 1, 1} && winograd_weight_grad(shape, tiles, x, dy, dw)) return;
+  }
+  direct_weight_grad(shape, x, dy, dw);  // also where a sum was not finite: it knows which of them are
+}
+
 }  // namespace
 
 template <class T>
+Tiles weight_grad_tiles(const ConvShape& shape, Algorithm algorithm) {
+  const char* obstacle =
+      sizeof(T) != sizeof(float) ? "Winograd's algorithm is for float32" : winograd_weight_grad_obstacle(shape);
+  if (algorithm == Algorithm::winograd && obstacle) throw std::invalid_argument(obstacle);
+  if (obstacle) return {1, 1, 1};
+  const Tiles tiles = winograd_weight_grad_tiles(shape);
+  return algorithm == Algorithm::automatic && !winograd_weight_grad_pays(shape, tiles) ? Tiles{1, 1, 1} : tiles;
+}
+
+template Tiles weight_grad_tiles<float>(const ConvShape&, Algorithm);
+template Tiles weight_grad_tiles<double>(const ConvShape&, Algorithm);
+
+template <class T>
 void conv_weight_grad(const ConvShape& shape, const Tiles& tiles, const T* x, const T* dy, T* dw, T* db) {
-  if (tiles != Tiles{1, 1, 1}) throw std::invalid_argument("weight gradients have no Winograd algorithm");
   if (shape.y_size() == 0 || shape.x_size() == 0) {
     std::fill_n(dw, shape.w_size(), T(0));
   } else {
-    direct_weight_grad(shape, x, dy, dw);
+    sums_of_products(shape, tiles, x, dy, dw);
   }
   if (!db) return;
   if (shape.y_size() == 0)

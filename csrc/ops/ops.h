@@ -19,8 +19,9 @@ enum class Algorithm { automatic, direct, winograd };
 using Tiles = std::array<int, 3>;
 
 // What a request comes to: a pure function of the picture's shape, the element type and whether the packed weight is
-// kept from call to call; never of the batch, of threads or of time. `fast` allows algorithms with a larger rounding
-// error. Throws std::invalid_argument where the algorithm asked for cannot do it.
+// kept from call to call; never of the batch (but for weight gradients, which sum over it), of threads or of time.
+// `fast` allows algorithms with a larger rounding error. Throws std::invalid_argument where the algorithm asked for
+// cannot do it.
 template <class T>
 Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algorithm, bool kept, bool fast);
 

@@ -1,4 +1,5 @@
 #include "ops/parts.h"
+#include "ops/weight_grad.h"
 
 #include <stdexcept>
 #include <utility>
@@ -33,10 +34,7 @@ template <class T>
 Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algorithm, bool kept, bool /*fast*/) {
   constexpr Tiles direct{1, 1, 1};
   if (algorithm == Algorithm::direct) return direct;
-  if (direction == Direction::weight_grad) {
-    if (algorithm == Algorithm::winograd) throw std::invalid_argument("weight gradients have no Winograd algorithm");
-    return direct;
-  }
+  if (direction == Direction::weight_grad) return weight_grad_tiles<T>(shape, algorithm);
   const std::vector<Correlation> parts = parts_of(shape, direction);
   const char* obstacle = sizeof(T) != 4      ? "Winograd's algorithm is for float32"
                          : parts.size() != 1 ? "Winograd's algorithm needs stride 1"

@@ -9,6 +9,10 @@
 
 namespace pcx {
 
+// The tiles for a request, as choose_tiles.
+template <class T>
+Tiles weight_grad_tiles(const ConvShape& shape, Algorithm algorithm);
+
 // dw by sums over all pixels, for any stride, dilation and type.
 template <class T>
 void direct_weight_grad(const ConvShape& shape, const T* x, const T* dy, T* dw);

@@ -25,4 +25,10 @@ void winograd_pack(const Correlation& problem, const Tiles& tiles, const float* 
 std::vector<index> winograd_correlate(const Correlation& problem, const Tiles& tiles, const float* x,
                                       const float* packed, const float* bias, bool relu, float* y);
 
+// The same for weight gradients, where tiles are those of dy. Returns whether all sums were finite.
+const char* winograd_weight_grad_obstacle(const ConvShape& shape);
+Tiles winograd_weight_grad_tiles(const ConvShape& shape);
+bool winograd_weight_grad_pays(const ConvShape& shape, const Tiles& tiles);
+bool winograd_weight_grad(const ConvShape& shape, const Tiles& tiles, const float* x, const float* dy, float* dw);
+
 }  // namespace pcx

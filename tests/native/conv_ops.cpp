@@ -115,16 +115,17 @@ void check_convolve(Report& report, Random& random, const ConvShape& s) {
   report.expect(kept.find(s, Direction::input_grad, tiles) == nullptr, "a form serves another direction");
 }
 
-// Both directions with Winograd's tiles. Its error is one of the whole sum of a tile, not of each element.
+// All directions with Winograd's tiles. Its error is one of the whole sum of a tile, not of each element.
 template <class T>
 void check_winograd(Report& report, Random& random, const ConvShape& s) {
   Guarded<T> x(s.x_size(), random.edge()), w(s.w_size(), random.edge()), y(s.y_size(), random.edge());
-  Guarded<T> dx(s.x_size(), random.edge()), dy(s.y_size(), random.edge());
+  Guarded<T> dx(s.x_size(), random.edge()), dy(s.y_size(), random.edge()), dw(s.w_size(), random.edge());
   for (const Guarded<T>* array : {&x, &w, &dy}) fill(*array, random, Numbers::reals);
-  Reference y_wanted(s.y_size()), dx_wanted(s.x_size());
+  Reference y_wanted(s.y_size()), dx_wanted(s.x_size()), dw_wanted(s.w_size());
   each_product(s, [&](index xi, index wi, index yi) {
     y_wanted.add(yi, static_cast<double>(x[xi]) * static_cast<double>(w[wi]));
     dx_wanted.add(xi, static_cast<double>(dy[yi]) * static_cast<double>(w[wi]));
+    dw_wanted.add(wi, static_cast<double>(dy[yi]) * static_cast<double>(x[xi]));
   });
   auto compare_all = [&](const Guarded<T>& got, const Reference& wanted) {
     const double extent = *std::max_element(wanted.extent.begin(), wanted.extent.end());
@@ -140,6 +141,10 @@ void check_winograd(Report& report, Random& random, const ConvShape& s) {
       s, Direction::input_grad, choose_tiles<T>(s, Direction::input_grad, Algorithm::winograd, true, false), w.data());
   with_and_without_threads(report, dx, [&] { conv_input_grad(s, dy.data(), backward, no_bias, false, dx.data()); });
   compare_all(dx, dx_wanted);
+  const Tiles tiles = choose_tiles<T>(s, Direction::weight_grad, Algorithm::winograd, false, false);
+  T* no_sums = nullptr;
+  with_and_without_threads(report, dw, [&] { conv_weight_grad(s, tiles, x.data(), dy.data(), dw.data(), no_sums); });
+  compare_all(dw, dw_wanted);
 }
 
 void start(Report& report, const ConvShape& s, std::size_t bytes) {
