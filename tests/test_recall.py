@@ -253,3 +253,92 @@ stop.set()
 def test_a_child_computes_whatever_other_threads_were_doing() -> None:
     done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+
+
+# Functions beside convolution
+
+
+def windows(name: str, dtype: str) -> list[Callable[[float], Any]]:
+    x = draw_normal((2, 9, 8, 5), dtype, 1)
+    options: dict[str, Any] = {"stride": (2, 1), "padding": 1, "ceil_mode": True}
+    if name == "max_pool2d":
+        y, indices = pyconvx.max_pool2d(x, 3, return_indices=True, **options)
+        return [
+            lambda scale: pyconvx.max_pool2d(x * scale, 3, **options),
+            lambda scale: pyconvx.max_pool2d(x * scale, 3, return_indices=True, **options)[1],
+            lambda scale: pyconvx.max_pool2d_grad(y * scale, indices, x.shape, 3, **options),
+            lambda scale: pyconvx.max_pool2d(x[0] * scale, 3, return_indices=True, **options)[0],
+            lambda scale: pyconvx.max_pool2d(x * scale, 3, data_format="channels_first"),
+        ]
+    y = pyconvx.avg_pool2d(x, 3, **options)
+    return [
+        lambda scale: pyconvx.avg_pool2d(x * scale, 3, **options),
+        lambda scale: pyconvx.avg_pool2d(x * scale, 3, count_include_pad=False, **options),
+        lambda scale: pyconvx.avg_pool2d_grad(y * scale, x.shape, 3, count_include_pad=False, **options),
+        lambda scale: pyconvx.avg_pool2d_grad(y * scale, x.shape, 3, **options),
+    ]
+
+
+def others(dtype: str) -> list[Callable[[float], Any]]:
+    x, dg = draw_normal((2, 9, 8, 5), dtype, 1), draw_normal((2, 5, 5), dtype, 2)
+    return [
+        lambda scale: pyconvx.gram(x * scale),
+        lambda scale: pyconvx.gram(x * scale, normalize=True),
+        lambda scale: pyconvx.gram(x[0, 0] * scale),
+        lambda scale: pyconvx.gram_grad(x * scale, dg),
+        lambda scale: pyconvx.gram_grad(x * scale, dg, normalize=True),
+        lambda scale: nn.ReLU()(x * scale),
+        lambda scale: nn.ReLU()(np.float32(-scale)),
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d", "others"])
+def test_other_functions_have_the_bits_of_the_first_call(name: str, dtype: str) -> None:
+    calls = others(dtype) if name == "others" else windows(name, dtype)
+    for call in calls:
+        first = call(1.0)
+        for _ in range(2):
+            call(2.0)
+            again = call(1.0)
+            assert (again.shape, again.dtype) == (first.shape, first.dtype)
+            np.testing.assert_array_equal(again, first)
+    for call in calls:  # all are remembered by now, and none for another
+        threaded: list[Any] = []
+        thread = threading.Thread(target=lambda c=call, into=threaded: into.append(c(3.0)))
+        thread.start()
+        thread.join()
+        np.testing.assert_array_equal(call(3.0), threaded[0])
+
+
+def test_errors_of_pooling_stay_what_they_are() -> None:
+    _, indices = pyconvx.max_pool2d(X, 2, return_indices=True)
+    y = pyconvx.max_pool2d(X, 2)
+    for _ in range(2):
+        pyconvx.max_pool2d(X, 2, stride=1, ceil_mode=False)
+        pyconvx.max_pool2d_grad(y, indices, X.shape, 2)
+        pyconvx.avg_pool2d(X, 2, stride=1)
+        wrong: list[tuple[type[PyconvxError], Callable[[], Any]]] = [
+            (OptionError, lambda: pyconvx.max_pool2d(X, 2, stride=True)),
+            (OptionError, lambda: pyconvx.max_pool2d(X, 2, stride=(1, True))),
+            (OptionError, lambda: pyconvx.max_pool2d(X, 2, stride=1, ceil_mode=0)),  # type: ignore[arg-type]
+            (OptionError, lambda: pyconvx.avg_pool2d(X, 2.0)),  # type: ignore[arg-type]
+            (DTypeError, lambda: pyconvx.max_pool2d_grad(y, indices.astype(np.uint16), X.shape, 2)),
+            (DTypeError, lambda: pyconvx.max_pool2d_grad(y, indices.astype(np.int8), X.shape, 2)),
+            (ShapeError, lambda: pyconvx.max_pool2d_grad(y, indices[:, :2], X.shape, 2)),
+            (DTypeError, lambda: pyconvx.gram(X.astype(np.int64))),
+        ]
+        for error, call in wrong:
+            with pytest.raises(error):
+                call()
+
+
+def test_large_indices_come_from_the_pool() -> None:
+    x = draw_normal((1, 512, 512, 4), "float32", 1)
+    first = pyconvx.max_pool2d(x, 2, return_indices=True)
+    before = pyconvx.memory()["in_use"]
+    again = pyconvx.max_pool2d(x, 2, return_indices=True)
+    assert pyconvx.memory()["in_use"] - before >= again[0].nbytes + again[1].nbytes
+    for a, b in zip(first, again, strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)

@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "bind/arrays.h"
+#include "bind/recall.h"
 #include "ops/ops.h"
 
 namespace pcx::bind {
@@ -89,6 +89,7 @@ void bind_pool(py::module_& m) {
       .def_property_readonly("index_bytes", &PoolShape::index_bytes);
   bind_type<float>(m);
   bind_type<double>(m);
+  bind_pool_calls(m);
 }
 
 }  // namespace pcx::bind

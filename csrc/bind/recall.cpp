@@ -15,17 +15,12 @@ namespace {
 constexpr std::int64_t pooled_bytes = 64 << 10;  // smaller results come from NumPy, which keeps small blocks itself
 constexpr int plain_flags = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
 
-// What is asked of NumPy at every call; set when the module loads, and kept until the process ends.
-struct Numpy {
-  const py::detail::npy_api* api;
-  PyObject *f32, *f64;
-};
 // float32 and float64, and the three that positions of maxima have
 constexpr std::array<int, 5> type_numbers{py::detail::npy_api::NPY_FLOAT_, py::detail::npy_api::NPY_DOUBLE_,
                                           py::detail::npy_api::NPY_UBYTE_, py::detail::npy_api::NPY_USHORT_,
                                           py::detail::npy_api::NPY_UINT_};
 
-Numpy numpy;
+const py::detail::npy_api* numpy = nullptr;  // set when the module loads
 PyTypeObject* kept_type = nullptr;
 
 // Unpickled arrays have an object of their own, so numbers are compared.
@@ -109,7 +104,7 @@ class Key {
 
 struct Remembered {
   Key key;
-  std::shared_ptr<const Call> call;
+  std::shared_ptr<const Call> call;  // a copy is held while it runs: the table may change meanwhile
 };
 
 // What a thread remembers: no lock, nothing shared, nothing of Python's. Sets of four, the latest first.
@@ -128,12 +123,12 @@ class Memory {
     return nullptr;
   }
 
-  void put(const Key& key, std::shared_ptr<const Call> call) {
+  void put(const Key& key, Call call) {
     if (slots_.empty()) slots_.resize(sets * ways);
     const std::uint64_t hash = key.hash();
     Slot* set = set_of(hash);
     std::rotate(set, set + ways - 1, set + ways);
-    set[0] = {hash, std::make_unique<Remembered>(Remembered{key, std::move(call)})};
+    set[0] = {hash, std::make_unique<Remembered>(Remembered{key, std::make_shared<const Call>(std::move(call))})};
   }
 
  private:
@@ -171,7 +166,7 @@ PyObject* recall(PyObject*, PyObject* const* args, Py_ssize_t count) {
     }
     const std::shared_ptr<const Call> call = memory().find(key);
     if (!call) Py_RETURN_NONE;
-    return call->run(args).release().ptr();
+    return (*call)(args).release().ptr();
   } catch (py::error_already_set& error) {
     error.restore();
   } catch (...) {
@@ -193,7 +188,7 @@ KeptWeight::KeptWeight(const py::array& weight) : w(weight) {
 }
 
 bool is_plain_array(PyObject* value) {
-  return Py_TYPE(value) == numpy.api->PyArray_Type_ &&
+  return Py_TYPE(value) == numpy->PyArray_Type_ &&
          (py::detail::array_proxy(value)->flags & plain_flags) == plain_flags &&
          type_number(value) < static_cast<int>(type_numbers.size());
 }
@@ -202,7 +197,7 @@ KeptWeight* kept_weight(PyObject* value) {
   return Py_TYPE(value) == kept_type ? py::cast<KeptWeight*>(py::handle(value)) : nullptr;
 }
 
-void remember(std::shared_ptr<const Call> call, const py::tuple& args) {
+void remember(Call call, const py::tuple& args) {
   Key key;
   for (py::handle value : args) {
     if (!key.add(value.ptr())) return;
@@ -212,29 +207,29 @@ void remember(std::shared_ptr<const Call> call, const py::tuple& args) {
 }
 
 template <class T>
-py::object new_array(int axes, const py::ssize_t* sizes) {
+py::object new_array(const Sizes& sizes) {
   std::int64_t count = 1;
-  for (int a = 0; a < axes; ++a) count = checked_product("result", {count, sizes[a]});
+  for (py::ssize_t size : sizes) count = checked_product("result", {count, size});
   if (count * static_cast<std::int64_t>(sizeof(T)) >= pooled_bytes) {
     Buffer<T> buffer(count);
     py::capsule owner(buffer.data(), [](void* block) { pool_give(block); });
-    return py::array_t<T>(std::vector<py::ssize_t>(sizes, sizes + axes), buffer.release(), owner);
+    return py::array_t<T>(sizes, buffer.release(), owner);
   }
-  PyObject* type = sizeof(T) == 8 ? numpy.f64 : numpy.f32;
-  Py_INCREF(type);
-  PyObject* array =
-      numpy.api->PyArray_NewFromDescr_(numpy.api->PyArray_Type_, type, axes, sizes, nullptr, nullptr, 0, nullptr);
+  PyObject* type = numpy->PyArray_DescrFromType_(py::detail::npy_format_descriptor<T>::value);
+  PyObject* array = numpy->PyArray_NewFromDescr_(numpy->PyArray_Type_, type, static_cast<int>(sizes.size()),
+                                                 sizes.data(), nullptr, nullptr, 0, nullptr);
   if (!array) throw py::error_already_set();
   return py::reinterpret_steal<py::object>(array);
 }
 
-template py::object new_array<float>(int, const py::ssize_t*);
-template py::object new_array<double>(int, const py::ssize_t*);
+template py::object new_array<float>(const Sizes&);
+template py::object new_array<double>(const Sizes&);
+template py::object new_array<std::uint8_t>(const Sizes&);
+template py::object new_array<std::uint16_t>(const Sizes&);
+template py::object new_array<std::uint32_t>(const Sizes&);
 
 void bind_recall(py::module_& m) {
-  numpy.api = &py::detail::npy_api::get();
-  numpy.f32 = numpy.api->PyArray_DescrFromType_(py::detail::npy_api::NPY_FLOAT_);
-  numpy.f64 = numpy.api->PyArray_DescrFromType_(py::detail::npy_api::NPY_DOUBLE_);
+  numpy = &py::detail::npy_api::get();
   py::class_<KeptWeight> kept(m, "PackedWeights",
                               "A channels-last weight with its packed forms, which are made when first needed.");
   kept.def(py::init<const py::array&>(), py::arg("w"))

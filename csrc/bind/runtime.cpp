@@ -11,10 +11,7 @@ namespace pcx::bind {
 
 namespace {
 
-py::object empty(const std::vector<py::ssize_t>& sizes, bool wide) {
-  const int axes = static_cast<int>(sizes.size());
-  return wide ? new_array<double>(axes, sizes.data()) : new_array<float>(axes, sizes.data());
-}
+py::object empty(const Sizes& sizes, bool wide) { return wide ? new_array<double>(sizes) : new_array<float>(sizes); }
 
 py::dict memory() {
   const PoolStats stats = pool_stats();

@@ -120,6 +120,10 @@ def max_forward(
     data_format: str,
     out: Array | None,
 ) -> Any:
+    args = ("max_pool", rank, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices, data_format)
+    known = _core.recall(*args) if out is None else None
+    if known is not None:
+        return known
     first = is_channels_first(data_format)
     given = as_float("x", x)
     tensor, unbatched = batched("x", given, rank)
@@ -128,10 +132,13 @@ def max_forward(
     result = Output(plan.y_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, x))
     indices = _empty_indices(plan) if return_indices else None
     _core.max_pool(plan.shape, tensor, result.array, indices)
+    y = result.finish()
+    if out is None and not first:
+        _core.remember_max_pool(plan.shape, bool(return_indices), tensor.itemsize == 8, y.shape, args)
     if indices is None:
-        return result.finish()
+        return y
     indices = from_last(indices, first)
-    return result.finish(), indices[0] if unbatched else indices
+    return y, indices[0] if unbatched else indices
 
 
 def _empty_indices(plan: PoolPlan) -> Array:
@@ -154,6 +161,22 @@ def max_grad(
     data_format: str,
     out: Array | None,
 ) -> Array:
+    args = (
+        "max_pool_grad",
+        rank,
+        dy,
+        indices,
+        input_size,
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        ceil_mode,
+        data_format,
+    )
+    known: Array | None = _core.recall(*args) if out is None else None
+    if known is not None:
+        return known
     first = is_channels_first(data_format)
     given = as_float("dy", dy)
     tensor, unbatched = batched("dy", given, rank)
@@ -171,7 +194,10 @@ def max_grad(
     positions = to_last(positions[np.newaxis] if unbatched else positions, first)
     result = Output(x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, dy, positions))
     _core.max_pool_grad(plan.shape, tensor, positions, result.array)
-    return result.finish()
+    dx = result.finish()
+    if out is None and not first:
+        _core.remember_max_pool_grad(plan.shape, tensor.itemsize == 8, dx.shape, args)
+    return dx
 
 
 def avg_forward(
@@ -185,6 +211,10 @@ def avg_forward(
     data_format: str,
     out: Array | None,
 ) -> Array:
+    args = ("avg_pool", rank, x, kernel_size, stride, padding, ceil_mode, count_include_pad, data_format)
+    known: Array | None = _core.recall(*args) if out is None else None
+    if known is not None:
+        return known
     first = is_channels_first(data_format)
     given = as_float("x", x)
     tensor, unbatched = batched("x", given, rank)
@@ -192,7 +222,10 @@ def avg_forward(
     plan = plan_pool(tensor.shape, kernel_size, stride, padding, 1, ceil_mode)
     result = Output(plan.y_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, x))
     _core.avg_pool(plan.shape, tensor, bool(count_include_pad), result.array)
-    return result.finish()
+    y = result.finish()
+    if out is None and not first:
+        _core.remember_avg_pool(plan.shape, bool(count_include_pad), False, tensor.itemsize == 8, y.shape, args)
+    return y
 
 
 def avg_grad(
@@ -207,6 +240,21 @@ def avg_grad(
     data_format: str,
     out: Array | None,
 ) -> Array:
+    args = (
+        "avg_pool_grad",
+        rank,
+        dy,
+        input_size,
+        kernel_size,
+        stride,
+        padding,
+        ceil_mode,
+        count_include_pad,
+        data_format,
+    )
+    known: Array | None = _core.recall(*args) if out is None else None
+    if known is not None:
+        return known
     first = is_channels_first(data_format)
     given = as_float("dy", dy)
     tensor, unbatched = batched("dy", given, rank)
@@ -216,7 +264,10 @@ def avg_grad(
     _check_dy(tensor, plan)
     result = Output(x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, dy))
     _core.avg_pool_grad(plan.shape, tensor, bool(count_include_pad), result.array)
-    return result.finish()
+    dx = result.finish()
+    if out is None and not first:
+        _core.remember_avg_pool(plan.shape, bool(count_include_pad), True, tensor.itemsize == 8, dx.shape, args)
+    return dx
 
 
 def _check_dy(dy: Array, plan: PoolPlan) -> None:

@@ -57,12 +57,21 @@ def gram(
     array([[10., 14.],
            [14., 20.]])
     """
+    args = ("gram", x, normalize, data_format)
+    known: Array | None = _core.recall(*args) if out is None else None
+    if known is not None:
+        return known
+    first = is_channels_first(data_format)
     given = as_float("x", x)
-    tensor, unbatched = _channels_last(given, is_channels_first(data_format))
+    tensor, unbatched = _channels_last(given, first)
     channels = tensor.shape[-1]
     result = Output((tensor.shape[0], channels, channels), tensor.dtype, unbatched=unbatched, out=out, inputs=(given,))
-    _core.gram(_flat(tensor), normalize, result.array)
-    return result.finish()
+    flat = _flat(tensor)
+    _core.gram(flat, normalize, result.array)
+    g = result.finish()
+    if out is None and not first:
+        _core.remember_gram(flat.shape, normalize, False, tensor.itemsize == 8, g.shape, args)
+    return g
 
 
 def gram_grad(
@@ -110,6 +119,10 @@ def gram_grad(
     array([[2., 4.],
            [6., 8.]])
     """
+    args = ("gram_grad", x, dg, normalize, data_format)
+    known: Array | None = _core.recall(*args) if out is None else None
+    if known is not None:
+        return known
     first = is_channels_first(data_format)
     given = as_float("x", x)
     tensor, unbatched = _channels_last(given, first)
@@ -120,8 +133,12 @@ def gram_grad(
         raise ShapeError(f"dg has shape {gradient.shape}; the Gram matrix of x, shape {given.shape}, has {wanted}")
     result = Output(tensor.shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, gradient))
     square = np.ascontiguousarray(gradient).reshape(batch, channels, channels)
-    _core.gram_grad(_flat(tensor), square, normalize, _flat(result.array))
-    return result.finish()
+    flat = _flat(tensor)
+    _core.gram_grad(flat, square, normalize, _flat(result.array))
+    dx = result.finish()
+    if out is None and not first:
+        _core.remember_gram(flat.shape, normalize, True, tensor.itemsize == 8, dx.shape, args)
+    return dx
 
 
 def _channels_last(x: Array, first: bool) -> tuple[Array, bool]:
