@@ -25,6 +25,7 @@ from pyconvx.errors import (
 )
 from pyconvx.functional import *  # noqa: F403
 from pyconvx.functional import __all__ as _functions
+from pyconvx.functional.explain import Explanation
 from pyconvx.runtime import (
     active_isa,
     available_isas,
@@ -42,6 +43,7 @@ _LAZY = ("image", "models", "nn", "style")
 __all__ = [
     "DivergedError",
     "DTypeError",
+    "Explanation",
     "GalleryError",
     "ImageError",
     "Interrupted",

@@ -48,6 +48,20 @@ Tiles tiles_for(const ConvShape& s, const std::string& direction, const std::str
               : choose_tiles<float>(s, direction_of(direction), wanted, kept, fast);
 }
 
+py::dict cost(const ConvShape& s, const std::string& direction, const Tiles& tiles, bool wide) {
+  const Direction which = direction_of(direction);
+  const Cost c = wide ? cost_of<double>(s, which, tiles) : cost_of<float>(s, which, tiles);
+  py::dict d;
+  d["multiplications"] = static_cast<std::int64_t>(c.work.products);
+  d["chain"] = c.work.chain;
+  d["packed"] = c.packed;
+  d["shared_scratch"] = c.work.shared;
+  d["thread_scratch"] = c.work.scratch;
+  d["threads"] = c.work.workers;
+  d["amplification"] = c.amplification;
+  return d;
+}
+
 template <class T>
 void run(const ConvShape& s, Direction direction, const Tiles& tiles, const Array<T>& x, const T* w,
          PackedForms<T>* kept, const std::optional<Array<T>>& bias, bool relu, Array<T>& y) {
@@ -104,6 +118,8 @@ void bind_conv(py::module_& m) {
   m.def("conv_tiles", &tiles_for, py::arg("shape"), py::arg("direction"), py::arg("algorithm"), py::arg("wide"),
         py::arg("kept"), py::arg("fast"),
         "Winograd's tiles on each axis that a request comes to; all 1 is the direct algorithm.");
+  m.def("conv_cost", &cost, py::arg("shape"), py::arg("direction"), py::arg("tiles"), py::arg("wide"),
+        "What a call with these tiles costs: numbers, bytes, threads.");
   bind_type<float>(m);
   bind_type<double>(m);
   bind_conv_calls(m);

@@ -79,6 +79,14 @@ void conv_weight_grad(const ConvShape& shape, const Tiles& tiles, const T* x, co
     bias_grad(shape, dy, db);
 }
 
+template <class T>
+Work weight_grad_work(const ConvShape& shape, const Tiles& tiles) {
+  if (shape.y_size() == 0 || shape.x_size() == 0) return {};
+  return tiles == Tiles{1, 1, 1} ? direct_weight_grad_work<T>(shape) : winograd_weight_grad_work(shape, tiles);
+}
+
+template Work weight_grad_work<float>(const ConvShape&, const Tiles&);
+template Work weight_grad_work<double>(const ConvShape&, const Tiles&);
 template void conv_weight_grad(const ConvShape&, const Tiles&, const float*, const float*, float*, float*);
 template void conv_weight_grad(const ConvShape&, const Tiles&, const double*, const double*, double*, double*);
 

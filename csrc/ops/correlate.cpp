@@ -98,11 +98,18 @@ class Correlator {
     if (last) last_offsets_ = window_.offsets(last);
   }
 
+  Work work() const {
+    const index bytes = window_.size() * static_cast<index>(sizeof(T));
+    const index affordable = std::max<index>(1, scratch_bytes / (bytes + 1));
+    const index terms = chunks_.channels * p_.taps(), chunks = divide_up(p_.in_channels, chunks_.channels);
+    const index chain = std::min(chunks_.depth, terms) + divide_up(terms, chunks_.depth) * chunks;
+    return {flops_of(p_) / 2, chain, 0, bytes,
+            flops_of(p_) < parallel_flops ? 1 : std::min(cut_.tasks(p_), affordable)};
+  }
+
   void run() {
-    const index tasks = cut_.tasks(p_);
-    const index scratch = window_.size();
-    const index affordable = std::max<index>(1, scratch_bytes / (scratch * static_cast<index>(sizeof(T)) + 1));
-    const int workers = flops_of(p_) < parallel_flops ? 1 : workers_for(std::min(tasks, affordable));
+    const index tasks = cut_.tasks(p_), scratch = window_.size();
+    const int workers = workers_for(work().workers);
     Buffer<T> windows(scratch * workers);
     parallel_for(tasks, workers, [&](index task, int worker) { compute(task, windows.data() + worker * scratch); });
   }
@@ -204,11 +211,19 @@ class Correlator {
 }  // namespace
 
 template <class T>
+Work correlate_work(const Correlation& problem) {
+  if (problem.batch * problem.positions() * problem.groups * problem.out_channels == 0) return {};
+  return Correlator<T>(flattened(problem), nullptr, nullptr, nullptr, false, nullptr).work();
+}
+
+template <class T>
 void correlate(const Correlation& problem, const T* x, const T* packed, const T* bias, bool relu, T* y) {
   if (problem.batch * problem.positions() * problem.groups * problem.out_channels == 0) return;
   Correlator<T>(flattened(problem), x, packed, bias, relu, y).run();
 }
 
+template Work correlate_work<float>(const Correlation&);
+template Work correlate_work<double>(const Correlation&);
 template void correlate(const Correlation&, const float*, const float*, const float*, bool, float*);
 template void correlate(const Correlation&, const double*, const double*, const double*, bool, double*);
 

@@ -5,7 +5,7 @@
 #include <array>
 
 #include "base/shape.h"
-#include "isa/kernel_table.h"
+#include "ops/ops.h"
 
 namespace pcx {
 
@@ -46,6 +46,8 @@ index packed_size(const Correlation& problem);
 template <class T>
 void pack(const Correlation& problem, const T* w, const WeightStrides& strides, T* packed);
 
+template <class T>
+Work correlate_work(const Correlation& problem);
 template <class T>
 void correlate(const Correlation& problem, const T* x, const T* packed, const T* bias, bool relu, T* y);
 

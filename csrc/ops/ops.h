@@ -80,6 +80,24 @@ void convolve(const ConvShape& shape, Direction direction, const Tiles& tiles, c
 template <class T>
 void conv_weight_grad(const ConvShape& shape, const Tiles& tiles, const T* x, const T* dy, T* dw, T* db);
 
+// What one driver does: multiplications (of the matrix products, not of the transforms around them; taps in the padding
+// included), the longest sum in which each product is rounded into one number, bytes of scratch for the call and for
+// each thread, and threads that can share the work.
+struct Work {
+  double products = 0;
+  index chain = 0, shared = 0, scratch = 0, workers = 1;
+};
+
+// What a call costs: a pure function, as choose_tiles is.
+struct Cost {
+  Work work;
+  index packed = 0;          // bytes of the packed weight
+  double amplification = 1;  // of rounding errors, by Winograd's transforms
+};
+
+template <class T>
+Cost cost_of(const ConvShape& shape, Direction direction, const Tiles& tiles);
+
 struct GramShape {
   index batch, positions, channels;
 };

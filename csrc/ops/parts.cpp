@@ -9,11 +9,11 @@
 
 namespace pcx {
 
-namespace {
-
 std::vector<Correlation> parts_of(const ConvShape& shape, Direction direction) {
   return direction == Direction::forward ? forward_parts(shape) : input_grad_parts(shape);
 }
+
+namespace {
 
 // w is (kernel, in_channels / groups, out_channels); the input gradient exchanges the roles of the channels.
 WeightStrides strides_of(const ConvShape& s, Direction direction) {

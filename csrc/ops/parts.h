@@ -8,6 +8,7 @@ namespace pcx {
 std::vector<Correlation> forward_parts(const ConvShape& shape);
 // Only residues that some tap reaches, whatever the size of the picture.
 std::vector<Correlation> input_grad_parts(const ConvShape& shape);
+std::vector<Correlation> parts_of(const ConvShape& shape, Direction direction);
 
 // Whether `w` was packed for this direction, the active instruction set, and such shapes.
 template <class T>

@@ -17,6 +17,13 @@ Tiles weight_grad_tiles(const ConvShape& shape, Algorithm algorithm);
 template <class T>
 void direct_weight_grad(const ConvShape& shape, const T* x, const T* dy, T* dw);
 
+template <class T>
+Work direct_weight_grad_work(const ConvShape& shape);
+
+// Of whichever algorithm has these tiles.
+template <class T>
+Work weight_grad_work(const ConvShape& shape, const Tiles& tiles);
+
 inline index divide_up(index a, index b) { return (a + b - 1) / b; }
 inline index even_part(index whole, index most) { return divide_up(whole, divide_up(whole, most)); }
 

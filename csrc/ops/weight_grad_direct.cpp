@@ -73,9 +73,15 @@ class WeightGrad {
     dy_copy_ = copy_dy_ ? rows_ * cols_ * dy_pixel_ : 0;
   }
 
-  void run(T* dw) {
+  Work work() const {
+    const index bytes = (x_copy_ + dy_copy_) * index(sizeof(T)), blocks = divide_up(units_, slices_) + slices_;
+    const index own = slices_ > 1 ? slices_ * s_.w_size() * index(sizeof(T)) : 0;
     const index tasks = slices_ * s_.groups * parts_.c_parts * parts_.k_parts;
-    const int workers = flops() < parallel_flops ? 1 : workers_for(tasks);
+    return {flops() / 2, rows_ * cols_ + blocks, own, bytes, flops() < parallel_flops ? 1 : tasks};
+  }
+
+  void run(T* dw) {
+    const int workers = workers_for(work().workers);
     Buffer<T> scratch(workers * (x_copy_ + dy_copy_));
     sum_slices(s_, parts_, slices_, workers, dw, [&](const ChannelPart& part, index slice, T* sums, int worker) {
       T* const copies = scratch.data() + worker * (x_copy_ + dy_copy_);
@@ -203,6 +209,14 @@ class WeightGrad {
 };
 
 }  // namespace
+
+template <class T>
+Work direct_weight_grad_work(const ConvShape& shape) {
+  return WeightGrad<T>(shape, nullptr, nullptr).work();
+}
+
+template Work direct_weight_grad_work<float>(const ConvShape&);
+template Work direct_weight_grad_work<double>(const ConvShape&);
 
 template <class T>
 void direct_weight_grad(const ConvShape& shape, const T* x, const T* dy, T* dw) {

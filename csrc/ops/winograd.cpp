@@ -47,11 +47,16 @@ class Winograd {
     std::iota(identity_.begin(), identity_.end(), 0);
   }
 
-  std::vector<index> run() {
-    const index tasks = p_.batch * p_.groups * blocks_ * panel_groups_, scratch = scratch_size();
-    const index affordable = std::max<index>(1, scratch_bytes / (scratch * static_cast<index>(sizeof(float))));
+  Work work() const {
+    const index bytes = scratch_size() * static_cast<index>(sizeof(float));
+    const index affordable = std::max<index>(1, scratch_bytes / bytes);
     const double products = 1.0 * p_.batch * p_.groups * tiles() * elements_ * p_.in_channels * p_.out_channels;
-    const int workers = products < parallel_products ? 1 : workers_for(std::min(tasks, affordable));
+    return {products, chunk_ + chunks_, 0, bytes, products < parallel_products ? 1 : std::min(tasks(), affordable)};
+  }
+
+  std::vector<index> run() {
+    const index tasks = this->tasks(), scratch = scratch_size();
+    const int workers = workers_for(work().workers);
     Buffer<float> buffer(scratch * workers);
     std::unique_ptr<std::atomic<bool>[]> failed(new std::atomic<bool>[static_cast<std::size_t>(p_.batch)]);
     for (index i = 0; i < p_.batch; ++i) failed[i] = false;
@@ -67,6 +72,7 @@ class Winograd {
   }
 
  private:
+  index tasks() const { return p_.batch * p_.groups * blocks_ * panel_groups_; }
   index tiles() const { return count_[0] * count_[1] * count_[2]; }
 
   void cut() {
@@ -265,6 +271,11 @@ class Winograd {
 };
 
 }  // namespace
+
+Work winograd_work(const Correlation& problem, const Tiles& tiles) {
+  if (problem.batch * problem.positions() * problem.groups * problem.out_channels == 0) return {};
+  return Winograd(problem, tiles, nullptr, nullptr, nullptr, false, nullptr).work();
+}
 
 std::vector<index> winograd_correlate(const Correlation& problem, const Tiles& tiles, const float* x,
                                       const float* packed, const float* bias, bool relu, float* y) {

@@ -21,6 +21,8 @@ index winograd_packed_size(const Correlation& problem, const Tiles& tiles);
 void winograd_pack(const Correlation& problem, const Tiles& tiles, const float* w, const WeightStrides& strides,
                    float* packed);
 
+Work winograd_work(const Correlation& problem, const Tiles& tiles);
+
 // As correlate; returns the numbers of the pictures that have a sum which is not finite.
 std::vector<index> winograd_correlate(const Correlation& problem, const Tiles& tiles, const float* x,
                                       const float* packed, const float* bias, bool relu, float* y);
@@ -29,6 +31,7 @@ std::vector<index> winograd_correlate(const Correlation& problem, const Tiles& t
 const char* winograd_weight_grad_obstacle(const ConvShape& shape);
 Tiles winograd_weight_grad_tiles(const ConvShape& shape);
 bool winograd_weight_grad_pays(const ConvShape& shape, const Tiles& tiles);
+Work winograd_weight_grad_work(const ConvShape& shape, const Tiles& tiles);
 bool winograd_weight_grad(const ConvShape& shape, const Tiles& tiles, const float* x, const float* dy, float* dw);
 
 }  // namespace pcx

@@ -50,13 +50,20 @@ class WinogradWeightGrad {
     at_once_ = elements_ > 64 ? 16 : 32;
   }
 
+  Work work() const {
+    const index tasks = slices_ * s_.groups * parts_.c_parts * parts_.k_parts;
+    const index bytes = scratch_size() * index(sizeof(float)), affordable = std::max<index>(1, scratch_bytes / bytes);
+    const index own = slices_ > 1 ? slices_ * s_.w_size() * index(sizeof(float)) : 0;
+    const index blocks = divide_up(divide_up(tiles_, slices_), block_);
+    const double products = 1.0 * tiles_ * elements_ * s_.in_channels * s_.group_out();
+    const index sharing = products < parallel_products ? 1 : std::min(tasks, affordable);
+    return {products, block_ + blocks + slices_, own, bytes, sharing};
+  }
+
   // Whether all sums were finite.
   bool run(float* dw) {
-    const index tasks = slices_ * s_.groups * parts_.c_parts * parts_.k_parts;
-    const index scratch = sums_size() + block_ * elements_ * (x_tile_ + dy_tile_) + 3 * small_size();
-    const index affordable = std::max<index>(1, scratch_bytes / (scratch * static_cast<index>(sizeof(float))));
-    const double products = 1.0 * tiles_ * elements_ * s_.in_channels * s_.group_out();
-    const int workers = products < parallel_products ? 1 : workers_for(std::min(tasks, affordable));
+    const index scratch = scratch_size();
+    const int workers = workers_for(work().workers);
     Buffer<float> buffer(scratch * workers);
     std::atomic<bool> finite{true};
     sum_slices(s_, parts_, slices_, workers, dw, [&](const ChannelPart& part, index slice, float* sums, int worker) {
@@ -66,6 +73,7 @@ class WinogradWeightGrad {
   }
 
  private:
+  index scratch_size() const { return sums_size() + block_ * elements_ * (x_tile_ + dy_tile_) + 3 * small_size(); }
   index sums_size() const { return elements_ * parts_.channels * parts_.columns; }
   index small_size() const { return elements_ * std::max(at_once_, parts_.columns); }
 
@@ -233,6 +241,10 @@ class WinogradWeightGrad {
 };
 
 }  // namespace
+
+Work winograd_weight_grad_work(const ConvShape& shape, const Tiles& tiles) {
+  return WinogradWeightGrad(shape, tiles, nullptr, nullptr).work();
+}
 
 bool winograd_weight_grad(const ConvShape& shape, const Tiles& tiles, const float* x, const float* dy, float* dw) {
   return WinogradWeightGrad(shape, tiles, x, dy).run(dw);

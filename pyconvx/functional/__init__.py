@@ -23,6 +23,7 @@ from pyconvx.functional.conv_transpose import (
     conv_transpose3d_weight_grad,
 )
 from pyconvx.functional.distance import nearest, pairwise_distances
+from pyconvx.functional.explain import explain
 from pyconvx.functional.gram import gram, gram_grad
 from pyconvx.functional.pool import (
     avg_pool1d,
@@ -64,6 +65,7 @@ __all__ = [
     "conv_transpose3d",
     "conv_transpose3d_input_grad",
     "conv_transpose3d_weight_grad",
+    "explain",
     "gram",
     "gram_grad",
     "max_pool1d",

@@ -11,11 +11,13 @@ from pyconvx.errors import DTypeError, OptionError, ShapeError
 
 Array = NDArray[Any]
 
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
 
 def as_float(value: ArrayLike, name: str) -> Array:
     """Take float32 and float64 as they are, and read float16 as float32."""
     array = np.asarray(value)
-    if array.dtype in (np.float32, np.float64):
+    if array.dtype in _FLOATS:
         return array
     if array.dtype == np.float16:
         return array.astype(np.float32)
