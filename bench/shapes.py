@@ -153,7 +153,44 @@ VIDEO = [
     conv("video in space", "1x3x3: the frames side by side", (8, 56, 56), (64, 64), (1, 3, 3), (0, 1, 1)),
     conv("video in time", "3x1x1: along the frames alone", (8, 56, 56), (64, 64), (3, 1, 1), (1, 0, 0)),
 ]
-CONV = VGG + RESNET + LECTURE + ECG + AUDIO + CT + VIDEO
+
+
+def depthwise(
+    name: str,
+    why: str,
+    size: tuple[int, ...],
+    channels: int,
+    kernel: int,
+    stride: int = 1,
+    multiplier: int = 1,
+    quick: bool = False,
+) -> ConvProblem:
+    counts = (channels, channels * multiplier)
+    return conv(name, why, size, counts, kernel, kernel // 2, stride, groups=channels, quick=quick)
+
+
+DEPTHWISE = [
+    depthwise("mobilenet 112", "few channels, the largest map", (112, 112), 32, 3),
+    depthwise("mobilenet 112 down", "stride 2: four times as much is read as written", (112, 112), 64, 3, 2),
+    depthwise("mobilenet 56", "128 channels", (56, 56), 128, 3, quick=True),
+    depthwise("mobilenet 28", "256 channels", (28, 28), 256, 3),
+    depthwise("mobilenet 28 down", "stride 2", (28, 28), 256, 3, 2),
+    depthwise("mobilenet 14", "512 channels: pixels a power of two apart", (14, 14), 512, 3, quick=True),
+    depthwise("mobilenet 7", "1024 channels, small map: half of it is edge", (7, 7), 1024, 3),
+    depthwise("efficientnet 5x5", "a larger kernel, channels that no vector divides", (28, 28), 60, 5),
+    depthwise("efficientnet 5x5 down", "the same with stride 2", (28, 28), 240, 5, 2),
+    depthwise("convnext", "7x7", (56, 56), 96, 7),
+    depthwise("convnext deep", "7x7 on a map of 7", (7, 7), 768, 7),
+    depthwise("depthwise twice", "two outputs an input", (56, 56), 64, 3, multiplier=2),
+    depthwise("depthwise 1d", "a speech network's kernel of 31", (1000,), 256, 31),
+    depthwise("depthwise 3d", "3x3x3 over 16 frames", (16, 56, 56), 32, 3),
+]
+RESNEXT = [
+    conv("resnext 2", "two channels a group", (56, 56), (64, 64), 3, 1, groups=32),
+    conv("resnext 8", "eight channels a group", (28, 28), (256, 256), 3, 1, groups=32),
+    conv("resnext 16", "16 channels a group", (14, 14), (512, 512), 3, 1, groups=32),
+]
+CONV = VGG + RESNET + LECTURE + ECG + AUDIO + CT + VIDEO + DEPTHWISE + RESNEXT
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ namespace {
 #include "kernels/transpose.inl"
 #include "kernels/conv_narrow.inl"
 #include "kernels/conv.inl"
+#include "kernels/depthwise.inl"
+#include "kernels/depthwise_grad.inl"
 #include "kernels/distance.inl"
 #include "kernels/elementwise.inl"
 #include "kernels/pixel_sum.inl"

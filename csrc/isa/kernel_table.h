@@ -36,6 +36,50 @@ struct PixelSum {
   int channels, columns;
 };
 
+// Taps that read neighbouring columns, the first one column + p for output pixel p.
+struct TapRun {
+  index column, taps;  // 1 to longest_tap_run taps
+};
+constexpr index longest_tap_run = 7;
+
+// A row of output pixels in which every channel has weights of its own. x[r], r < rows, holds what the pixels see in
+// one row of taps, in columns of vectors: channel c of column q at x[r][(c / lanes * columns + q) * lanes + c % lanes].
+//   y[p * y_step + c] = sum over r, over the taps of all runs: x[r][column of the tap + p] * w, + bias[c], max(0, .)
+// w is [c / lanes][r][tap][c % lanes]. A null x[r] is left out. Every sum runs in this order. Up to depthwise_pixels - 1
+// columns beyond the last one needed are read and not used, and w and x hold whole vectors.
+template <class T>
+struct DepthwiseRow {
+  const T* const* x;
+  const TapRun* runs;
+  const T* w;
+  T* y;
+  const T* bias;  // or null
+  index rows, run_count, taps, columns, pixels, channels, y_step;  // taps: of all runs together
+  bool relu;
+};
+
+// The weights' part in the gradient, x and w as above, for one row of dy:
+//   dw[c / lanes][r][tap][c % lanes] += sum over p < pixels of x[r][column of the tap + p] * dy[p * dy_step + c]
+template <class T>
+struct DepthwiseSum {
+  const T* const* x;
+  const TapRun* runs;
+  const T* dy;
+  T* dw;
+  index rows, run_count, taps, columns, pixels, channels, dy_step;
+};
+
+// Pixels into columns of vectors, p < pixels and c < channels, with zeros in the lanes beyond:
+//   to[(c / lanes * columns + p) * lanes + c % lanes] = x[p * x_step + (from ? from[c] : c)]
+template <class T>
+struct PixelColumns {
+  const T* x;
+  const std::int32_t* from;  // ascending, or null
+  T* to;
+  index pixels, channels, x_step, columns;
+  index ahead;  // how far beyond x to fetch what is read next
+};
+
 enum class Difference { squared, absolute, chi2 };  // (a - b)^2, |a - b|, (a - b)^2 / (|a| + |b|) with 0 / 0 = 0
 
 // d[r][c] = scale * sum over i < depth of the difference of a[r][i] and b[c][i], then its square root where asked.
@@ -117,9 +161,13 @@ struct Kernels {
   int panel;   // columns of a full weight panel, a multiple of lanes
   int narrow;  // so few columns are packed without padding
   int tile;    // channels of x that pixel_sum takes at a time
+  int depthwise_pixels;  // of a whole tile of depthwise_row
   void (*conv_row)(const ConvRow<T>& row);
   void (*conv_row_spaced)(const ConvRow<T>& row);  // pixel p at x + p * spaced; w has width_spaced(columns)
   void (*pixel_sum)(const PixelSum<T>& sum);
+  void (*depthwise_row)(const DepthwiseRow<T>& row);
+  void (*depthwise_sum)(const DepthwiseSum<T>& sum);
+  void (*fill_columns)(const PixelColumns<T>& part);
   WinogradAxis<T> winograd[winograd_axes];
   // to[c * to_stride + r] = from[r * from_stride + c]
   void (*transpose)(const T* from, index from_stride, T* to, index to_stride, index rows, index cols);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "isa/dispatch.h"
+#include "ops/depthwise.h"
 #include "ops/winograd.h"
 
 namespace pcx {
@@ -59,10 +60,13 @@ PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const T
   }
   for (const Correlation& part : parts) {
     packed.parts.push_back(packed.size);
-    packed.size += packed_size<T>(part);
+    packed.size += depthwise_suits<T>(part) ? depthwise_packed_size<T>(part) : packed_size<T>(part);
   }
   packed.data = Buffer<T>(packed.size);
-  for (std::size_t i = 0; i < parts.size(); ++i) pack(parts[i], w, strides, packed.data.data() + packed.parts[i]);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    T* to = packed.data.data() + packed.parts[i];
+    depthwise_suits<T>(parts[i]) ? depthwise_pack(parts[i], w, strides, to) : pack(parts[i], w, strides, to);
+  }
   return packed;
 }
 
@@ -82,7 +86,11 @@ std::vector<index> run_parts(const ConvShape& shape, Direction direction, const 
     if (w.tiles != Tiles{1, 1, 1}) return winograd_correlate(parts[0], w.tiles, x, w.data.data(), bias, relu, y);
   }
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    correlate(parts[i], x, w.data.data() + w.parts[i], bias, relu, y);
+    const T* weight = w.data.data() + w.parts[i];
+    if (depthwise_suits<T>(parts[i]))
+      depthwise(parts[i], x, weight, bias, relu, y);
+    else
+      correlate(parts[i], x, weight, bias, relu, y);
   }
   return {};
 }

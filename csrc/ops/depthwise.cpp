@@ -1,0 +1,119 @@
+// Forward and input gradient.
+#include "ops/depthwise.h"
+
+#include <algorithm>
+
+#include "base/parallel.h"
+#include "isa/dispatch.h"
+#include "ops/depthwise_block.h"
+
+namespace pcx {
+
+namespace {
+
+constexpr double parallel_flops = 3e6;     // about 100 us on one core: less is done by one thread
+constexpr index most_channels = 8;         // of a group, in or out: more fill vectors of their own
+constexpr index least_filled = 2;          // of the lanes of a vector, one in so many
+constexpr index largest_rows = 256 << 10;  // bytes of columns that a row of 14 positions may need
+
+index divide_up(index a, index b) { return (a + b - 1) / b; }
+
+template <class T>
+index group_of_weights(const Correlation& p) {  // elements of a vector of out channels
+  return p.taps() * p.in_channels * kernels<T>().lanes;
+}
+
+}  // namespace
+
+template <class T>
+bool depthwise_suits(const Correlation& p) {
+  const index lanes = kernels<T>().lanes;
+  if (p.groups == 1 || p.in_channels < 1 || p.in_channels > most_channels || p.out_channels > most_channels) {
+    return false;
+  }
+  if (p.groups * p.out_channels * least_filled < lanes) return false;
+  index elements = p.in_channels * lanes * p.axis[0].taps;
+  elements *= (p.axis[1].taps - 1) * std::abs(p.axis[1].tap_step) + 1;
+  elements *= (p.axis[2].taps - 1) * std::abs(p.axis[2].tap_step) + 14;
+  return elements * static_cast<index>(sizeof(T)) <= largest_rows;
+}
+
+template <class T>
+index depthwise_packed_size(const Correlation& p) {
+  return divide_up(p.groups * p.out_channels, kernels<T>().lanes) * group_of_weights<T>(p) + 1;
+}
+
+template <class T>
+void depthwise_pack(const Correlation& p, const T* w, const WeightStrides& strides, T* packed) {
+  const index lanes = kernels<T>().lanes, all = p.groups * p.out_channels;
+  const auto& [ad, ah, aw] = p.axis;
+  const TapColumns width(aw, 1);
+  T flaw = 0;  // becomes NaN
+  for (index k0 = 0; k0 < all; k0 += lanes) {
+    for (index row = 0; row < ad.taps * ah.taps * p.in_channels; ++row) {
+      const index td = row / (ah.taps * p.in_channels), th = row / p.in_channels % ah.taps, j = row % p.in_channels;
+      const T* from = w + (ad.kernel_first + td * ad.kernel_step) * strides.kernel[0] +
+                      (ah.kernel_first + th * ah.kernel_step) * strides.kernel[1] + j * strides.in;
+      for (index tap : width.order) {
+        const T* tap_from = from + (aw.kernel_first + tap * aw.kernel_step) * strides.kernel[2];
+        for (index k = k0; k < k0 + lanes; ++k, ++packed) {
+          *packed = k < all ? tap_from[k / p.out_channels * strides.group + k % p.out_channels * strides.out] : T(0);
+          flaw += *packed * 0;
+        }
+      }
+    }
+  }
+  *packed = flaw;
+}
+
+template <class T>
+void depthwise(const Correlation& p, const T* x, const T* packed, const T* bias, bool relu, T* y) {
+  if (p.batch * p.positions() * p.groups * p.out_channels == 0) return;
+  const DepthwiseCut cut = depthwise_cut<T>(p);
+  // Padding times a weight that is not finite is NaN: then it is computed, else left out.
+  const bool padding = packed[depthwise_packed_size<T>(p) - 1] != 0;  // NaN is not 0
+  const index tasks = cut.units(p) * cut.channel_blocks, all = p.groups * p.out_channels;
+  const double flops = 2.0 * p.batch * p.positions() * p.taps() * p.in_channels * all;
+  const int workers = flops < parallel_flops ? 1 : workers_for(tasks);
+  std::vector<ColumnRows<T>> columns;
+  for (int i = 0; i < workers; ++i) columns.emplace_back(p, cut, padding);
+  parallel_for(tasks, workers, [&](index task, int worker) {
+    ColumnRows<T>& rows = columns[static_cast<std::size_t>(worker)];
+    const DepthwiseBlock block = depthwise_block(p, cut, task / cut.channel_blocks);
+    const index first = task % cut.channel_blocks * cut.channels;
+    const auto& [ad, ah, aw] = p.axis;
+    DepthwiseRow<T> row{};
+    row.runs = rows.taps().runs.data();
+    row.run_count = static_cast<index>(rows.taps().runs.size());
+    row.rows = rows.rows();
+    row.taps = aw.taps;
+    row.columns = rows.taps().columns;
+    row.channels = std::min(cut.channels, all - first);
+    row.pixels = block.size[2];
+    row.w = packed + first / kernels<T>().lanes * group_of_weights<T>(p);
+    row.bias = bias ? bias + first : nullptr;
+    row.relu = relu;
+    row.y_step = aw.out_step * all;
+    rows.begin(x, block.image, first, row.channels, block.start[2]);
+    const index ow = aw.out_first + block.start[2] * aw.out_step;
+    for (index d = block.start[0]; d < block.start[0] + block.size[0]; ++d) {
+      for (index h = block.start[1]; h < block.start[1] + block.size[1]; ++h) {
+        const index od = ad.out_first + d * ad.out_step, oh = ah.out_first + h * ah.out_step;
+        row.x = rows.at(d, h);
+        row.y = y + (((block.image * ad.out + od) * ah.out + oh) * aw.out + ow) * all + first;
+        kernels<T>().depthwise_row(row);
+      }
+    }
+  });
+}
+
+template bool depthwise_suits<float>(const Correlation&);
+template bool depthwise_suits<double>(const Correlation&);
+template index depthwise_packed_size<float>(const Correlation&);
+template index depthwise_packed_size<double>(const Correlation&);
+template void depthwise_pack(const Correlation&, const float*, const WeightStrides&, float*);
+template void depthwise_pack(const Correlation&, const double*, const WeightStrides&, double*);
+template void depthwise(const Correlation&, const float*, const float*, const float*, bool, float*);
+template void depthwise(const Correlation&, const double*, const double*, const double*, bool, double*);
+
+}  // namespace pcx

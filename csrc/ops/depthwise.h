@@ -1,0 +1,29 @@
+// Convolution with few channels a group, down to one ("depthwise"): output channels of many groups lie side by side in
+// lanes. A block's rows of x are copied once into columns of vectors, padding and all, for group_in channels in as many
+// planes: lane k of plane j holds channel j of k's group. There every output is the same sum over rows of taps.
+#pragma once
+#include <vector>
+
+#include "ops/correlation.h"
+
+namespace pcx {
+
+// Whether this algorithm serves; it looks at what a packed weight depends on, never at the size of the picture.
+template <class T>
+bool depthwise_suits(const Correlation& problem);
+
+// Elements of the packed form: [vector of out channels][depth tap][height tap][in channel][width tap][lane]; the width
+// taps in the order of TapColumns.
+template <class T>
+index depthwise_packed_size(const Correlation& problem);
+template <class T>
+void depthwise_pack(const Correlation& problem, const T* w, const WeightStrides& strides, T* packed);
+
+template <class T>
+void depthwise(const Correlation& problem, const T* x, const T* packed, const T* bias, bool relu, T* y);
+
+// dw (kernel, in channels of a group, all out channels) of the correlation that forward convolution is.
+template <class T>
+void depthwise_weight_grad(const Correlation& problem, const T* x, const T* dy, T* dw);
+
+}  // namespace pcx
