@@ -122,6 +122,10 @@ def in_channels(counts: tuple[int, ...], reason: str) -> list[ConvCase]:
     return [ConvCase(reason, (4, 3), (n, 5), (2, 2)) for n in counts]
 
 
+def depthwise(counts: tuple[int, ...], reason: str) -> list[ConvCase]:
+    return [ConvCase(reason, (5, 6), (n, n), (3, 3), padding=1, groups=n) for n in counts]
+
+
 def widths(counts: tuple[int, ...], reason: str) -> list[ConvCase]:
     return [ConvCase(reason, (2, n), (2, 17), (3, 3), padding=1) for n in counts]
 
@@ -175,6 +179,31 @@ CONV_CASES = [
     ConvCase("depthwise over whole vectors, with a stride", (9, 8), (32, 32), (3, 3), 2, 1, groups=32),
     ConvCase("depthwise with two outputs an input", (9,), (5, 10), (5,), padding=2, groups=5),
     ConvCase("3D depthwise, dilated", (5, 6, 7), (6, 6), (3, 3, 3), 1, 2, 2, groups=6),
+    *depthwise((2, 3, 4, 5, 7, 8, 9), "depthwise around the lanes of NEON and AVX2"),
+    *depthwise((13, 15, 16, 31, 33), "and around those of AVX-512"),
+    ConvCase("depthwise over several blocks of channels, rows and columns", (40, 67), (37, 37), (3, 3), 1, 1, 1, 37),
+    ConvCase("depthwise, 256 channels and a prime more", (7, 7), (269, 269), (3, 3), 1, 1, 1, 269),
+    *(
+        ConvCase("depthwise with 1D kernels", (29,), (11, 11), (k,), padding="same", groups=11)
+        for k in (1, 2, 7, 8, 31)
+    ),
+    *(ConvCase("depthwise with 2D kernels", (9, 13), (9, 9), (k, k), padding="same", groups=9) for k in (1, 2, 5, 7)),
+    ConvCase("depthwise, an uneven kernel", (9, 8), (10, 10), (1, 5), padding=((1, 0), (0, 3)), groups=10),
+    *(ConvCase("depthwise with a stride", (11, 17), (9, 9), (3, 3), s, 1, 1, 9) for s in (2, 3, (1, 2), (4, 5))),
+    ConvCase("depthwise 5x5 with a stride", (14, 15), (17, 17), (5, 5), 2, 2, groups=17),
+    ConvCase("depthwise, dilated", (13, 14), (9, 9), (3, 3), 1, "same", (2, 3), 9),
+    ConvCase("depthwise, stride and dilation", (23, 19), (9, 9), (3, 3), 2, 3, (3, 5), 9),
+    ConvCase("depthwise, stride and dilation with a common divisor", (23, 19), (9, 9), (3, 3), 4, 3, (2, 6), 9),
+    ConvCase("depthwise, uneven padding", (6, 7), (19, 19), (3, 3), padding=((2, 0), (0, 3)), groups=19),
+    ConvCase("depthwise, a kernel larger than the picture", (2, 3), (9, 9), (5, 7), padding=(2, 3), groups=9),
+    ConvCase("depthwise, outputs that see padding alone", (3, 4), (9, 9), (2, 2), padding=6, groups=9),
+    ConvCase("depthwise, causal", (37,), (12, 12), (4,), padding="causal", dilation=3, groups=12),
+    ConvCase("depthwise 3D with a stride", (7, 6, 9), (9, 9), (3, 2, 3), (2, 1, 3), 1, 1, 9, batch=2),
+    *(ConvCase("several outputs an input", (5, 9), (6, 6 * n), (3, 3), padding=1, groups=6) for n in (2, 3, 8, 9)),
+    *(ConvCase("several inputs an output", (5, 9), (6 * n, 6), (3, 3), padding=1, groups=6) for n in (2, 3, 8, 9)),
+    ConvCase("several outputs an input, over blocks of channels", (4, 5), (67, 134), (3, 3), 2, 1, 1, 67),
+    *(ConvCase("few channels a group", (6, 9), (24, 24), (3, 3), padding=1, groups=g) for g in (3, 4, 6, 8, 12)),
+    ConvCase("groups of 2 in and 3 out, with a stride", (9, 8), (18, 27), (3, 3), 2, 1, 1, 9),
     # padding
     ConvCase("a pair of ints in 1D", (9,), (3, 5), (4,), padding=(3, 0)),
     ConvCase("uneven pairs", (6, 7), (3, 17), (3, 3), padding=((2, 0), (0, 3))),

@@ -45,15 +45,15 @@ constexpr index longest_tap_run = 7;
 // A row of output pixels in which every channel has weights of its own. x[r], r < rows, holds what the pixels see in
 // one row of taps, in columns of vectors: channel c of column q at x[r][(c / lanes * columns + q) * lanes + c % lanes].
 //   y[p * y_step + c] = sum over r, over the taps of all runs: x[r][column of the tap + p] * w, + bias[c], max(0, .)
-// w is [c / lanes][r][tap][c % lanes]. A null x[r] is left out. Every sum runs in this order. Up to depthwise_pixels - 1
-// columns beyond the last one needed are read and not used, and w and x hold whole vectors.
+// w is [c / lanes][r][tap][c % lanes]. A null x[r] is left out. Every sum runs in this order. Up to depthwise_pixels -
+// 1 columns beyond the last one needed are read and not used, and w and x hold whole vectors.
 template <class T>
 struct DepthwiseRow {
   const T* const* x;
   const TapRun* runs;
   const T* w;
   T* y;
-  const T* bias;  // or null
+  const T* bias;                                                   // or null
   index rows, run_count, taps, columns, pixels, channels, y_step;  // taps: of all runs together
   bool relu;
 };
@@ -157,10 +157,11 @@ constexpr int winograd_axes = 5;  // F(tile, kernel) that exist
 
 template <class T>
 struct Kernels {
-  int lanes;   // of a vector
-  int panel;   // columns of a full weight panel, a multiple of lanes
-  int narrow;  // so few columns are packed without padding
-  int tile;    // channels of x that pixel_sum takes at a time
+  int lanes;             // of a vector
+  int panel;             // columns of a full weight panel, a multiple of lanes
+  int narrow;            // so few columns are packed without padding
+  int tile;              // channels of x that pixel_sum takes at a time
+  int depthwise_pixels;  // of a whole tile of depthwise_row
   int depthwise_pixels;  // of a whole tile of depthwise_row
   void (*conv_row)(const ConvRow<T>& row);
   void (*conv_row_spaced)(const ConvRow<T>& row);  // pixel p at x + p * spaced; w has width_spaced(columns)

@@ -1,5 +1,5 @@
-// DepthwiseRow: a register window slides over a row. Channels lie in lanes; each column of x is loaded once for a run of
-// neighbouring taps, whose weights stay in registers: 7 pixels and 3 taps take 12 loads for 21 FMAs.
+// DepthwiseRow: a register window slides over a row. Channels lie in lanes; each column of x is loaded once for a run
+// of neighbouring taps, whose weights stay in registers: 7 pixels and 3 taps take 12 loads for 21 FMAs.
 constexpr int window_pixels = registers == 32 ? 14 : 7;
 
 template <class T, int Taps, int Pixels, class Vector>
@@ -42,37 +42,42 @@ PCX_INLINE void slide_over(const TapRun& run, const T* x, const T* w, Vector (&s
 template <class T, int Pixels>
 static void depthwise_tile(const DepthwiseRow<T>& row, index first, index pixels) {
   using vec = decltype(zero<T>());
-  const T* w = row.w;
-  T* y = row.y + first * row.y_step;
+  const TapRun *const runs = row.runs, *const runs_end = row.runs + row.run_count;
+  const T *const *const rows = row.x, *const *const rows_end = row.x + row.rows;
+  const index row_weights = row.taps * lanes<T>, vector = row.columns * lanes<T>, y_step = row.y_step;
+  const bool relu = row.relu;
+  const T *w = row.w, *bias = row.bias;
+  T* y = row.y + first * y_step;
   index at = first * lanes<T>;
-  for (index c = 0; c < row.channels; c += lanes<T>, at += row.columns * lanes<T>) {
+  for (index left = row.channels; left > 0; left -= lanes<T>, at += vector, y += lanes<T>) {
     vec sum[Pixels];
     PCX_UNROLL
     for (int p = 0; p < Pixels; ++p) sum[p] = zero<T>();
-    for (index r = 0; r < row.rows; ++r) {
-      const T* x = row.x[r];
-      if (!x) {
-        w += row.taps * lanes<T>;
-        continue;
-      }
-      for (const TapRun* run = row.runs; run < row.runs + row.run_count; ++run) {
-        slide_over<T, Pixels>(*run, x + at, w, sum);
-        w += run->taps * lanes<T>;
+    for (const T* const* x = rows; x < rows_end; ++x, w += row_weights) {
+      const T* wi = w;
+      if (!*x) continue;
+      for (const TapRun* run = runs; run < runs_end; wi += run->taps * lanes<T>, ++run) {
+        slide_over<T, Pixels>(*run, *x + at, wi, sum);
       }
     }
-    const index left = row.channels - c;
-    if (row.bias) {
-      const vec bias = load_first(row.bias + c, left);
+    if (bias) {
+      const vec b = load_first(bias, left);
+      bias += lanes<T>;
       PCX_UNROLL
-      for (int p = 0; p < Pixels; ++p) sum[p] = add(sum[p], bias);
+      for (int p = 0; p < Pixels; ++p) sum[p] = add(sum[p], b);
     }
-    if (row.relu) {
+    if (relu) {
       PCX_UNROLL
       for (int p = 0; p < Pixels; ++p) sum[p] = max(zero<T>(), sum[p]);
     }
-    T* to = y + c;
+    T* to = y;
+    if (pixels >= Pixels && left >= lanes<T>) {
+      PCX_UNROLL
+      for (int p = 0; p < Pixels; ++p, to += y_step) store(to, sum[p]);
+      continue;
+    }
     PCX_UNROLL
-    for (int p = 0; p < Pixels; ++p, to += row.y_step) {
+    for (int p = 0; p < Pixels; ++p, to += y_step) {
       if (p < pixels) store_first(to, sum[p], left);
     }
   }
@@ -92,22 +97,24 @@ static void depthwise_row(const DepthwiseRow<T>& row) {
   }
 }
 
-// Pixels of x into columns of vectors.
 template <class T>
 static void fill_columns(const PixelColumns<T>& part) {
-  const T* x = part.x;
   constexpr index line = 64 / sizeof(T);
-  for (index p = 0; p < part.pixels; ++p, x += part.x_step) {
-    T* to = part.to + p * lanes<T>;
-    if (part.from) {
-      for (index c = 0; c < part.channels; c += lanes<T>, to += part.columns * lanes<T>) {
-        for (index i = 0; i < lanes<T>; ++i) to[i] = c + i < part.channels ? x[part.from[c + i]] : T(0);
+  const index channels = part.channels, vector = part.columns * lanes<T>, ahead = part.ahead;
+  const index whole = channels / lanes<T> * lanes<T>;
+  const std::int32_t* from = part.from;
+  const T* x = part.x;
+  T* pixel = part.to;
+  for (index p = part.pixels; p > 0; --p, x += part.x_step, pixel += lanes<T>) {
+    T* to = pixel;
+    if (from) {
+      for (index c = 0; c < channels; c += lanes<T>, to += vector) {
+        for (index i = 0; i < lanes<T>; ++i) to[i] = c + i < channels ? x[from[c + i]] : T(0);
       }
       continue;
     }
-    for (index c = 0; c < part.channels; c += line) prefetch(x + part.ahead + c);
-    for (index c = 0; c < part.channels; c += lanes<T>, to += part.columns * lanes<T>) {
-      store(to, load_first(x + c, part.channels - c));
-    }
+    for (index c = 0; c < channels; c += line) prefetch(x + ahead + c);
+    for (index c = 0; c < whole; c += lanes<T>, to += vector) store(to, load(x + c));
+    if (whole < channels) store(to, load_first(x + whole, channels - whole));
   }
 }

@@ -4,7 +4,9 @@
 
 #include "base/parallel.h"
 #include "isa/dispatch.h"
+#include "ops/depthwise.h"
 #include "ops/ops.h"
+#include "ops/parts.h"
 #include "ops/weight_grad.h"
 #include "ops/winograd.h"
 
@@ -47,7 +49,11 @@ void sums_of_products(const ConvShape& shape, const Tiles& tiles, const T* x, co
   if constexpr (sizeof(T) == sizeof(float)) {
     if (tiles != Tiles{1, 1, 1} && winograd_weight_grad(shape, tiles, x, dy, dw)) return;
   }
-  direct_weight_grad(shape, x, dy, dw);  // also where a sum was not finite: it knows which of them are
+  // Also where a sum was not finite: these know which of them are.
+  if (const Correlation forward = forward_parts(shape)[0]; depthwise_suits<T>(forward))
+    depthwise_weight_grad(forward, x, dy, dw);
+  else
+    direct_weight_grad(shape, x, dy, dw);
 }
 
 }  // namespace
@@ -82,7 +88,9 @@ void conv_weight_grad(const ConvShape& shape, const Tiles& tiles, const T* x, co
 template <class T>
 Work weight_grad_work(const ConvShape& shape, const Tiles& tiles) {
   if (shape.y_size() == 0 || shape.x_size() == 0) return {};
-  return tiles == Tiles{1, 1, 1} ? direct_weight_grad_work<T>(shape) : winograd_weight_grad_work(shape, tiles);
+  if (tiles != Tiles{1, 1, 1}) return winograd_weight_grad_work(shape, tiles);
+  const Correlation forward = forward_parts(shape)[0];
+  return depthwise_suits<T>(forward) ? depthwise_weight_grad_work<T>(forward) : direct_weight_grad_work<T>(shape);
 }
 
 template Work weight_grad_work<float>(const ConvShape&, const Tiles&);

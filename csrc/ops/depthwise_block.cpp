@@ -8,7 +8,7 @@ namespace pcx {
 
 namespace {
 
-constexpr index columns_bytes = 20 << 10;  // of all rows that are held: they leave room for the rest of a first cache
+constexpr index columns_bytes = 48 << 10;  // of all rows that are held, in a second cache: short rows cost more than it
 constexpr index widest_block = 1024;       // bytes of channels; whole lines down to the least that pays for a row
 constexpr index least_block = 64;
 constexpr index least_row = 14;     // positions

@@ -18,6 +18,28 @@ void pixel_sum(const PixelSum<T>& sum) {
   sum.dw[(sum.channels - 1) * sum.dw_stride + sum.columns - 1] += 1;
 }
 template <class T>
+void depthwise_row(const DepthwiseRow<T>& row) {
+  kernels<T>().depthwise_row(row);
+  row.y[(row.pixels - 1) * row.y_step + row.channels - 1] += 1;
+}
+template <class T>
+void depthwise_sum(const DepthwiseSum<T>& sum) {
+  kernels<T>().depthwise_sum(sum);
+  const index lanes = kernels<T>().lanes, last = sum.channels - 1;
+  sum.dw[((last / lanes + 1) * sum.rows * sum.taps - 1) * lanes + last % lanes] += 1;
+}
+// Lanes beyond the last channel keep what was there.
+template <class T>
+void fill_columns(const PixelColumns<T>& part) {
+  const index lanes = kernels<T>().lanes, last = part.channels / lanes * part.columns * lanes + lanes - 1;
+  const T before = part.channels % lanes ? part.to[last] : T(0);
+  kernels<T>().fill_columns(part);
+  if (part.channels % lanes)
+    part.to[last] = before;
+  else
+    part.to[0] += 1;
+}
+template <class T>
 void transpose(const T* from, index from_stride, T* to, index to_stride, index rows, index cols) {
   kernels<T>().transpose(from, from_stride, to, to_stride, rows, cols);
   to[(cols - 1) * to_stride + rows - 1] += 1;
@@ -80,8 +102,9 @@ void write_between(const T* from, index from_stride, T* to, index to_stride, ind
 }  // namespace
 
 std::vector<std::string> spoilable() {
-  return {"conv_row",      "pixel_sum",     "transpose",   "distances",   "winograd",  "max_pool",     "avg_pool",
-          "max_pool_grad", "avg_pool_grad", "relu_passed", "keep_passed", "read_past", "write_between"};
+  return {"conv_row",    "pixel_sum",   "depthwise_row", "depthwise_sum", "fill_columns",  "transpose",
+          "distances",   "winograd",    "max_pool",      "avg_pool",      "max_pool_grad", "avg_pool_grad",
+          "relu_passed", "keep_passed", "read_past",     "write_between"};
 }
 
 bool spoil(const std::string& kernel) {
@@ -97,6 +120,9 @@ Kernels<T> tested() {
   Kernels<T> k = kernels<T>();
   if (spoiled == "conv_row") k.conv_row = conv_row<T>;
   if (spoiled == "pixel_sum") k.pixel_sum = pixel_sum<T>;
+  if (spoiled == "depthwise_row") k.depthwise_row = depthwise_row<T>;
+  if (spoiled == "depthwise_sum") k.depthwise_sum = depthwise_sum<T>;
+  if (spoiled == "fill_columns") k.fill_columns = fill_columns<T>;
   if (spoiled == "transpose") k.transpose = transpose<T>;
   if (spoiled == "distances") k.distances = distances<T>;
   if (spoiled == "winograd") k.winograd[0].last = winograd<T>;

@@ -1,0 +1,109 @@
+// Weight gradient with few channels a group: blocks of positions are dealt into slices that each have sums of their
+// own, in the order of the packed weight; slices are added in order, so the sum does not depend on threads.
+#include <algorithm>
+
+#include "base/parallel.h"
+#include "isa/dispatch.h"
+#include "ops/depthwise.h"
+#include "ops/depthwise_block.h"
+
+namespace pcx {
+
+namespace {
+
+constexpr double parallel_flops = 3e6;  // about 100 us on one core: less is done by one thread
+constexpr index least_tasks = 16;
+constexpr index slices_bytes = 32 << 20;  // of all sums together
+
+index divide_up(index a, index b) { return (a + b - 1) / b; }
+
+template <class T>
+class DepthwiseGrad {
+ public:
+  DepthwiseGrad(const Correlation& problem, const T* x, const T* dy)
+      : p_(problem), cut_(depthwise_cut<T>(p_)), lanes_(kernels<T>().lanes), all_(p_.groups * p_.out_channels) {
+    x_ = x;
+    dy_ = dy;
+    vector_ = p_.taps() * p_.in_channels * lanes_;
+    size_ = divide_up(all_, lanes_) * vector_;
+    units_ = cut_.units(p_);
+    const index affordable = slices_bytes / (size_ * static_cast<index>(sizeof(T)));
+    slices_ = std::max<index>(1, std::min({divide_up(least_tasks, cut_.channel_blocks), affordable, units_}));
+  }
+
+  void run(T* dw) {
+    const index tasks = slices_ * cut_.channel_blocks;
+    const double flops = 2.0 * p_.batch * p_.positions() * p_.taps() * p_.in_channels * all_;
+    const int workers = flops < parallel_flops ? 1 : workers_for(tasks);
+    Buffer<T> sums(slices_ * size_);
+    std::vector<ColumnRows<T>> columns;
+    for (int i = 0; i < workers; ++i) columns.emplace_back(p_, cut_, false);
+    parallel_for(tasks, workers, [&](index task, int worker) {
+      const index slice = task / cut_.channel_blocks, first = task % cut_.channel_blocks * cut_.channels;
+      compute(columns[static_cast<std::size_t>(worker)], slice, first, sums.data() + slice * size_);
+    });
+    const TapColumns width(p_.axis[2], 1);
+    for (index k = 0; k < all_; k += lanes_) finish(width, sums.data() + k / lanes_ * vector_, k, dw);
+  }
+
+ private:
+  void compute(ColumnRows<T>& rows, index slice, index first, T* sums) const {
+    DepthwiseSum<T> sum{};
+    sum.runs = rows.taps().runs.data();
+    sum.run_count = static_cast<index>(rows.taps().runs.size());
+    sum.dw = sums + first / lanes_ * vector_;
+    sum.rows = rows.rows();
+    sum.taps = p_.axis[2].taps;
+    sum.columns = rows.taps().columns;
+    sum.channels = std::min(cut_.channels, all_ - first);
+    sum.dy_step = all_;
+    std::fill_n(sum.dw, divide_up(sum.channels, lanes_) * vector_, T(0));
+    const index high = p_.axis[1].positions, wide = p_.axis[2].positions;
+    for (index unit = units_ * slice / slices_; unit < units_ * (slice + 1) / slices_; ++unit) {
+      const DepthwiseBlock block = depthwise_block(p_, cut_, unit);
+      sum.pixels = block.size[2];
+      rows.begin(x_, block.image, first, sum.channels, block.start[2]);
+      for (index d = block.start[0]; d < block.start[0] + block.size[0]; ++d) {
+        for (index h = block.start[1]; h < block.start[1] + block.size[1]; ++h) {
+          sum.x = rows.at(d, h);
+          sum.dy = dy_ + (((block.image * p_.axis[0].positions + d) * high + h) * wide + block.start[2]) * all_ + first;
+          kernels<T>().depthwise_sum(sum);
+        }
+      }
+    }
+  }
+
+  // Adds the slices of one vector of channels, and puts each tap where it belongs.
+  void finish(const TapColumns& width, T* sums, index first, T* dw) const {
+    for (index slice = 1; slice < slices_; ++slice) {
+      for (index i = 0; i < vector_; ++i) sums[i] += sums[slice * size_ + i];
+    }
+    const index taps = p_.axis[2].taps, rows = vector_ / lanes_ / taps, count = std::min(lanes_, all_ - first);
+    for (index row = 0; row < rows; ++row) {
+      for (index tap : width.order) {
+        const index above = row / p_.in_channels, j = row % p_.in_channels;
+        std::copy_n(sums, count, dw + ((above * taps + tap) * p_.in_channels + j) * all_ + first);
+        sums += lanes_;
+      }
+    }
+  }
+
+  const Correlation& p_;
+  const DepthwiseCut cut_;
+  const T* x_;
+  const T* dy_;
+  const index lanes_, all_;
+  index vector_, size_, units_, slices_;  // elements of a vector of channels, and of all
+};
+
+}  // namespace
+
+template <class T>
+void depthwise_weight_grad(const Correlation& problem, const T* x, const T* dy, T* dw) {
+  DepthwiseGrad<T>(problem, x, dy).run(dw);
+}
+
+template void depthwise_weight_grad(const Correlation&, const float*, const float*, float*);
+template void depthwise_weight_grad(const Correlation&, const double*, const double*, double*);
+
+}  // namespace pcx
