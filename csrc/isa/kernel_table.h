@@ -162,7 +162,6 @@ struct Kernels {
   int narrow;            // so few columns are packed without padding
   int tile;              // channels of x that pixel_sum takes at a time
   int depthwise_pixels;  // of a whole tile of depthwise_row
-  int depthwise_pixels;  // of a whole tile of depthwise_row
   void (*conv_row)(const ConvRow<T>& row);
   void (*conv_row_spaced)(const ConvRow<T>& row);  // pixel p at x + p * spaced; w has width_spaced(columns)
   void (*pixel_sum)(const PixelSum<T>& sum);

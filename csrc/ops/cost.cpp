@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "isa/dispatch.h"
+#include "ops/depthwise.h"
 #include "ops/parts.h"
 #include "ops/weight_grad.h"
 #include "ops/winograd.h"
@@ -56,7 +57,13 @@ Work work_of(const Correlation& part, const Tiles& tiles) {
   if constexpr (sizeof(T) == 4) {
     if (tiles != Tiles{1, 1, 1}) return winograd_work(part, tiles);
   }
-  return correlate_work<T>(part);
+  return depthwise_suits<T>(part) ? depthwise_work<T>(part) : correlate_work<T>(part);
+}
+
+template <class T>
+index elements_packed(const Correlation& part, const Tiles& tiles) {
+  if (tiles != Tiles{1, 1, 1}) return winograd_packed_size(part, tiles);
+  return depthwise_suits<T>(part) ? depthwise_packed_size<T>(part) : packed_size<T>(part);
 }
 
 }  // namespace
@@ -80,8 +87,7 @@ Cost cost_of(const ConvShape& shape, Direction direction, const Tiles& tiles) {
     cost.work.chain = std::max(cost.work.chain, work.chain);
     cost.work.scratch = std::max(cost.work.scratch, work.scratch);
     cost.work.workers = std::max(cost.work.workers, work.workers);
-    const bool direct = tiles == Tiles{1, 1, 1};
-    cost.packed += (direct ? packed_size<T>(part) : winograd_packed_size(part, tiles)) * index(sizeof(T));
+    cost.packed += elements_packed<T>(part, tiles) * index(sizeof(T));
   }
   return cost;
 }

@@ -11,7 +11,6 @@ namespace pcx {
 
 namespace {
 
-constexpr double parallel_flops = 3e6;     // about 100 us on one core: less is done by one thread
 constexpr index most_channels = 8;         // of a group, in or out: more fill vectors of their own
 constexpr index least_filled = 2;          // of the lanes of a vector, one in so many
 constexpr index largest_rows = 256 << 10;  // bytes of columns that a row of 14 positions may need
@@ -67,14 +66,22 @@ void depthwise_pack(const Correlation& p, const T* w, const WeightStrides& strid
 }
 
 template <class T>
+Work depthwise_work(const Correlation& p) {
+  if (p.batch * p.positions() * p.groups * p.out_channels == 0) return {};
+  const DepthwiseCut cut = depthwise_cut<T>(p);
+  const index scratch = ColumnRows<T>(p, cut, false).bytes();
+  return {depthwise_products(p), p.taps() * p.in_channels, 0, scratch,
+          cut.shared_by(p, cut.units(p) * cut.channel_blocks)};
+}
+
+template <class T>
 void depthwise(const Correlation& p, const T* x, const T* packed, const T* bias, bool relu, T* y) {
   if (p.batch * p.positions() * p.groups * p.out_channels == 0) return;
   const DepthwiseCut cut = depthwise_cut<T>(p);
   // Padding times a weight that is not finite is NaN: then it is computed, else left out.
   const bool padding = packed[depthwise_packed_size<T>(p) - 1] != 0;  // NaN is not 0
   const index tasks = cut.units(p) * cut.channel_blocks, all = p.groups * p.out_channels;
-  const double flops = 2.0 * p.batch * p.positions() * p.taps() * p.in_channels * all;
-  const int workers = flops < parallel_flops ? 1 : workers_for(tasks);
+  const int workers = workers_for(cut.shared_by(p, tasks));
   std::vector<ColumnRows<T>> columns;
   for (int i = 0; i < workers; ++i) columns.emplace_back(p, cut, padding);
   parallel_for(tasks, workers, [&](index task, int worker) {
@@ -113,6 +120,8 @@ template index depthwise_packed_size<float>(const Correlation&);
 template index depthwise_packed_size<double>(const Correlation&);
 template void depthwise_pack(const Correlation&, const float*, const WeightStrides&, float*);
 template void depthwise_pack(const Correlation&, const double*, const WeightStrides&, double*);
+template Work depthwise_work<float>(const Correlation&);
+template Work depthwise_work<double>(const Correlation&);
 template void depthwise(const Correlation&, const float*, const float*, const float*, bool, float*);
 template void depthwise(const Correlation&, const double*, const double*, const double*, bool, double*);
 

@@ -20,8 +20,12 @@ template <class T>
 void depthwise_pack(const Correlation& problem, const T* w, const WeightStrides& strides, T* packed);
 
 template <class T>
+Work depthwise_work(const Correlation& problem);
+template <class T>
 void depthwise(const Correlation& problem, const T* x, const T* packed, const T* bias, bool relu, T* y);
 
+template <class T>
+Work depthwise_weight_grad_work(const Correlation& problem);
 // dw (kernel, in channels of a group, all out channels) of the correlation that forward convolution is.
 template <class T>
 void depthwise_weight_grad(const Correlation& problem, const T* x, const T* dy, T* dw);

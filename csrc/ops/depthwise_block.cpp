@@ -14,7 +14,8 @@ constexpr index least_block = 64;
 constexpr index least_row = 14;     // positions
 constexpr index longest_row = 224;  // positions
 constexpr index block_flops = 2 << 20;
-constexpr index least_rows = 8;  // of a block, for each row of taps: more than they share are copied once
+constexpr double parallel_flops = 3e6;  // about 100 us on one core: less is done by one thread
+constexpr index least_rows = 8;         // of a block, for each row of taps: more than they share are copied once
 
 index divide_up(index a, index b) { return (a + b - 1) / b; }
 index even_part(index whole, index most) { return divide_up(whole, divide_up(whole, most)); }
@@ -55,6 +56,14 @@ DepthwiseCut depthwise_cut(const Correlation& p) {
   return c;
 }
 
+index DepthwiseCut::shared_by(const Correlation& p, index tasks) const {
+  return 2.0 * depthwise_products(p) < parallel_flops ? 1 : tasks;
+}
+
+double depthwise_products(const Correlation& p) {
+  return 1.0 * p.batch * p.positions() * p.taps() * p.in_channels * p.groups * p.out_channels;
+}
+
 DepthwiseBlock depthwise_block(const Correlation& p, const DepthwiseCut& cut, index unit) {
   DepthwiseBlock b{};
   for (int a = 2; a >= 0; --a) {
@@ -79,7 +88,8 @@ ColumnRows<T>::ColumnRows(const Correlation& problem, const DepthwiseCut& cut, b
       seen_(static_cast<std::size_t>(p_.axis[0].taps * p_.axis[1].taps * p_.in_channels)) {
   const index beyond = kernels<T>().depthwise_pixels * lanes_;
   const index places = p_.axis[0].taps * ring_;
-  data_ = Buffer<T>((places + (padding ? 1 : 0)) * row_ + beyond);
+  size_ = (places + (padding ? 1 : 0)) * row_ + beyond;
+  data_ = Buffer<T>(size_);
   std::fill_n(data_.data() + places * row_, padding ? row_ : 0, T(0));
   if (p_.in_channels != 1 || p_.out_channels != 1) from_.resize(static_cast<std::size_t>(cut.channels));
 }

@@ -13,7 +13,9 @@ struct DepthwiseCut {
   index channels, channel_blocks;
 
   index units(const Correlation& p) const { return p.batch * blocks[0] * blocks[1] * blocks[2]; }
+  index shared_by(const Correlation& p, index tasks) const;  // threads at most; one where the work is little
 };
+double depthwise_products(const Correlation& problem);
 template <class T>
 DepthwiseCut depthwise_cut(const Correlation& problem);
 
@@ -36,6 +38,7 @@ class ColumnRows {
   // What every row of taps sees at positions (d, h): rows() pointers, null where padding is left out.
   const T* const* at(index d, index h);
 
+  index bytes() const { return size_ * static_cast<index>(sizeof(T)); }
   index rows() const { return static_cast<index>(seen_.size()); }
   const TapColumns& taps() const { return taps_; }
 
@@ -46,6 +49,7 @@ class ColumnRows {
   const TapColumns taps_;
   const index lanes_, ring_, plane_, row_;  // rows of one depth tap; elements of a row in one plane, and in all
   const bool padding_;
+  index size_;  // elements in all
   Buffer<T> data_;
   std::vector<index> held_;  // which row of x each place holds
   std::vector<const T*> seen_;

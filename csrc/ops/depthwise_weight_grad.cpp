@@ -11,7 +11,6 @@ namespace pcx {
 
 namespace {
 
-constexpr double parallel_flops = 3e6;  // about 100 us on one core: less is done by one thread
 constexpr index least_tasks = 16;
 constexpr index slices_bytes = 32 << 20;  // of all sums together
 
@@ -31,10 +30,16 @@ class DepthwiseGrad {
     slices_ = std::max<index>(1, std::min({divide_up(least_tasks, cut_.channel_blocks), affordable, units_}));
   }
 
+  Work work() const {
+    const index scratch = ColumnRows<T>(p_, cut_, false).bytes(), sums = slices_ * size_ * index(sizeof(T));
+    const index rows = divide_up(units_, slices_) * cut_.block[0] * cut_.block[1];
+    return {depthwise_products(p_), cut_.block[2] + rows + slices_, sums, scratch,
+            cut_.shared_by(p_, slices_ * cut_.channel_blocks)};
+  }
+
   void run(T* dw) {
     const index tasks = slices_ * cut_.channel_blocks;
-    const double flops = 2.0 * p_.batch * p_.positions() * p_.taps() * p_.in_channels * all_;
-    const int workers = flops < parallel_flops ? 1 : workers_for(tasks);
+    const int workers = workers_for(cut_.shared_by(p_, tasks));
     Buffer<T> sums(slices_ * size_);
     std::vector<ColumnRows<T>> columns;
     for (int i = 0; i < workers; ++i) columns.emplace_back(p_, cut_, false);
@@ -99,10 +104,17 @@ class DepthwiseGrad {
 }  // namespace
 
 template <class T>
+Work depthwise_weight_grad_work(const Correlation& problem) {
+  return DepthwiseGrad<T>(problem, nullptr, nullptr).work();
+}
+
+template <class T>
 void depthwise_weight_grad(const Correlation& problem, const T* x, const T* dy, T* dw) {
   DepthwiseGrad<T>(problem, x, dy).run(dw);
 }
 
+template Work depthwise_weight_grad_work<float>(const Correlation&);
+template Work depthwise_weight_grad_work<double>(const Correlation&);
 template void depthwise_weight_grad(const Correlation&, const float*, const float*, float*);
 template void depthwise_weight_grad(const Correlation&, const double*, const double*, double*);
 
