@@ -83,6 +83,10 @@ native_checker() {
   else
     echo "SKIPPED: native checker built by clang: there is none"
   fi
+  if [[ ,$(processor_isas), == *,avx2, ]]; then  # no AVX-512 here: its kernels run with emulated intrinsics
+    $nice cmake --build "$work/plain" --target check_avx512
+    $nice "$work/plain/tests/native/check_avx512" --isa avx512
+  fi
   build_checker "$work/asan" "${watched[@]}" -DPYCONVX_SANITIZE=address,undefined
   $nice "$work/asan/tests/native/check"
   build_checker "$work/tsan" "${watched[@]}" -DPYCONVX_SANITIZE=thread -DPYCONVX_OPENMP=OFF

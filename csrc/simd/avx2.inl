@@ -33,12 +33,8 @@ PCX_INLINE __m256i first64(index n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
 }
 // Whole vectors are the rule, and masked stores take AMD's processors a dozen cycles.
-PCX_INLINE __m256 load_first(const float* p, index n) {
-  return n >= 8 ? load(p) : _mm256_maskload_ps(p, first32(n));
-}
-PCX_INLINE __m256d load_first(const double* p, index n) {
-  return n >= 4 ? load(p) : _mm256_maskload_pd(p, first64(n));
-}
+PCX_INLINE __m256 load_first(const float* p, index n) { return n >= 8 ? load(p) : _mm256_maskload_ps(p, first32(n)); }
+PCX_INLINE __m256d load_first(const double* p, index n) { return n >= 4 ? load(p) : _mm256_maskload_pd(p, first64(n)); }
 PCX_INLINE void store_first(float* p, __m256 v, index n) {
   if (n >= 8)
     store(p, v);
