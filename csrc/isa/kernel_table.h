@@ -9,7 +9,6 @@ using index = std::int64_t;
 
 // A row of output pixels times one panel of output channels:
 //   y[p][k] (+)= sum over i < depth of x[offsets[i] + p] * w[i][k],  then + bias[k], then max(0, .)
-// A row of w has Kernels::width(columns) entries; those past `columns` are computed and not stored.
 // Every sum runs over i in order, so a result depends neither on the length of the row nor on its neighbours.
 template <class T>
 struct ConvRow {
@@ -22,6 +21,32 @@ struct ConvRow {
   int columns;
   bool accumulate, relu;
   index ahead;  // conv_row_spaced: how far beyond the weights in use to fetch others meanwhile
+};
+
+// `length` elements that lie together in memory, from `start` on.
+struct Run {
+  index start, length;
+};
+
+// Output pixels, wherever they stand, times one panel of output channels; a pixel reads runs of x:
+//   y[y_at[p] + k] (+)= sum over runs r, i < r.length of x[x_at[p] + r.start + i] * w[(r, i)][k],  then + bias[k],
+//   then max(0, .)
+// w has a row of width_spaced(columns) entries for each (r, i), in order; those past `columns` are computed and not
+// stored. For columns <= narrow, w has instead `columns` vectors for every `lanes` elements of a run, with zeros where
+// the run ends within them; each lane sums its own elements, and the lanes are added at the end.
+// A result depends neither on the pixel's place in the list nor on the other pixels.
+template <class T>
+struct ConvPixels {
+  const T* x;
+  const index* x_at;
+  const Run* runs;
+  const T* w;
+  T* y;
+  const index* y_at;
+  const T* bias;  // or null
+  index pixels, run_count;
+  int columns;
+  bool accumulate, relu;
 };
 
 // A rectangle of pixels contracted: dw[c][k] += sum over pixels of x[pixel][c] * dy[pixel][k], in pixel order.
@@ -159,10 +184,11 @@ template <class T>
 struct Kernels {
   int lanes;             // of a vector
   int panel;             // columns of a full weight panel, a multiple of lanes
-  int narrow;            // so few columns are packed without padding
+  int narrow;            // so few columns have kernels of their own
   int tile;              // channels of x that pixel_sum takes at a time
   int depthwise_pixels;  // of a whole tile of depthwise_row
-  void (*conv_row)(const ConvRow<T>& row);
+  void (*conv_pixels)(const ConvPixels<T>& tile);
+  void (*conv_row)(const ConvRow<T>& row);         // columns <= narrow; a row of w has as many entries
   void (*conv_row_spaced)(const ConvRow<T>& row);  // pixel p at x + p * spaced; w has width_spaced(columns)
   void (*pixel_sum)(const PixelSum<T>& sum);
   void (*depthwise_row)(const DepthwiseRow<T>& row);
@@ -183,7 +209,6 @@ struct Kernels {
   // dx[i] = dy[i] where passed, else +0, whatever dy[i] is; dx may be dy.
   void (*keep_passed)(const T* dy, const std::uint8_t* passed, T* dx, index count);
 
-  index width(index columns) const { return columns <= narrow ? columns : width_spaced(columns); }
   index width_spaced(index columns) const { return columns <= lanes ? lanes : panel; }
 };
 

@@ -16,6 +16,8 @@ namespace {
 #include "kernels/transpose.inl"
 #include "kernels/conv_narrow.inl"
 #include "kernels/conv.inl"
+#include "kernels/conv_dot.inl"
+#include "kernels/conv_pixels.inl"
 #include "kernels/depthwise.inl"
 #include "kernels/depthwise_grad.inl"
 #include "kernels/distance.inl"

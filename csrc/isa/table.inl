@@ -6,6 +6,7 @@ constexpr Kernels<T> kernels_of() {
           narrow<T>,
           tile_pixels<T>,
           window_pixels,
+          conv_pixels<T>,
           conv_row<T>,
           conv_row_spaced<T>,
           pixel_sum<T>,

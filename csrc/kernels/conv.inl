@@ -65,18 +65,13 @@ static void conv_tiles(const ConvRow<T>& row) {
   }
 }
 
+// Few output channels: pixels that are neighbours in memory.
 template <class T>
 static void conv_row(const ConvRow<T>& row) {
-  if constexpr (narrow<T> > 0) {
-    if (row.columns <= narrow<T>) return conv_narrow<T, narrow<T>>(row);
-  }
-  if (row.columns <= lanes<T>)
-    conv_tiles<T, 1, 1>(row);
-  else
-    conv_tiles<T, vectors<T>, 1>(row);
+  if constexpr (narrow<T> > 0) conv_narrow<T, narrow<T>>(row);
 }
 
-// The same for pixels that stand `spaced` elements apart: the products of Winograd's convolution.
+// Pixels that stand `spaced` elements apart: the products of Winograd's convolution.
 template <class T>
 static void conv_row_spaced(const ConvRow<T>& row) {
   if (row.columns <= lanes<T>)

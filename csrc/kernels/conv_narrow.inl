@@ -1,6 +1,6 @@
 // ConvRow for few output channels: pixels lie in lanes and weights are broadcast, so that no lane is idle. The window
 // keeps neighbouring pixels together, which makes every load of pixels one vector; results are transposed on their way
-// out. Sums run in the same order as in conv.inl.
+// out.
 template <class T>
 constexpr int narrow = lanes<T> / 2;  // output channels up to which this is the better way
 

@@ -1,83 +1,28 @@
-// The driver of forward convolution and input gradient: cuts the output into blocks of positions, packs what a block
-// reads, and runs the row kernel over every panel of output channels.
+// The driver of forward convolution and input gradient: cuts the output into blocks of positions, copies what a block
+// reads into a padded patch (a 1x1 kernel reads x where it stands), and runs the kernel over all pixels of the block,
+// panel by panel of output channels.
 #include <algorithm>
 #include <vector>
 
 #include "base/buffer.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
+#include "ops/correlate_cut.h"
 #include "ops/correlation.h"
-#include "ops/window.h"
+#include "ops/patch.h"
 
 namespace pcx {
 
 namespace {
 
-constexpr index block_positions = 1024;    // of a block, at most: its results stay in L2 between chunks
-constexpr index window_bytes = 384 << 10;  // of a block's packed input: less than half of a common L2
 constexpr index scratch_bytes = 48 << 20;  // of all workers together
-constexpr index longest_row = 240;         // positions; longer rows are cut
-constexpr index least_tasks = 16;          // enough to share out, if the work is worth it
 constexpr double parallel_flops = 15e6;    // about 100 us on one core: less is done by one thread
 
 index divide_up(index a, index b) { return (a + b - 1) / b; }
-index even_part(index whole, index most) { return divide_up(whole, divide_up(whole, most)); }
 
-double flops_of(const Correlation& p) {
-  return 2.0 * p.batch * p.groups * p.positions() * p.taps() * p.in_channels * p.out_channels;
-}
-
-// A 1x1 kernel does not care about rows: the whole picture becomes one long row.
-Correlation flattened(Correlation p) {
-  index pixels = 1;
-  for (const CorrelationAxis& a : p.axis) {
-    if (a.taps != 1 || a.first != 0 || a.step != 1 || a.out_first != 0 || a.out_step != 1 || a.positions != a.in ||
-        a.out != a.in) {
-      return p;
-    }
-    pixels *= a.in;
-  }
-  for (CorrelationAxis& a : p.axis) a.in = a.positions = a.out = 1;
-  p.axis[2].in = p.axis[2].positions = p.axis[2].out = pixels;
-  return p;
-}
-
-struct Cut {
-  Axes block, blocks;
-  index panel_groups, panels_each;
-
-  index tasks(const Correlation& p) const {
-    return p.batch * p.groups * blocks[0] * blocks[1] * blocks[2] * panel_groups;
-  }
+struct Pass {  // runs that are summed in registers
+  index first, runs;
 };
-
-template <class T>
-Cut cut(const Correlation& p, index channels) {
-  const Kernels<T>& k = kernels<T>();
-  Cut c{};
-  c.block = {1, 1, even_part(p.axis[2].positions, longest_row)};
-  for (int a : {1, 0}) {  // rows, then slices, while the block stays small
-    for (index more = 2; more <= p.axis[a].positions; ++more) {
-      Axes larger = c.block;
-      larger[a] = more;
-      const index bytes = Window(p, larger, channels, k.lanes).size() * static_cast<index>(sizeof(T));
-      if (larger[0] * larger[1] * larger[2] > block_positions || bytes > window_bytes) break;
-      c.block = larger;
-    }
-    c.block[a] = even_part(p.axis[a].positions, c.block[a]);
-  }
-  const index panels = divide_up(p.out_channels, k.panel);
-  c.panels_each = panels;
-  auto count = [&] {
-    for (int a = 0; a < 3; ++a) c.blocks[a] = divide_up(p.axis[a].positions, c.block[a]);
-    c.panel_groups = divide_up(panels, c.panels_each);
-    return c.tasks(p);
-  };
-  // Too few tasks to share: cut the output channels as long as packing the input again is cheap, then the rows.
-  while (count() < least_tasks && c.panels_each > 2) c.panels_each = divide_up(c.panels_each, 2);
-  while (count() < least_tasks && c.block[1] > 4) c.block[1] = divide_up(c.block[1], 2);
-  return c;
-}
 
 template <class T>
 class Correlator {
@@ -86,121 +31,181 @@ class Correlator {
       : p_(problem),
         k_(kernels<T>()),
         chunks_(chunks_of(p_, sizeof(T))),
-        cut_(cut<T>(p_, chunks_.channels)),
-        window_(p_, cut_.block, chunks_.channels, k_.lanes),
-        offsets_(window_.offsets(std::min(chunks_.channels, p_.in_channels))),
+        in_place_(reads_in_place(p_)),
+        small_(flops_of(p_) < parallel_flops),
+        cut_(cut_for(p_, in_place_, chunks_.channels, small_, sizeof(T), divide_up(p_.out_channels, k_.panel))),
+        patch_(p_, cut_.block, chunks_.channels),
+        group_size_(packed_size<T>(p_) / p_.groups),
         x_(x),
         packed_(packed),
         bias_(bias),
         y_(y),
         relu_(relu) {
-    const index last = p_.in_channels % chunks_.channels;
-    if (last) last_offsets_ = window_.offsets(last);
+    list_runs();
+    const auto& axis = p_.axis;
+    const index pixel = p_.groups * p_.in_channels, out = p_.groups * p_.out_channels;
+    const Axes row{axis[1].in * axis[2].in * pixel, axis[2].in * pixel, pixel};
+    const Axes out_row{axis[1].out * axis[2].out * out, axis[2].out * out, out};
+    for (int a = 0; a < 3; ++a) {
+      x_stride_[a] = in_place_ ? axis[a].step * row[a] : patch_.stride(a);
+      x_block_[a] = axis[a].step * row[a];
+      y_stride_[a] = axis[a].out_step * out_row[a];
+      x_first_ += axis[a].first * row[a];
+      y_first_ += axis[a].out_first * out_row[a];
+    }
+    x_image_ = axis[0].in * row[0];
+    y_image_ = axis[0].out * out_row[0];
   }
 
   Work work() const {
-    const index bytes = window_.size() * static_cast<index>(sizeof(T));
-    const index affordable = std::max<index>(1, scratch_bytes / (bytes + 1));
+    const index bytes = patch_bytes() + 2 * cut_.positions() * static_cast<index>(sizeof(index));
+    const index affordable = std::max<index>(1, scratch_bytes / bytes);
     const index terms = chunks_.channels * p_.taps(), chunks = divide_up(p_.in_channels, chunks_.channels);
-    const index chain = std::min(chunks_.depth, terms) + divide_up(terms, chunks_.depth) * chunks;
-    return {flops_of(p_) / 2, chain, 0, bytes,
-            flops_of(p_) < parallel_flops ? 1 : std::min(cut_.tasks(p_), affordable)};
+    const index registers = std::min(chunks_.depth, terms), lanes = p_.out_channels <= k_.narrow ? k_.lanes : 1;
+    const index chain = divide_up(registers, lanes) + divide_up(terms, chunks_.depth) * chunks;
+    return {flops_of(p_) / 2, chain, 0, bytes, small_ ? 1 : std::min(cut_.tasks(p_.groups), affordable)};
   }
 
   void run() {
-    const index tasks = cut_.tasks(p_), scratch = window_.size();
     const int workers = workers_for(work().workers);
-    Buffer<T> windows(scratch * workers);
-    parallel_for(tasks, workers, [&](index task, int worker) { compute(task, windows.data() + worker * scratch); });
+    const index patch = patch_bytes() / static_cast<index>(sizeof(T)), positions = cut_.positions();
+    Buffer<T> patches(patch * workers);
+    Buffer<index> lists(2 * positions * workers);
+    std::vector<Worker> own(static_cast<std::size_t>(workers));
+    parallel_for(cut_.tasks(p_.groups), workers, [&](index task, int worker) {
+      Worker& w = own[static_cast<std::size_t>(worker)];
+      w.patch = patches.data() + worker * patch;
+      w.x_at = lists.data() + 2 * positions * worker;
+      w.y_at = w.x_at + positions;
+      compute(cut_.block_of(task, p_), w);
+    });
   }
 
  private:
-  struct Block {
-    index image, group;
-    Axes start, size;
-    index first_panel, last_panel;
+  struct Worker {
+    T* patch;
+    index *x_at, *y_at;
+    index images = 0;  // the block that is listed
+    Axes size{};
   };
 
-  Block block_of(index task) const {
-    Block b{};
-    auto take = [&](index n) {
-      const index i = task % n;
-      task /= n;
-      return i;
-    };
-    const index panels = divide_up(p_.out_channels, k_.panel);
-    b.first_panel = take(cut_.panel_groups) * cut_.panels_each;
-    b.last_panel = std::min(panels, b.first_panel + cut_.panels_each);
-    for (int a = 2; a >= 0; --a) {
-      b.start[a] = take(cut_.blocks[a]) * cut_.block[a];
-      b.size[a] = std::min(cut_.block[a], p_.axis[a].positions - b.start[a]);
-    }
-    b.group = take(p_.groups);
-    b.image = task;
-    return b;
+  index patch_bytes() const {  // of one worker
+    return in_place_ ? 0 : patch_.size() * cut_.images * static_cast<index>(sizeof(T));
   }
 
-  void compute(index task, T* window) const {
-    const Block b = block_of(task);
+  // What a position of the first chunk reads, which is what it reads of every chunk; the last one may be smaller.
+  void list_runs() {
+    auto list = [&](index channels, std::vector<Run>& runs, std::vector<Pass>& passes) {
+      const index step = chunks_.run_taps, whole = step * channels;
+      auto push = [&](index start) {
+        for (index done = 0; done < whole; done += Chunks::longest_run) {
+          runs.push_back({start + done, std::min(Chunks::longest_run, whole - done)});
+        }
+      };
+      for (index d = 0; d < p_.axis[0].taps; ++d) {
+        for (index h = 0; h < p_.axis[1].taps; ++h) {
+          for (index w = 0; w < p_.axis[2].taps; w += step) push(in_place_ ? 0 : patch_.tap(d, h, w));
+        }
+      }
+      index first = 0, depth = 0;
+      for (index r = 0; r < static_cast<index>(runs.size()); ++r) {
+        const index length = runs[static_cast<std::size_t>(r)].length;
+        if (depth > 0 && depth + length > chunks_.depth) {
+          passes.push_back({first, r - first});
+          first = r;
+          depth = 0;
+        }
+        depth += length;
+      }
+      passes.push_back({first, static_cast<index>(runs.size()) - first});
+    };
+    list(std::min(chunks_.channels, p_.in_channels), runs_, passes_);
+    const index last = p_.in_channels % chunks_.channels;
+    if (last) list(last, last_runs_, last_passes_);
+  }
+
+  void compute(const Block& b, Worker& worker) const {
+    if (worker.images < b.images || worker.size != b.size) list_pixels(b, worker);
     index c0 = 0;
     do {  // at least once: a sum of nothing is zero, and still gets its bias
       const index channels = std::min(chunks_.channels, p_.in_channels - c0);
-      window_.fill(x_, b.image, b.group, b.start, c0, channels, window);
-      const auto& offsets = channels == chunks_.channels || last_offsets_.empty() ? offsets_ : last_offsets_;
+      const T* x = worker.patch;
+      if (in_place_) {
+        x = x_ + b.image * x_image_ + b.group * p_.in_channels + c0 + x_first_;
+        for (int a = 0; a < 3; ++a) x += b.start[a] * x_block_[a];
+      } else {
+        for (index i = 0; i < b.images; ++i) {
+          patch_.fill(x_, b.image + i, b.group, b.start, c0, channels, worker.patch + i * patch_.size());
+        }
+      }
       for (index panel = b.first_panel; panel < b.last_panel; ++panel) {
-        compute_panel(b, panel, c0, channels, offsets.data(), window);
+        compute_panel(b, panel, c0, channels, x, worker);
       }
       c0 += channels;
     } while (c0 < p_.in_channels);
   }
 
-  void compute_panel(const Block& b, index panel, index c0, index channels, const std::int32_t* offsets,
-                     const T* window) const {
-    const index first = panel * k_.panel, taps = p_.taps(), depth = taps * p_.in_channels;
-    const index group_size = packed_size<T>(p_) / p_.groups;
-    ConvRow<T> row{};
-    row.columns = static_cast<int>(std::min<index>(k_.panel, p_.out_channels - first));
-    const index width = k_.width(row.columns);
-    const T* w = packed_ + b.group * group_size + first * depth + taps * c0 * width;
-    const T* bias = bias_ ? bias_ + b.group * p_.out_channels + first : nullptr;
-    row.pixels = b.size[2];
-    row.y_stride = p_.axis[2].out_step * p_.groups * p_.out_channels;
-    const index chunk = taps * channels;
-    index done = 0;
-    do {
-      row.depth = std::min(chunks_.depth, chunk - done);
-      const bool last = c0 + channels >= p_.in_channels && done + row.depth >= chunk;
-      row.offsets = offsets + done;
-      row.w = w + done * width;
-      row.accumulate = c0 > 0 || done > 0;
-      row.bias = last ? bias : nullptr;
-      row.relu = last && relu_;
+  // Where the pixels of a block of this size read and write, seen from its first.
+  void list_pixels(const Block& b, Worker& worker) const {
+    worker.images = b.images;
+    worker.size = b.size;
+    index *x_at = worker.x_at, *y_at = worker.y_at;
+    for (index i = 0; i < b.images; ++i) {
       for (index d = 0; d < b.size[0]; ++d) {
         for (index h = 0; h < b.size[1]; ++h) {
-          row.x = window + window_.at(d, h);
-          row.y = y_at(b, d, h) + first;
-          k_.conv_row(row);
+          const index x = i * (in_place_ ? x_image_ : patch_.size()) + d * x_stride_[0] + h * x_stride_[1];
+          const index y = i * y_image_ + d * y_stride_[0] + h * y_stride_[1];
+          for (index w = 0; w < b.size[2]; ++w) {
+            *x_at++ = x + w * x_stride_[2];
+            *y_at++ = y + w * y_stride_[2];
+          }
         }
       }
-      done += row.depth;
-    } while (done < chunk);
+    }
   }
 
-  T* y_at(const Block& b, index d, index h) const {
-    const auto& [ad, ah, aw] = p_.axis;
-    const index od = ad.out_first + (b.start[0] + d) * ad.out_step, oh = ah.out_first + (b.start[1] + h) * ah.out_step;
-    const index ow = aw.out_first + b.start[2] * aw.out_step;
-    return y_ + (((b.image * ad.out + od) * ah.out + oh) * aw.out + ow) * p_.groups * p_.out_channels +
-           b.group * p_.out_channels;
+  void compute_panel(const Block& b, index panel, index c0, index channels, const T* x, const Worker& worker) const {
+    const index first = panel * k_.panel, depth = p_.taps() * p_.in_channels, before = c0 / chunks_.channels;
+    const bool last_chunk = c0 + channels >= p_.in_channels, whole = channels == chunks_.channels || last_runs_.empty();
+    const std::vector<Run>& runs = whole ? runs_ : last_runs_;
+    ConvPixels<T> tile{};
+    tile.x = x;
+    tile.x_at = worker.x_at;
+    tile.columns = static_cast<int>(std::min<index>(k_.panel, p_.out_channels - first));
+    tile.w = packed_ + b.group * group_size_ + first * depth +
+             before * packed_chunk_size<T>(p_, chunks_, chunks_.channels, tile.columns);
+    tile.y = y_ + y_first_ + b.image * y_image_ + b.group * p_.out_channels + first;
+    for (int a = 0; a < 3; ++a) tile.y += b.start[a] * y_stride_[a];
+    tile.y_at = worker.y_at;
+    tile.pixels = b.images * b.size[0] * b.size[1] * b.size[2];
+    const T* bias = bias_ ? bias_ + b.group * p_.out_channels + first : nullptr;
+    for (const Pass& pass : whole ? passes_ : last_passes_) {
+      const bool last = last_chunk && pass.first + pass.runs == static_cast<index>(runs.size());
+      tile.runs = runs.data() + pass.first;
+      tile.run_count = pass.runs;
+      tile.accumulate = c0 > 0 || pass.first > 0;
+      tile.bias = last ? bias : nullptr;
+      tile.relu = last && relu_;
+      k_.conv_pixels(tile);
+      for (index r = 0; r < pass.runs; ++r) tile.w += weights_of(tile.runs[r].length, tile.columns);
+    }
+  }
+
+  index weights_of(index length, index columns) const {
+    return columns <= k_.narrow ? divide_up(length, k_.lanes) * k_.lanes * columns : length * k_.width_spaced(columns);
   }
 
   const Correlation p_;
   const Kernels<T>& k_;
   const Chunks chunks_;
+  const bool in_place_, small_;
   const Cut cut_;
-  const Window window_;
-  const std::vector<std::int32_t> offsets_;
-  std::vector<std::int32_t> last_offsets_;
+  const Patch patch_;
+  const index group_size_;
+  std::vector<Run> runs_, last_runs_;
+  std::vector<Pass> passes_, last_passes_;
+  Axes x_stride_{}, x_block_{}, y_stride_{};  // from position to position: in the patch or x, in x, in y
+  index x_first_ = 0, y_first_ = 0, x_image_ = 0, y_image_ = 0;
   const T* x_;
   const T* packed_;
   const T* bias_;
@@ -213,13 +218,19 @@ class Correlator {
 template <class T>
 Work correlate_work(const Correlation& problem) {
   if (problem.batch * problem.positions() * problem.groups * problem.out_channels == 0) return {};
-  return Correlator<T>(flattened(problem), nullptr, nullptr, nullptr, false, nullptr).work();
+  const Correlation p = ascending(problem);
+  if (in_rows<T>(p)) return correlate_rows_work<T>(p);
+  return Correlator<T>(p, nullptr, nullptr, nullptr, false, nullptr).work();
 }
 
 template <class T>
 void correlate(const Correlation& problem, const T* x, const T* packed, const T* bias, bool relu, T* y) {
   if (problem.batch * problem.positions() * problem.groups * problem.out_channels == 0) return;
-  Correlator<T>(flattened(problem), x, packed, bias, relu, y).run();
+  const Correlation p = ascending(problem);
+  if (in_rows<T>(p))
+    correlate_rows(p, x, packed, bias, relu, y);
+  else
+    Correlator<T>(p, x, packed, bias, relu, y).run();
 }
 
 template Work correlate_work<float>(const Correlation&);

@@ -25,14 +25,24 @@ struct Correlation {
   index positions() const { return axis[0].positions * axis[1].positions * axis[2].positions; }
 };
 
-// The contraction is cut into chunks of `channels` channels with all their taps; of these, `depth` products at a time
-// are summed in registers, and partial sums are added in memory. That bounds the scratch and the rounding error. It
-// depends on kernel, stride, dilation and channels alone, so a packed weight serves pictures of any size, and a result
-// does not depend on how the picture is cut into blocks.
+// The same with every tap_step >= 0: the taps the other way round.
+Correlation ascending(Correlation problem);
+
+// The contraction is cut into chunks of `channels` channels with all their taps; of these, about `depth` products at a
+// time are summed in registers, and partial sums are added in memory. That bounds the scratch and the rounding error.
+// It depends on kernel, stride, dilation and channels alone, so a packed weight serves pictures of any size, and a
+// result does not depend on how the picture is cut into blocks.
 struct Chunks {
   index channels, depth;
+  index run_taps;  // taps on the width axis that lie together in memory with all their channels; or 1
+
+  static constexpr index longest_run = 512;
 };
 Chunks chunks_of(const Correlation& problem, std::size_t element_bytes);
+
+// Few channels in and out: neighbouring pixels in lanes (correlate_rows), from a window whose pixels are neighbours.
+template <class T>
+bool in_rows(const Correlation& problem);
 
 // Where the weight of (tap, in channel, out channel) of a group stands.
 struct WeightStrides {
@@ -40,9 +50,14 @@ struct WeightStrides {
   index in, out, group;
 };
 
-// Elements of the packed form: [group][panel][channel chunk][depth tap][height tap][channel][width tap][lane].
+// The packed form is [group][panel][channel chunk][depth tap][height tap] and then
+//   [width tap][channel][column]        as ConvPixels wants it, also for columns <= narrow;
+//   [channel][width tap][column]        where in_rows.
 template <class T>
 index packed_size(const Correlation& problem);
+// Elements of a chunk of `channels` channels in a panel of `columns` columns, where not in_rows.
+template <class T>
+index packed_chunk_size(const Correlation& problem, const Chunks& chunks, index channels, index columns);
 template <class T>
 void pack(const Correlation& problem, const T* w, const WeightStrides& strides, T* packed);
 
@@ -50,5 +65,9 @@ template <class T>
 Work correlate_work(const Correlation& problem);
 template <class T>
 void correlate(const Correlation& problem, const T* x, const T* packed, const T* bias, bool relu, T* y);
+template <class T>
+Work correlate_rows_work(const Correlation& problem);
+template <class T>
+void correlate_rows(const Correlation& problem, const T* x, const T* packed, const T* bias, bool relu, T* y);
 
 }  // namespace pcx

@@ -1,5 +1,5 @@
-// conv_row and conv_row_spaced: every number of pixels that a tile can have, columns around every vector and panel,
-// offsets in any order.
+// conv_pixels, conv_row and conv_row_spaced: every number of pixels that a tile can have, columns around every vector
+// and panel, pixels, runs and offsets in any order.
 #include "check.h"
 #include "spoil.h"
 
@@ -13,7 +13,7 @@ void check_row(Report& report, Random& random, index pixels, int columns, index 
   const Numbers numbers = random.coin() ? Numbers::integers : Numbers::reals;
   const index depth = random.pick<index>({1, 2, 3, 16, 37}), span = random.below(50);
   const index y_stride = columns + random.pick<index>({0, 0, 1, 7});
-  const index width = step == 1 ? k.width(columns) : k.width_spaced(columns);
+  const index width = step == 1 ? columns : k.width_spaced(columns);
   Guarded<T> x(span + (pixels - 1) * step + 1, random.edge()), w(depth * width, random.edge()),
       bias(columns, random.edge());
   Guarded<T> y((pixels - 1) * y_stride + columns, random.edge());
@@ -59,6 +59,94 @@ void check_row(Report& report, Random& random, index pixels, int columns, index 
   report.intact(y, "y");
 }
 
+// Weights of every (run, element, column), packed as ConvPixels says; the spare places are NaN where they may be.
+template <class T>
+std::vector<T> packed_weights(const Kernels<T>& k, const std::vector<T>& w, const Guarded<Run>& runs, int columns) {
+  std::vector<T> packed;
+  std::size_t at = 0;
+  for (index r = 0; r < runs.size(); ++r) {
+    const index length = runs[r].length;
+    auto weight = [&](index i, int c) { return w[at + static_cast<std::size_t>(i * columns + c)]; };
+    if (columns > k.narrow) {
+      for (index i = 0; i < length; ++i) {
+        for (int c = 0; c < k.width_spaced(columns); ++c) packed.push_back(c < columns ? weight(i, c) : std::nan(""));
+      }
+    } else {
+      for (index block = 0; block < length; block += k.lanes) {
+        for (int c = 0; c < columns; ++c) {
+          for (index i = block; i < block + k.lanes; ++i) packed.push_back(i < length ? weight(i, c) : T(0));
+        }
+      }
+    }
+    at += static_cast<std::size_t>(length * columns);
+  }
+  return packed;
+}
+
+template <class T>
+void check_pixels(Report& report, Random& random, index pixels, int columns) {
+  const Kernels<T> k = tested<T>();
+  const Numbers numbers = random.coin() ? Numbers::integers : Numbers::reals;
+  const index span = random.below(50), y_size = pixels * (columns + 2);
+  Guarded<Run> runs(random.below(4), random.edge());  // none: the sum of nothing
+  index depth = 0;
+  for (index r = 0; r < runs.size(); ++r) {
+    const index length = random.pick<index>({1, 2, k.lanes - 1, k.lanes, k.lanes + 1, 3 * k.lanes, 37});
+    runs[r] = {random.below(20), std::max<index>(1, length)};
+    depth += runs[r].length;
+  }
+  Guarded<index> x_at(pixels, random.edge()), y_at(pixels, random.edge());
+  index reach = 0;  // the last element of x that is read
+  for (index p = 0; p < pixels; ++p) {
+    x_at[p] = random.below(span + 1);
+    y_at[p] = (pixels - 1 - p) * (columns + 2) + random.below(3);
+    for (index r = 0; r < runs.size(); ++r) reach = std::max(reach, x_at[p] + runs[r].start + runs[r].length);
+  }
+  Guarded<T> x(reach, random.edge()), bias(columns, random.edge()), y(y_size, random.edge());
+  std::vector<T> weights(static_cast<std::size_t>(depth * columns));
+  fill(x, random, numbers);
+  fill(bias, random, numbers);
+  for (T& w : weights) w = static_cast<T>(random.below(17) - 8);
+  const std::vector<T> packed = packed_weights(k, weights, runs, columns);
+  Guarded<T> w(static_cast<index>(packed.size()), random.edge());
+  for (index i = 0; i < w.size(); ++i) w[i] = packed[static_cast<std::size_t>(i)];
+  ConvPixels<T> tile{x.data(), x_at.data(), runs.data(), w.data(), y.data(),      y_at.data(),
+                     nullptr,  pixels,      runs.size(), columns,  random.coin(), random.coin()};
+  if (random.coin()) tile.bias = bias.data();
+  y.poison();
+  std::vector<double> expected(static_cast<std::size_t>(y_size), std::nan("")), extent(expected);
+  for (index p = 0; p < pixels; ++p) {
+    for (int c = 0; c < columns; ++c) {
+      const index at = y_at[p] + c;
+      const double start = tile.accumulate ? random.below(9) - 4.0 : 0.0, shift = tile.bias ? bias[c] : T(0);
+      if (tile.accumulate) y[at] = static_cast<T>(start);
+      double sum = start + shift, size = std::fabs(start) + std::fabs(shift);
+      std::size_t from = static_cast<std::size_t>(c);
+      for (index r = 0; r < runs.size(); ++r) {
+        for (index i = 0; i < runs[r].length; ++i, from += static_cast<std::size_t>(columns)) {
+          const double product = static_cast<double>(x[x_at[p] + runs[r].start + i]) * weights[from];
+          sum += product;
+          size += std::fabs(product);
+        }
+      }
+      expected[static_cast<std::size_t>(at)] = tile.relu && sum < 0 ? 0.0 : sum;
+      extent[static_cast<std::size_t>(at)] = size;
+    }
+  }
+  report.start("%zu bytes, pixels %lld, columns %d, runs %lld, depth %lld, accumulate %d, bias %d, relu %d", sizeof(T),
+               static_cast<long long>(pixels), columns, static_cast<long long>(runs.size()),
+               static_cast<long long>(depth), tile.accumulate, tile.bias != nullptr, tile.relu);
+  k.conv_pixels(tile);
+  for (index i = 0; i < y.size(); ++i) {
+    const double wanted = expected[static_cast<std::size_t>(i)];
+    if (std::isnan(wanted))
+      report.expect(std::isnan(y[i]), "an element between two pixels was written");
+    else
+      report.close(y[i], wanted, extent[static_cast<std::size_t>(i)], numbers == Numbers::integers ? 0 : depth + 2, i);
+  }
+  report.intact(y, "y");
+}
+
 template <class T>
 void check_type(Report& report) {
   Random random{1};
@@ -66,8 +154,15 @@ void check_type(Report& report) {
   for (index pixels = 1; pixels <= 31; ++pixels) {  // tiles have up to 14: two of them and a rest
     for (index columns : sizes_around(k.lanes, k.panel)) {
       if (columns > k.panel) continue;
-      for (int repeat = 0; repeat < 6; ++repeat) {
-        check_row<T>(report, random, pixels, static_cast<int>(columns), repeat < 4 ? 1 : spaced);
+      for (int repeat = 0; repeat < 2; ++repeat) {
+        check_row<T>(report, random, pixels, static_cast<int>(columns), spaced);
+      }
+      for (int repeat = 0; repeat < 4; ++repeat) check_pixels<T>(report, random, pixels, static_cast<int>(columns));
+    }
+    for (int columns = 1; columns <= k.narrow; ++columns) {
+      for (int repeat = 0; repeat < 4; ++repeat) {
+        check_row<T>(report, random, pixels, columns, 1);
+        check_pixels<T>(report, random, pixels, columns);
       }
     }
   }

@@ -1,0 +1,82 @@
+// ConvPixels for few output channels: lanes run along the contraction, so that none is idle whatever the number of
+// channels, and x is read as it stands. A tile keeps one vector of partial sums for each (pixel, output channel); with
+// 4 x 3 a step loads 4 vectors of pixels and 3 of weights for 12 FMAs.
+template <class T, int Columns>
+constexpr int dot_pixels = (registers - 1 - Columns) / Columns < 8 ? (registers - 1 - Columns) / Columns : 8;
+
+template <class T, int Columns, int Pixels>
+static void dot_tile(const ConvPixels<T>& tile, const index* x_at, const index* y_at) {
+  using vec = decltype(zero<T>());
+  constexpr int sums = Pixels * Columns, blocks = (sums + lanes<T> - 1) / lanes<T>;
+  vec sum[blocks * lanes<T>];
+  PCX_UNROLL
+  for (int s = 0; s < blocks * lanes<T>; ++s) sum[s] = zero<T>();
+  const T* w = tile.w;
+  for (index r = 0; r < tile.run_count; ++r) {
+    const T* x[Pixels];
+    PCX_UNROLL
+    for (int p = 0; p < Pixels; ++p) x[p] = tile.x + x_at[p] + tile.runs[r].start;
+    const index length = tile.runs[r].length;
+    for (index i = 0; i < length; i += lanes<T>, w += Columns * lanes<T>) {
+      const index left = length - i;
+      vec wi[Columns];
+      PCX_UNROLL
+      for (int k = 0; k < Columns; ++k) wi[k] = load(w + k * lanes<T>);
+      if (left >= lanes<T>) {
+        PCX_UNROLL
+        for (int p = 0; p < Pixels; ++p) {
+          const vec xp = load(x[p] + i);
+          PCX_UNROLL
+          for (int k = 0; k < Columns; ++k) sum[p * Columns + k] = fmadd(xp, wi[k], sum[p * Columns + k]);
+        }
+      } else {
+        PCX_UNROLL
+        for (int p = 0; p < Pixels; ++p) {
+          const vec xp = load_first(x[p] + i, left);
+          PCX_UNROLL
+          for (int k = 0; k < Columns; ++k) sum[p * Columns + k] = fmadd(xp, wi[k], sum[p * Columns + k]);
+        }
+      }
+    }
+  }
+  T total[blocks * lanes<T>];
+  PCX_UNROLL
+  for (int b = 0; b < blocks; ++b) {
+    vec part[lanes<T>];
+    PCX_UNROLL
+    for (int l = 0; l < lanes<T>; ++l) part[l] = sum[b * lanes<T> + l];
+    store(total + b * lanes<T>, sum_each(part));
+  }
+  PCX_UNROLL
+  for (int p = 0; p < Pixels; ++p) {
+    T* y = tile.y + y_at[p];
+    PCX_UNROLL
+    for (int k = 0; k < Columns; ++k) {
+      T s = total[p * Columns + k];
+      if (tile.accumulate) s = y[k] + s;
+      if (tile.bias) s = s + tile.bias[k];
+      if (tile.relu) s = s < 0 ? T(0) : s;
+      y[k] = s;
+    }
+  }
+}
+
+template <class T, int Columns, int Pixels>
+PCX_INLINE void dot_tile_of(index pixels, const ConvPixels<T>& tile, const index* x_at, const index* y_at) {
+  if (pixels == Pixels) return dot_tile<T, Columns, Pixels>(tile, x_at, y_at);
+  if constexpr (Pixels > 1) dot_tile_of<T, Columns, Pixels - 1>(pixels, tile, x_at, y_at);
+}
+
+template <class T, int Columns>
+static void conv_dot(const ConvPixels<T>& tile) {
+  if constexpr (Columns > 1) {
+    if (tile.columns < Columns) return conv_dot<T, Columns - 1>(tile);
+  }
+  constexpr int most = dot_pixels<T, Columns>;
+  const index tiles = (tile.pixels + most - 1) / most, least = tile.pixels / tiles, longer = tile.pixels % tiles;
+  for (index t = 0, p = 0; t < tiles; ++t) {
+    const index pixels = least + (t < longer);
+    dot_tile_of<T, Columns, most>(pixels, tile, tile.x_at + p, tile.y_at + p);
+    p += pixels;
+  }
+}

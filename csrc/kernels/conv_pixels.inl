@@ -1,0 +1,118 @@
+// ConvPixels: a list of pixels, cut into register tiles of `tile_pixels` x `vectors` or a little less. An element of a
+// pixel is broadcast once for all vectors of weights. Pixels have a pointer each and share one counter, so a step takes
+// no address arithmetic: 12 FMAs, 6 broadcasts, 2 loads and 4 more operations with 6 x 2.
+constexpr int line_bytes = 64;
+
+// Pixels of a tile of one vector: 12 chains of FMAs are more than latency x ports on every processor of these.
+template <class T>
+constexpr int single_pixels = tile_pixels<T> < 12 ? 12 : tile_pixels<T>;
+
+// Whole: all columns of the vectors are stored. One branch an option and tile: with few taps they would show.
+template <bool Whole, class T, class Vector, int Pixels, int Vectors>
+PCX_INLINE void finish_pixels(const ConvPixels<T>& tile, const index* y_at, Vector (&sum)[Pixels][Vectors]) {
+  if (tile.accumulate) {
+    PCX_UNROLL
+    for (int p = 0; p < Pixels; ++p) {
+      const T* y = tile.y + y_at[p];
+      PCX_UNROLL
+      for (int v = 0; v < Vectors; ++v) {
+        const index first = v * lanes<T>;
+        sum[p][v] = add(Whole ? load(y + first) : load_first(y + first, tile.columns - first), sum[p][v]);
+      }
+    }
+  }
+  if (tile.bias) {
+    PCX_UNROLL
+    for (int v = 0; v < Vectors; ++v) {
+      const index first = v * lanes<T>;
+      const Vector bias = Whole ? load(tile.bias + first) : load_first(tile.bias + first, tile.columns - first);
+      PCX_UNROLL
+      for (int p = 0; p < Pixels; ++p) sum[p][v] = add(sum[p][v], bias);
+    }
+  }
+  if (tile.relu) {
+    PCX_UNROLL
+    for (int p = 0; p < Pixels; ++p) {
+      PCX_UNROLL
+      for (int v = 0; v < Vectors; ++v) sum[p][v] = max(zero<T>(), sum[p][v]);
+    }
+  }
+  PCX_UNROLL
+  for (int p = 0; p < Pixels; ++p) {
+    T* y = tile.y + y_at[p];
+    PCX_UNROLL
+    for (int v = 0; v < Vectors; ++v) {
+      const index first = v * lanes<T>;
+      if constexpr (Whole)
+        store(y + first, sum[p][v]);
+      else
+        store_first(y + first, sum[p][v], tile.columns - first);
+    }
+  }
+}
+
+template <class T, int Pixels, int Vectors>
+static void pixels_tile(const ConvPixels<T>& tile, const index* x_at, const index* y_at) {
+  using vec = decltype(zero<T>());
+  PCX_UNROLL
+  for (int p = 0; p < Pixels; ++p) {  // results may be far from the caches; they are needed at the end
+    PCX_UNROLL
+    for (int k = 0; k < Vectors * lanes<T>; k += line_bytes / int(sizeof(T))) prefetch(tile.y + y_at[p] + k);
+  }
+  vec sum[Pixels][Vectors];
+  PCX_UNROLL
+  for (int p = 0; p < Pixels; ++p) {
+    PCX_UNROLL
+    for (int v = 0; v < Vectors; ++v) sum[p][v] = zero<T>();
+  }
+  const T* w = tile.w;
+  for (index r = 0; r < tile.run_count; ++r) {
+    const T* x[Pixels];
+    PCX_UNROLL
+    for (int p = 0; p < Pixels; ++p) x[p] = tile.x + x_at[p] + tile.runs[r].start;
+    const index length = tile.runs[r].length;
+    for (index i = 0; i < length; ++i, w += Vectors * lanes<T>) {
+      vec wi[Vectors];
+      PCX_UNROLL
+      for (int v = 0; v < Vectors; ++v) wi[v] = load(w + v * lanes<T>);
+      PCX_UNROLL
+      for (int p = 0; p < Pixels; ++p) {
+        const vec xp = set1(x[p][i]);
+        PCX_UNROLL
+        for (int v = 0; v < Vectors; ++v) sum[p][v] = fmadd(xp, wi[v], sum[p][v]);
+      }
+    }
+  }
+  if (tile.columns == Vectors * lanes<T>)
+    finish_pixels<true>(tile, y_at, sum);
+  else
+    finish_pixels<false>(tile, y_at, sum);
+}
+
+template <class T, int Vectors, int Pixels>
+PCX_INLINE void pixels_tile_of(index pixels, const ConvPixels<T>& tile, const index* x_at, const index* y_at) {
+  if (pixels == Pixels) return pixels_tile<T, Pixels, Vectors>(tile, x_at, y_at);
+  if constexpr (Pixels > 1) pixels_tile_of<T, Vectors, Pixels - 1>(pixels, tile, x_at, y_at);
+}
+
+template <class T, int Vectors, int Pixels>
+static void pixels_tiles(const ConvPixels<T>& tile) {
+  const index tiles = (tile.pixels + Pixels - 1) / Pixels;
+  const index least = tile.pixels / tiles, longer = tile.pixels % tiles;
+  for (index t = 0, p = 0; t < tiles; ++t) {
+    const index pixels = least + (t < longer);
+    pixels_tile_of<T, Vectors, Pixels>(pixels, tile, tile.x_at + p, tile.y_at + p);
+    p += pixels;
+  }
+}
+
+template <class T>
+static void conv_pixels(const ConvPixels<T>& tile) {
+  if constexpr (narrow<T> > 0) {
+    if (tile.columns <= narrow<T>) return conv_dot<T, narrow<T>>(tile);
+  }
+  if (tile.columns <= lanes<T>)
+    pixels_tiles<T, 1, single_pixels<T>>(tile);
+  else
+    pixels_tiles<T, vectors<T>, tile_pixels<T>>(tile);
+}

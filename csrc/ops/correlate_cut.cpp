@@ -1,0 +1,122 @@
+#include "ops/correlate_cut.h"
+
+#include <algorithm>
+
+#include "ops/patch.h"
+
+namespace pcx {
+
+namespace {
+
+constexpr index block_positions = 1024;   // of a block, at most: its results stay in L2 between chunks
+constexpr index patch_bytes = 384 << 10;  // of what a block reads: L2 has 512 KB, and more elsewhere
+constexpr index least_tasks = 16;         // enough to share out, if the work is worth it
+constexpr index narrowest = 16;           // positions of a row that is cut
+// Products for each element that is copied: where they are few, blocks are chosen that copy little twice.
+constexpr index little_work = 128;
+constexpr double worth = 0.95;  // of the bytes: narrower blocks with fewer are not worth it
+
+index divide_up(index a, index b) { return (a + b - 1) / b; }
+index even_part(index whole, index most) { return divide_up(whole, divide_up(whole, most)); }
+
+struct Grown {
+  Axes block;
+  index images, bytes;  // of the block's patch
+
+  double bytes_each() const {
+    return static_cast<double>(bytes) / static_cast<double>(block[0] * block[1] * block[2] * images);
+  }
+};
+
+// The largest block with rows of `width` that keeps within the limits: rows first, then slices, then pictures.
+Grown grow(const Correlation& p, bool in_place, index pixel_bytes, index width) {
+  auto bytes = [&](const Axes& block) {
+    if (in_place) return block[0] * block[1] * block[2] * pixel_bytes;
+    index slots = pixel_bytes;
+    for (int a = 0; a < 3; ++a) slots *= PatchAxis::slots_for(p.axis[a], block[a]);
+    return slots;
+  };
+  Grown g{{1, 1, width}, 1, 0};
+  for (int a : {1, 0}) {
+    const index positions = g.block[0] * g.block[1] * g.block[2];
+    while (g.block[a] < p.axis[a].positions) {
+      Axes larger = g.block;
+      ++larger[a];
+      if (positions * larger[a] > block_positions || bytes(larger) > patch_bytes) break;
+      g.block = larger;
+    }
+    g.block[a] = even_part(p.axis[a].positions, g.block[a]);
+  }
+  const index picture = bytes(g.block), positions = g.block[0] * g.block[1] * g.block[2];
+  if (positions == p.positions()) {
+    const index most = std::min(block_positions / positions, patch_bytes / std::max<index>(1, picture));
+    g.images = even_part(p.batch, std::clamp<index>(most, 1, p.batch));
+  }
+  g.bytes = picture * g.images;
+  return g;
+}
+
+}  // namespace
+
+double flops_of(const Correlation& p) {
+  return 2.0 * p.batch * p.groups * p.positions() * p.taps() * p.in_channels * p.out_channels;
+}
+
+bool reads_in_place(const Correlation& problem) {
+  for (const CorrelationAxis& a : problem.axis) {
+    if (a.taps != 1 || a.first < 0 || a.first + (a.positions - 1) * a.step >= a.in) return false;
+  }
+  return true;
+}
+
+Block Cut::block_of(index task, const Correlation& p) const {
+  Block b{};
+  auto take = [&](index n) {
+    const index i = task % n;
+    task /= n;
+    return i;
+  };
+  b.first_panel = take(panel_groups) * panels_each;
+  b.last_panel = std::min(panels, b.first_panel + panels_each);
+  for (int a = 2; a >= 0; --a) {
+    b.start[a] = take(blocks[a]) * block[a];
+    b.size[a] = std::min(block[a], p.axis[a].positions - b.start[a]);
+  }
+  b.group = take(p.groups);
+  b.image = task * images;
+  b.images = std::min(images, p.batch - b.image);
+  return b;
+}
+
+Cut cut_for(const Correlation& p, bool in_place, index channels, bool small, std::size_t element_bytes, index panels) {
+  const index pixel_bytes = channels * static_cast<index>(element_bytes), row = p.axis[2].positions;
+  Grown best{};
+  const bool little = p.taps() * p.out_channels < little_work;
+  for (index parts = divide_up(row, block_positions);; parts *= 2) {
+    const index width = divide_up(row, parts);
+    if (best.images && (width < narrowest || (!little && best.bytes <= patch_bytes))) break;
+    const Grown grown = grow(p, in_place, pixel_bytes, width);
+    const bool fits = best.bytes <= patch_bytes;
+    if (!best.images || !fits || grown.bytes_each() < worth * best.bytes_each()) best = grown;
+    if (width == 1) break;
+  }
+  Cut c{best.images, 0, best.block, {}, panels, panels, 0};
+  auto count = [&] {
+    for (int a = 0; a < 3; ++a) c.blocks[a] = divide_up(p.axis[a].positions, c.block[a]);
+    c.image_blocks = divide_up(p.batch, c.images);
+    c.panel_groups = divide_up(panels, c.panels_each);
+    return c.tasks(p.groups);
+  };
+  if (small) {
+    count();
+    return c;
+  }
+  // Too few tasks to share: cut the pictures apart, then the output channels as long as copying the input again is
+  // cheap, then the rows.
+  while (count() < least_tasks && c.images > 1) c.images = divide_up(c.images, 2);
+  while (count() < least_tasks && c.panels_each > 2) c.panels_each = divide_up(c.panels_each, 2);
+  while (count() < least_tasks && c.block[1] > 4) c.block[1] = divide_up(c.block[1], 2);
+  return c;
+}
+
+}  // namespace pcx

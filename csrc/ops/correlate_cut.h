@@ -1,0 +1,31 @@
+// How a correlation is cut into tasks: by the problem alone, never by the number of threads.
+#pragma once
+#include "ops/correlation.h"
+
+namespace pcx {
+
+struct Block {
+  index image, images, group;
+  Axes start, size;
+  index first_panel, last_panel;
+};
+
+struct Cut {
+  index images, image_blocks;  // pictures of a block; more than one where they are small
+  Axes block, blocks;          // positions of a block, blocks on each axis
+  index panels, panels_each, panel_groups;
+
+  index positions() const { return images * block[0] * block[1] * block[2]; }
+  index tasks(index groups) const { return image_blocks * groups * blocks[0] * blocks[1] * blocks[2] * panel_groups; }
+  Block block_of(index task, const Correlation& problem) const;
+};
+
+// A kernel of one tap that never meets the padding.
+bool reads_in_place(const Correlation& problem);
+
+Cut cut_for(const Correlation& problem, bool in_place, index channels, bool small, std::size_t element_bytes,
+            index panels);
+
+double flops_of(const Correlation& problem);
+
+}  // namespace pcx

@@ -1,0 +1,208 @@
+// Few channels in and out: cuts the output into blocks of positions, packs what a block reads so that neighbouring
+// pixels are neighbours for every tap, and runs the row kernel over it.
+#include <algorithm>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/parallel.h"
+#include "isa/dispatch.h"
+#include "ops/correlate_cut.h"
+#include "ops/correlation.h"
+#include "ops/window.h"
+
+namespace pcx {
+
+namespace {
+
+constexpr index block_positions = 1024;    // of a block, at most: its results stay in L2 between chunks
+constexpr index window_bytes = 384 << 10;  // of a block's packed input: less than half of a common L2
+constexpr index scratch_bytes = 48 << 20;  // of all workers together
+constexpr index longest_row = 240;         // positions; longer rows are cut
+constexpr index least_tasks = 16;          // enough to share out, if the work is worth it
+constexpr double parallel_flops = 15e6;    // about 100 us on one core: less is done by one thread
+
+index divide_up(index a, index b) { return (a + b - 1) / b; }
+index even_part(index whole, index most) { return divide_up(whole, divide_up(whole, most)); }
+
+// A 1x1 kernel does not care about rows: the whole picture becomes one long row.
+Correlation flattened(Correlation p) {
+  index pixels = 1;
+  for (const CorrelationAxis& a : p.axis) {
+    if (a.taps != 1 || a.first != 0 || a.step != 1 || a.out_first != 0 || a.out_step != 1 || a.positions != a.in ||
+        a.out != a.in) {
+      return p;
+    }
+    pixels *= a.in;
+  }
+  for (CorrelationAxis& a : p.axis) a.in = a.positions = a.out = 1;
+  p.axis[2].in = p.axis[2].positions = p.axis[2].out = pixels;
+  return p;
+}
+
+struct RowBlock {
+  index image, group;
+  Axes start, size;
+};
+
+struct RowCut {
+  Axes block, blocks;
+
+  index tasks(const Correlation& p) const { return p.batch * p.groups * blocks[0] * blocks[1] * blocks[2]; }
+};
+
+template <class T>
+RowCut cut(const Correlation& p, index channels) {
+  const Kernels<T>& k = kernels<T>();
+  RowCut c{};
+  c.block = {1, 1, even_part(p.axis[2].positions, longest_row)};
+  for (int a : {1, 0}) {  // rows, then slices, while the block stays small
+    for (index more = 2; more <= p.axis[a].positions; ++more) {
+      Axes larger = c.block;
+      larger[a] = more;
+      const index bytes = Window(p, larger, channels, k.lanes).size() * static_cast<index>(sizeof(T));
+      if (larger[0] * larger[1] * larger[2] > block_positions || bytes > window_bytes) break;
+      c.block = larger;
+    }
+    c.block[a] = even_part(p.axis[a].positions, c.block[a]);
+  }
+  auto count = [&] {
+    for (int a = 0; a < 3; ++a) c.blocks[a] = divide_up(p.axis[a].positions, c.block[a]);
+    return c.tasks(p);
+  };
+  while (count() < least_tasks && c.block[1] > 4) c.block[1] = divide_up(c.block[1], 2);  // too few tasks to share
+  return c;
+}
+
+template <class T>
+class RowCorrelator {
+ public:
+  RowCorrelator(const Correlation& problem, const T* x, const T* packed, const T* bias, bool relu, T* y)
+      : p_(problem),
+        k_(kernels<T>()),
+        chunks_(chunks_of(p_, sizeof(T))),
+        cut_(cut<T>(p_, chunks_.channels)),
+        window_(p_, cut_.block, chunks_.channels, k_.lanes),
+        offsets_(window_.offsets(std::min(chunks_.channels, p_.in_channels))),
+        x_(x),
+        packed_(packed),
+        bias_(bias),
+        y_(y),
+        relu_(relu) {
+    const index last = p_.in_channels % chunks_.channels;
+    if (last) last_offsets_ = window_.offsets(last);
+  }
+
+  Work work() const {
+    const index bytes = window_.size() * static_cast<index>(sizeof(T));
+    const index affordable = std::max<index>(1, scratch_bytes / (bytes + 1));
+    const index terms = chunks_.channels * p_.taps(), chunks = divide_up(p_.in_channels, chunks_.channels);
+    const index chain = std::min(chunks_.depth, terms) + divide_up(terms, chunks_.depth) * chunks;
+    return {flops_of(p_) / 2, chain, 0, bytes,
+            flops_of(p_) < parallel_flops ? 1 : std::min(cut_.tasks(p_), affordable)};
+  }
+
+  void run() {
+    const index tasks = cut_.tasks(p_), scratch = window_.size();
+    const int workers = workers_for(work().workers);
+    Buffer<T> windows(scratch * workers);
+    parallel_for(tasks, workers, [&](index task, int worker) { compute(task, windows.data() + worker * scratch); });
+  }
+
+ private:
+  RowBlock block_of(index task) const {
+    RowBlock b{};
+    auto take = [&](index n) {
+      const index i = task % n;
+      task /= n;
+      return i;
+    };
+    for (int a = 2; a >= 0; --a) {
+      b.start[a] = take(cut_.blocks[a]) * cut_.block[a];
+      b.size[a] = std::min(cut_.block[a], p_.axis[a].positions - b.start[a]);
+    }
+    b.group = take(p_.groups);
+    b.image = task;
+    return b;
+  }
+
+  void compute(index task, T* window) const {
+    const RowBlock b = block_of(task);
+    index c0 = 0;
+    do {  // at least once: a sum of nothing is zero, and still gets its bias
+      const index channels = std::min(chunks_.channels, p_.in_channels - c0);
+      window_.fill(x_, b.image, b.group, b.start, c0, channels, window);
+      const auto& offsets = channels == chunks_.channels || last_offsets_.empty() ? offsets_ : last_offsets_;
+      compute_chunk(b, c0, channels, offsets.data(), window);
+      c0 += channels;
+    } while (c0 < p_.in_channels);
+  }
+
+  void compute_chunk(const RowBlock& b, index c0, index channels, const std::int32_t* offsets, const T* window) const {
+    const index taps = p_.taps(), columns = p_.out_channels;
+    ConvRow<T> row{};
+    row.columns = static_cast<int>(columns);
+    const T* w = packed_ + (b.group * p_.in_channels + c0) * taps * columns;
+    const T* bias = bias_ ? bias_ + b.group * columns : nullptr;
+    row.pixels = b.size[2];
+    row.y_stride = p_.axis[2].out_step * p_.groups * p_.out_channels;
+    const index chunk = taps * channels;
+    index done = 0;
+    do {
+      row.depth = std::min(chunks_.depth, chunk - done);
+      const bool last = c0 + channels >= p_.in_channels && done + row.depth >= chunk;
+      row.offsets = offsets + done;
+      row.w = w + done * columns;
+      row.accumulate = c0 > 0 || done > 0;
+      row.bias = last ? bias : nullptr;
+      row.relu = last && relu_;
+      for (index d = 0; d < b.size[0]; ++d) {
+        for (index h = 0; h < b.size[1]; ++h) {
+          row.x = window + window_.at(d, h);
+          row.y = y_at(b, d, h);
+          k_.conv_row(row);
+        }
+      }
+      done += row.depth;
+    } while (done < chunk);
+  }
+
+  T* y_at(const RowBlock& b, index d, index h) const {
+    const auto& [ad, ah, aw] = p_.axis;
+    const index od = ad.out_first + (b.start[0] + d) * ad.out_step, oh = ah.out_first + (b.start[1] + h) * ah.out_step;
+    const index ow = aw.out_first + b.start[2] * aw.out_step;
+    return y_ + (((b.image * ad.out + od) * ah.out + oh) * aw.out + ow) * p_.groups * p_.out_channels +
+           b.group * p_.out_channels;
+  }
+
+  const Correlation p_;
+  const Kernels<T>& k_;
+  const Chunks chunks_;
+  const RowCut cut_;
+  const Window window_;
+  const std::vector<std::int32_t> offsets_;
+  std::vector<std::int32_t> last_offsets_;
+  const T* x_;
+  const T* packed_;
+  const T* bias_;
+  T* y_;
+  const bool relu_;
+};
+
+}  // namespace
+
+template <class T>
+Work correlate_rows_work(const Correlation& problem) {
+  return RowCorrelator<T>(flattened(problem), nullptr, nullptr, nullptr, false, nullptr).work();
+}
+
+template <class T>
+void correlate_rows(const Correlation& problem, const T* x, const T* packed, const T* bias, bool relu, T* y) {
+  RowCorrelator<T>(flattened(problem), x, packed, bias, relu, y).run();
+}
+
+template Work correlate_rows_work<float>(const Correlation&);
+template Work correlate_rows_work<double>(const Correlation&);
+template void correlate_rows(const Correlation&, const float*, const float*, const float*, bool, float*);
+template void correlate_rows(const Correlation&, const double*, const double*, const double*, bool, double*);
+
+}  // namespace pcx

@@ -1,0 +1,101 @@
+#include "ops/patch.h"
+
+#include <algorithm>
+
+namespace pcx {
+
+namespace {
+
+index hull_of(const CorrelationAxis& axis, index positions) {
+  return (positions - 1) * axis.step + (axis.taps - 1) * axis.tap_step + 1;
+}
+
+// Whatever the number of positions, neighbouring taps that overlap are together (Chunks::run_taps relies on it).
+bool together(const CorrelationAxis& axis, index positions) {
+  return axis.tap_step == 1 ? axis.step <= axis.taps : hull_of(axis, positions) <= axis.taps * positions;
+}
+
+}  // namespace
+
+index PatchAxis::slots_for(const CorrelationAxis& axis, index positions) {
+  return together(axis, positions) ? hull_of(axis, positions) : axis.taps * positions;
+}
+
+PatchAxis::PatchAxis(const CorrelationAxis& axis, index positions) : slots(slots_for(axis, positions)) {
+  if (together(axis, positions)) {
+    step = axis.step;
+    pieces.push_back({0, axis.first, 1, slots});
+    for (index t = 0; t < axis.taps; ++t) tap_slot.push_back(t * axis.tap_step);
+  } else {
+    step = 1;
+    for (index t = 0; t < axis.taps; ++t) {
+      pieces.push_back({t * positions, axis.first + t * axis.tap_step, axis.step, positions});
+      tap_slot.push_back(t * positions);
+    }
+  }
+}
+
+Patch::Patch(const Correlation& problem, const Axes& block, index channels)
+    : problem_(problem),
+      axis_{PatchAxis(problem.axis[0], block[0]), PatchAxis(problem.axis[1], block[1]),
+            PatchAxis(problem.axis[2], block[2])} {
+  slot_[2] = channels;
+  slot_[1] = slot_[2] * axis_[2].slots;
+  slot_[0] = slot_[1] * axis_[1].slots;
+  image_ = slot_[0] * axis_[0].slots;
+}
+
+template <class T>
+void Patch::fill_row(const T* x, index start, index channels, T* row) const {
+  const CorrelationAxis& axis = problem_.axis[2];
+  const index pixel = problem_.groups * problem_.in_channels, slot = slot_[2];
+  for (const PatchAxis::Piece& piece : axis_[2].pieces) {
+    const index first = piece.first + start * axis.step;
+    // Slots [begin, end) of the piece lie inside x; the others are padding.
+    const index begin = std::clamp<index>(first < 0 ? (-first + piece.step - 1) / piece.step : 0, 0, piece.count);
+    const index end =
+        std::clamp<index>(first < axis.in ? (axis.in - 1 - first) / piece.step + 1 : 0, begin, piece.count);
+    T* to = row + piece.slot * slot;
+    std::fill_n(to, begin * slot, T(0));
+    std::fill_n(to + end * slot, (piece.count - end) * slot, T(0));
+    const T* from = x + (first + begin * piece.step) * pixel;
+    to += begin * slot;
+    if (piece.step == 1 && pixel == channels && slot == channels) {
+      std::copy_n(from, (end - begin) * channels, to);
+      continue;
+    }
+    for (index i = begin; i < end; ++i, from += piece.step * pixel, to += slot) std::copy_n(from, channels, to);
+  }
+}
+
+template <class T>
+void Patch::fill(const T* x, index image, index group, const Axes& start, index c0, index channels, T* patch) const {
+  const auto& [ad, ah, aw] = problem_.axis;
+  const index pixel = problem_.groups * problem_.in_channels;
+  x += image * ad.in * ah.in * aw.in * pixel + group * problem_.in_channels + c0;
+  for (const PatchAxis::Piece& deep : axis_[0].pieces) {
+    for (index i = 0; i < deep.count; ++i) {
+      const index d = deep.first + start[0] * ad.step + i * deep.step;
+      T* slice = patch + (deep.slot + i) * slot_[0];
+      if (d < 0 || d >= ad.in) {
+        std::fill_n(slice, slot_[0], T(0));
+        continue;
+      }
+      for (const PatchAxis::Piece& high : axis_[1].pieces) {
+        for (index j = 0; j < high.count; ++j) {
+          const index h = high.first + start[1] * ah.step + j * high.step;
+          T* row = slice + (high.slot + j) * slot_[1];
+          if (h < 0 || h >= ah.in)
+            std::fill_n(row, slot_[1], T(0));
+          else
+            fill_row(x + (d * ah.in + h) * aw.in * pixel, start[2], channels, row);
+        }
+      }
+    }
+  }
+}
+
+template void Patch::fill(const float*, index, index, const Axes&, index, index, float*) const;
+template void Patch::fill(const double*, index, index, const Axes&, index, index, double*) const;
+
+}  // namespace pcx
