@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,18 @@ def test_the_report_shows_what_was_not_counted(harness: Any) -> None:
     text = markdown({"machine": machine, "quick": True, "runs": [{**run, "rows": [row.as_json() for row in rows]}]})
     assert "| numbers, forward | **pyconvx** | 2000 ms | 100% | 0.5 GFLOP/s | 12% | 0.0e+00 |" in text
     assert "not counted: above 3.0e-05" in text
+
+
+def test_random_shapes_are_a_function_of_the_seed_and_all_can_be_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    from bench.random_shapes import draw, told, upper_bound
+
+    drawn = [draw(random.Random("seed"), 0) for _ in range(2)]
+    assert drawn[0] == drawn[1]
+    source = random.Random("other")
+    shapes = [draw(source, number) for number in range(300)]
+    assert {s.rank for s in shapes} == {1, 2, 3} and any(s.groups > 1 for s in shapes)
+    assert all(min(s.out_size) > 0 and s.in_channels % s.groups == s.out_channels % s.groups == 0 for s in shapes)
+    assert len({told(s, "forward") for s in shapes}) > 290
+    assert upper_bound([0.8, 0.8, 0.8, 0.8, 0.8]) == pytest.approx(0.8)
+    assert upper_bound([0.5, 1.0, 0.7, 1.2, 0.9]) > 0.9
