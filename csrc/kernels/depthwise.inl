@@ -97,22 +97,40 @@ static void depthwise_row(const DepthwiseRow<T>& row) {
   }
 }
 
+// Channels that lanes take out of order: those of a vector mostly lie so close together that one load has them all.
+template <class T>
+static void spread_columns(const PixelColumns<T>& part) {
+  const index x_step = part.x_step;
+  T* to = part.to;
+  for (index c = 0; c < part.channels; c += lanes<T>, to += part.columns * lanes<T>) {
+    const std::int32_t* from = part.from + c;
+    const index count = part.channels - c < lanes<T> ? part.channels - c : lanes<T>;
+    const index span = from[count - 1] - from[0] + 1;
+    if (count == lanes<T> && span <= lanes<T>) {
+      const auto numbers = lane_numbers<T>(from);
+      const T* x = part.x + from[0];
+      for (index p = 0; p < part.pixels; ++p, x += x_step) {
+        store(to + p * lanes<T>, permute(load_first(x, span), numbers));
+      }
+      continue;
+    }
+    const T* x = part.x;
+    for (index p = 0; p < part.pixels; ++p, x += x_step) {
+      for (index i = 0; i < lanes<T>; ++i) to[p * lanes<T> + i] = i < count ? x[from[i]] : T(0);
+    }
+  }
+}
+
 template <class T>
 static void fill_columns(const PixelColumns<T>& part) {
+  if (part.from) return spread_columns(part);
   constexpr index line = 64 / sizeof(T);
   const index channels = part.channels, vector = part.columns * lanes<T>, ahead = part.ahead;
   const index whole = channels / lanes<T> * lanes<T>;
-  const std::int32_t* from = part.from;
   const T* x = part.x;
   T* pixel = part.to;
   for (index p = part.pixels; p > 0; --p, x += part.x_step, pixel += lanes<T>) {
     T* to = pixel;
-    if (from) {
-      for (index c = 0; c < channels; c += lanes<T>, to += vector) {
-        for (index i = 0; i < lanes<T>; ++i) to[i] = c + i < channels ? x[from[c + i]] : T(0);
-      }
-      continue;
-    }
     for (index c = 0; c < channels; c += line) prefetch(x + ahead + c);
     for (index c = 0; c < whole; c += lanes<T>, to += vector) store(to, load(x + c));
     if (whole < channels) store(to, load_first(x + whole, channels - whole));

@@ -11,7 +11,8 @@ namespace pcx {
 
 namespace {
 
-constexpr index most_channels = 8;         // of a group, in or out: more fill vectors of their own
+constexpr index most_channels = 8;         // of a group, in or out
+constexpr index most_products = 8;         // in times out, for each lane: with more a group fills vectors of its own
 constexpr index least_filled = 2;          // of the lanes of a vector, one in so many
 constexpr index largest_rows = 256 << 10;  // bytes of columns that a row of 14 positions may need
 
@@ -30,6 +31,8 @@ bool depthwise_suits(const Correlation& p) {
   if (p.groups == 1 || p.in_channels < 1 || p.in_channels > most_channels || p.out_channels > most_channels) {
     return false;
   }
+  const bool single = p.in_channels == 1 || p.out_channels == 1;
+  if (!single && p.in_channels * p.out_channels >= most_products * lanes) return false;
   if (p.groups * p.out_channels * least_filled < lanes) return false;
   index elements = p.in_channels * lanes * p.axis[0].taps;
   elements *= (p.axis[1].taps - 1) * std::abs(p.axis[1].tap_step) + 1;

@@ -156,6 +156,22 @@ PCX_INLINE __m256 quotient(__m256 a, __m256 b) {  // 0 where b is 0
 PCX_INLINE __m256d quotient(__m256d a, __m256d b) {
   return _mm256_and_pd(_mm256_cmp_pd(b, _mm256_setzero_pd(), _CMP_NEQ_UQ), _mm256_div_pd(a, b));
 }
+// Lane i of `permute` is lane numbers[i] of v; the numbers are counted from the first of them.
+template <class T>
+PCX_INLINE __m256i lane_numbers(const std::int32_t* from) {
+  if constexpr (sizeof(T) == 4) {
+    return _mm256_sub_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)), _mm256_set1_epi32(*from));
+  } else {  // halves of doubles: 2 i and 2 i + 1
+    const __m128i numbers =
+        _mm_sub_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)), _mm_set1_epi32(*from));
+    const __m256i low = _mm256_slli_epi64(_mm256_cvtepi32_epi64(numbers), 1);
+    return _mm256_or_si256(low, _mm256_slli_epi64(_mm256_add_epi64(low, _mm256_set1_epi64x(1)), 32));
+  }
+}
+PCX_INLINE __m256 permute(__m256 v, __m256i numbers) { return _mm256_permutevar8x32_ps(v, numbers); }
+PCX_INLINE __m256d permute(__m256d v, __m256i numbers) {
+  return _mm256_castps_pd(_mm256_permutevar8x32_ps(_mm256_castpd_ps(v), numbers));
+}
 PCX_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 PCX_INLINE __m256 root(__m256 a) { return _mm256_sqrt_ps(a); }
 PCX_INLINE __m256d root(__m256d a) { return _mm256_sqrt_pd(a); }

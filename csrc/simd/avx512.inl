@@ -128,6 +128,18 @@ PCX_INLINE __m512 quotient(__m512 a, __m512 b) {  // 0 where b is 0
 PCX_INLINE __m512d quotient(__m512d a, __m512d b) {
   return _mm512_maskz_div_pd(_mm512_cmp_pd_mask(b, _mm512_setzero_pd(), _CMP_NEQ_UQ), a, b);
 }
+// Lane i of `permute` is lane numbers[i] of v; the numbers are counted from the first of them.
+template <class T>
+PCX_INLINE __m512i lane_numbers(const std::int32_t* from) {
+  if constexpr (sizeof(T) == 4) {
+    return _mm512_sub_epi32(_mm512_loadu_si512(from), _mm512_set1_epi32(*from));
+  } else {
+    const __m256i numbers = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    return _mm512_cvtepi32_epi64(_mm256_sub_epi32(numbers, _mm256_set1_epi32(*from)));
+  }
+}
+PCX_INLINE __m512 permute(__m512 v, __m512i numbers) { return _mm512_permutexvar_ps(numbers, v); }
+PCX_INLINE __m512d permute(__m512d v, __m512i numbers) { return _mm512_permutexvar_pd(numbers, v); }
 PCX_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 PCX_INLINE __m512 root(__m512 a) { return _mm512_sqrt_ps(a); }
 PCX_INLINE __m512d root(__m512d a) { return _mm512_sqrt_pd(a); }

@@ -57,6 +57,15 @@ template <class T>
 PCX_INLINE T quotient(T a, T b) {
   return b == 0 ? T(0) : a / b;
 }  // 0 where b is 0
+// Lane i of `permute` is lane numbers[i] of v: there is but one.
+template <class T>
+PCX_INLINE int lane_numbers(const std::int32_t*) {
+  return 0;
+}
+template <class T>
+PCX_INLINE T permute(T v, int) {
+  return v;
+}
 template <class T>
 PCX_INLINE void prefetch(const T*) {}
 PCX_INLINE float root(float a) { return sqrtf(a); }

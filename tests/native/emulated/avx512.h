@@ -192,6 +192,14 @@ To cast(From v) {
   return to;
 }
 
+// Lane i of the result is lane numbers[i] of v; `Number` is as wide as a lane.
+template <class V, class Number>
+V permute(__m512i numbers, V v) {
+  const Lanes<__m512i, Number> from(numbers);
+  const Lanes<V> x(v);
+  return each<V>([&](int i) { return x.at[from.at[i] % static_cast<Number>(x.count)]; });
+}
+
 }  // namespace pcx::emulated
 
 #define PCX_E ::pcx::emulated
@@ -199,6 +207,9 @@ To cast(From v) {
 #define _mm512_add_pd PCX_E::add<__m512d>
 #define _mm512_sub_ps PCX_E::sub<__m512>
 #define _mm512_sub_pd PCX_E::sub<__m512d>
+#define _mm512_sub_epi32 PCX_E::sub<__m512i>
+#define _mm512_permutexvar_ps PCX_E::permute<__m512, std::uint32_t>
+#define _mm512_permutexvar_pd PCX_E::permute<__m512d, std::uint64_t>
 #define _mm512_div_ps PCX_E::div<__m512>
 #define _mm512_div_pd PCX_E::div<__m512d>
 #define _mm512_max_ps PCX_E::max<__m512>
@@ -217,6 +228,7 @@ To cast(From v) {
 #define _mm512_set1_epi64 PCX_E::set1_epi64
 #define _mm512_loadu_ps PCX_E::load<__m512>
 #define _mm512_loadu_pd PCX_E::load<__m512d>
+#define _mm512_loadu_si512 PCX_E::load<__m512i>
 #define _mm512_storeu_ps PCX_E::store
 #define _mm512_storeu_pd PCX_E::store
 #define _mm512_maskz_loadu_ps PCX_E::masked_load<__m512>
@@ -240,6 +252,7 @@ To cast(From v) {
 #define _mm512_cvtepu16_epi32 PCX_E::widen<__m512i, std::uint32_t, std::uint16_t>
 #define _mm512_cvtepu8_epi64 PCX_E::widen<__m512i, std::uint64_t, std::uint8_t>
 #define _mm512_cvtepu16_epi64 PCX_E::widen<__m512i, std::uint64_t, std::uint16_t>
+#define _mm512_cvtepi32_epi64 PCX_E::widen<__m512i, std::int64_t, std::int32_t>
 #define _mm512_cvtepu32_epi64 PCX_E::widen<__m512i, std::uint64_t, std::uint32_t>
 #define _mm512_mask_cvtepi32_storeu_epi8 PCX_E::masked_narrow<std::uint32_t, std::uint8_t>
 #define _mm512_mask_cvtepi32_storeu_epi16 PCX_E::masked_narrow<std::uint32_t, std::uint16_t>
