@@ -9,15 +9,16 @@ PCX_TARGET_BEGIN("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")
 namespace pcx::avx512 {
 namespace {
 #include "simd/avx512.inl"
+#include "kernels/vector_part.inl"
 #include "kernels/transpose.inl"
 #include "kernels/conv_narrow.inl"
-#include "kernels/conv.inl"
 #include "kernels/conv_dot.inl"
 #include "kernels/conv_pixels.inl"
 #include "kernels/depthwise.inl"
 #include "kernels/depthwise_grad.inl"
 #include "kernels/distance.inl"
 #include "kernels/elementwise.inl"
+#include "kernels/panel_product.inl"
 #include "kernels/pixel_sum.inl"
 #include "kernels/pool.inl"
 #include "kernels/winograd.inl"

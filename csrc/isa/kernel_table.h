@@ -20,7 +20,21 @@ struct ConvRow {
   index depth, pixels, y_stride;
   int columns;
   bool accumulate, relu;
-  index ahead;  // conv_row_spaced: how far beyond the weights in use to fetch others meanwhile
+};
+
+// Rows of a matrix times one panel of another, the products of Winograd's convolution:
+//   y[r][k] (+)= sum over i < depth of x[r * x_stride + i] * w[i][k],  k < width, which is lanes or panel.
+// Every sum runs over i in order, so a result does not depend on the number of rows. Meanwhile w[ahead] and what
+// follows is fetched.
+template <class T>
+struct PanelProduct {
+  const T* x;
+  const T* w;
+  T* y;
+  index depth, rows, x_stride, y_stride;
+  index width;
+  bool accumulate;
+  index ahead;
 };
 
 // `length` elements that lie together in memory, from `start` on.
@@ -31,7 +45,7 @@ struct Run {
 // Output pixels, wherever they stand, times one panel of output channels; a pixel reads runs of x:
 //   y[y_at[p] + k] (+)= sum over runs r, i < r.length of x[x_at[p] + r.start + i] * w[(r, i)][k],  then + bias[k],
 //   then max(0, .)
-// w has a row of width_spaced(columns) entries for each (r, i), in order; those past `columns` are computed and not
+// w has a row of whole_width(columns) entries for each (r, i), in order; those past `columns` are computed and not
 // stored. For columns <= narrow, w has instead `columns` vectors for every `lanes` elements of a run, with zeros where
 // the run ends within them; each lane sums its own elements, and the lanes are added at the end.
 // A result depends neither on the pixel's place in the list nor on the other pixels.
@@ -177,7 +191,6 @@ struct WinogradAxis {
   int size() const { return tile + kernel - 1; }
 };
 
-constexpr int spaced = 64;        // elements between the pixels of conv_row_spaced
 constexpr int winograd_axes = 5;  // F(tile, kernel) that exist
 
 template <class T>
@@ -188,8 +201,8 @@ struct Kernels {
   int tile;              // channels of x that pixel_sum takes at a time
   int depthwise_pixels;  // of a whole tile of depthwise_row
   void (*conv_pixels)(const ConvPixels<T>& tile);
-  void (*conv_row)(const ConvRow<T>& row);         // columns <= narrow; a row of w has as many entries
-  void (*conv_row_spaced)(const ConvRow<T>& row);  // pixel p at x + p * spaced; w has width_spaced(columns)
+  void (*conv_row)(const ConvRow<T>& row);  // columns <= narrow; a row of w has as many entries
+  void (*panel_product)(const PanelProduct<T>& product);
   void (*pixel_sum)(const PixelSum<T>& sum);
   void (*depthwise_row)(const DepthwiseRow<T>& row);
   void (*depthwise_sum)(const DepthwiseSum<T>& sum);
@@ -209,7 +222,7 @@ struct Kernels {
   // dx[i] = dy[i] where passed, else +0, whatever dy[i] is; dx may be dy.
   void (*keep_passed)(const T* dy, const std::uint8_t* passed, T* dx, index count);
 
-  index width_spaced(index columns) const { return columns <= lanes ? lanes : panel; }
+  index whole_width(index columns) const { return columns <= lanes ? lanes : panel; }
 };
 
 struct KernelTable {

@@ -8,15 +8,16 @@
 namespace pcx::neon {
 namespace {
 #include "simd/neon.inl"
+#include "kernels/vector_part.inl"
 #include "kernels/transpose.inl"
 #include "kernels/conv_narrow.inl"
-#include "kernels/conv.inl"
 #include "kernels/conv_dot.inl"
 #include "kernels/conv_pixels.inl"
 #include "kernels/depthwise.inl"
 #include "kernels/depthwise_grad.inl"
 #include "kernels/distance.inl"
 #include "kernels/elementwise.inl"
+#include "kernels/panel_product.inl"
 #include "kernels/pixel_sum.inl"
 #include "kernels/pool.inl"
 #include "kernels/winograd.inl"

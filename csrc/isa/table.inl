@@ -8,7 +8,7 @@ constexpr Kernels<T> kernels_of() {
           window_pixels,
           conv_pixels<T>,
           conv_row<T>,
-          conv_row_spaced<T>,
+          panel_product<T>,
           pixel_sum<T>,
           depthwise_row<T>,
           depthwise_sum<T>,

@@ -81,3 +81,8 @@ PCX_INLINE void conv_narrow(const ConvRow<T>& row) {
   if (row.columns == Channels) return narrow_tiles<T, Channels>(row);
   if constexpr (Channels > 1) conv_narrow<T, Channels - 1>(row);
 }
+
+template <class T>
+static void conv_row(const ConvRow<T>& row) {
+  if constexpr (narrow<T> > 0) conv_narrow<T, narrow<T>>(row);
+}

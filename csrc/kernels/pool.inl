@@ -15,21 +15,6 @@ struct IndexOf<4> {
   using type = std::uint32_t;
 };
 
-template <bool Whole, class T>
-PCX_INLINE auto load_part(const T* p, index n) {
-  if constexpr (Whole)
-    return load(p);
-  else
-    return load_first(p, n);
-}
-template <bool Whole, class T, class Vector>
-PCX_INLINE void store_part(T* p, Vector v, index n) {
-  if constexpr (Whole)
-    store(p, v);
-  else
-    store_first(p, v, n);
-}
-
 // Taps: their number where it is known to the compiler, else 0. IndexBytes: 0 where no index is wanted.
 template <class T, int IndexBytes, int Taps, bool Whole>
 PCX_INLINE void max_of_window(const PoolRow<T>& row, const T* x, index at, index n) {

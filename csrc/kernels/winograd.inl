@@ -1,19 +1,24 @@
 // TransformPass: Winograd's transforms along one axis, channels in lanes, the matrix of isa/toom_cook.h unrolled. Rows
 // (or columns) of opposite points +p, -p differ in the sign of every second entry, so they share two partial sums.
+// The sum over i = first, first + step, ... of row[i] in[i]. It begins with an entry of 1, which costs no operation.
 template <class T, class Vector, int Size>
 PCX_INLINE Vector combine(const double (&row)[Size], const Vector (&in)[Size], int first, int step) {
   Vector sum = zero<T>();
-  bool empty = true;
+  int begin = -1;
   PCX_UNROLL
   for (int i = 0; i < Size; ++i) {
-    if (i < first || (i - first) % step != 0 || row[i] == 0) continue;
+    if (begin < 0 && i >= first && (i - first) % step == 0 && row[i] == 1) begin = i;
+  }
+  if (begin >= 0) sum = in[begin];
+  PCX_UNROLL
+  for (int i = 0; i < Size; ++i) {
+    if (i < first || (i - first) % step != 0 || row[i] == 0 || i == begin) continue;
     if (row[i] == 1)
-      sum = empty ? in[i] : add(sum, in[i]);
+      sum = add(sum, in[i]);
     else if (row[i] == -1)
       sum = sub(sum, in[i]);
     else
       sum = fmadd(set1(T(row[i])), in[i], sum);
-    empty = false;
   }
   return sum;
 }
@@ -50,9 +55,10 @@ PCX_INLINE void output_transform(const Vector (&in)[Size], Vector (&out)[Tile]) 
   }
 }
 
-template <class T, int Tile, int Kernel>
-static void winograd_input(const TransformPass<T>& p) {
+template <class T, int Tile, int Kernel, bool Whole>
+PCX_INLINE void input_pass(const TransformPass<T>& pass) {
   constexpr int size = Tile + Kernel - 1;
+  const TransformPass<T> p = pass;  // a copy, that no store can alias
   for (index r = 0; r < p.outer; ++r) {
     for (index c = 0; c < p.inner; ++c) {
       const T* from = p.in + r * p.in_outer + c * p.in_inner;
@@ -60,13 +66,21 @@ static void winograd_input(const TransformPass<T>& p) {
       for (index k = 0; k < p.channels; k += lanes<T>) {
         decltype(zero<T>()) in[size], out[size];
         PCX_UNROLL
-        for (int i = 0; i < size; ++i) in[i] = load_first(from + i * p.in_step + k, p.channels - k);
+        for (int i = 0; i < size; ++i) in[i] = load_part<Whole>(from + i * p.in_step + k, p.channels - k);
         input_transform<T, Tile, Kernel>(in, out);
         PCX_UNROLL
-        for (int i = 0; i < size; ++i) store_first(to + i * p.out_step + k, out[i], p.channels - k);
+        for (int i = 0; i < size; ++i) store_part<Whole>(to + i * p.out_step + k, out[i], p.channels - k);
       }
     }
   }
+}
+
+template <class T, int Tile, int Kernel>
+static void winograd_input(const TransformPass<T>& p) {
+  if (p.channels % lanes<T> == 0)
+    input_pass<T, Tile, Kernel, true>(p);
+  else
+    input_pass<T, Tile, Kernel, false>(p);
 }
 
 template <class T, int Tile, int Kernel>
@@ -90,10 +104,11 @@ static void winograd_filter(const TransformPass<T>& p) {
   }
 }
 
-template <class T, int Tile, int Kernel, bool Last>
-PCX_INLINE bool output_pass(const TransformPass<T>& p) {
+template <class T, int Tile, int Kernel, bool Last, bool Whole>
+PCX_INLINE bool output_pass(const TransformPass<T>& pass) {
   using vec = decltype(zero<T>());
   constexpr int size = Tile + Kernel - 1;
+  const TransformPass<T> p = pass;
   vec not_finite = zero<T>();  // becomes NaN with the first sum that is not finite
   for (index r = 0; r < p.outer; ++r) {
     for (index c = 0; c < p.inner; ++c) {
@@ -102,20 +117,21 @@ PCX_INLINE bool output_pass(const TransformPass<T>& p) {
       for (index k = 0; k < p.channels; k += lanes<T>) {
         vec in[size], out[Tile];
         PCX_UNROLL
-        for (int i = 0; i < size; ++i) in[i] = load_first(from + i * p.in_step + k, p.channels - k);
+        for (int i = 0; i < size; ++i) in[i] = load_part<Whole>(from + i * p.in_step + k, p.channels - k);
         output_transform<T, Tile, Kernel>(in, out);
         PCX_UNROLL
         for (int i = 0; i < Tile; ++i) {
           if constexpr (Last) {
             not_finite = fmadd(out[i], zero<T>(), not_finite);
-            if (p.bias) out[i] = add(out[i], load_first(p.bias + k, p.channels - k));
+            if (p.bias) out[i] = add(out[i], load_part<Whole>(p.bias + k, p.channels - k));
             if (p.relu) out[i] = max(zero<T>(), out[i]);
           }
-          store_first(to + i * p.out_step + k, out[i], p.channels - k);
+          store_part<Whole>(to + i * p.out_step + k, out[i], p.channels - k);
         }
       }
     }
   }
+  if constexpr (!Last) return true;
   T flags[lanes<T>];
   store(flags, not_finite);
   bool finite = true;
@@ -125,12 +141,16 @@ PCX_INLINE bool output_pass(const TransformPass<T>& p) {
 
 template <class T, int Tile, int Kernel>
 static void winograd_output(const TransformPass<T>& p) {
-  output_pass<T, Tile, Kernel, false>(p);
+  if (p.channels % lanes<T> == 0)
+    output_pass<T, Tile, Kernel, false, true>(p);
+  else
+    output_pass<T, Tile, Kernel, false, false>(p);
 }
 
 template <class T, int Tile, int Kernel>
 static bool winograd_last(const TransformPass<T>& p) {
-  return output_pass<T, Tile, Kernel, true>(p);
+  return p.channels % lanes<T> == 0 ? output_pass<T, Tile, Kernel, true, true>(p)
+                                    : output_pass<T, Tile, Kernel, true, false>(p);
 }
 
 template <class T, int Tile, int Kernel>

@@ -192,7 +192,7 @@ class Correlator {
   }
 
   index weights_of(index length, index columns) const {
-    return columns <= k_.narrow ? divide_up(length, k_.lanes) * k_.lanes * columns : length * k_.width_spaced(columns);
+    return columns <= k_.narrow ? divide_up(length, k_.lanes) * k_.lanes * columns : length * k_.whole_width(columns);
   }
 
   const Correlation p_;

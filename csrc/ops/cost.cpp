@@ -74,8 +74,9 @@ Cost cost_of(const ConvShape& shape, Direction direction, const Tiles& tiles) {
   for (int a = 0; a < 3; ++a) {
     if (tiles[a] == 1) continue;
     const int taps = static_cast<int>(shape.kernel[a]);  // a weight gradient slides tiles of dy: F(kernel, tile)
-    cost.amplification *=
-        direction == Direction::weight_grad ? axis_amplification(taps, tiles[a]) : axis_amplification(tiles[a], taps);
+    cost.amplification *= direction == Direction::weight_grad
+                              ? axis_amplification(taps, tiles[a])
+                              : axis_amplification(tiles[a], winograd_scheme(tiles[a], taps).kernel);
   }
   if (direction == Direction::weight_grad) {
     cost.work = weight_grad_work<T>(shape, tiles);
@@ -85,6 +86,7 @@ Cost cost_of(const ConvShape& shape, Direction direction, const Tiles& tiles) {
     const Work work = work_of<T>(part, tiles);
     cost.work.products += work.products;
     cost.work.chain = std::max(cost.work.chain, work.chain);
+    cost.work.shared = std::max(cost.work.shared, work.shared);
     cost.work.scratch = std::max(cost.work.scratch, work.scratch);
     cost.work.workers = std::max(cost.work.workers, work.workers);
     cost.packed += elements_packed<T>(part, tiles) * index(sizeof(T));

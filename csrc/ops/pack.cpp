@@ -66,7 +66,7 @@ bool in_rows(const Correlation& problem) {
 template <class T>
 index packed_chunk_size(const Correlation& problem, const Chunks& chunks, index channels, index columns) {
   const Kernels<T>& k = kernels<T>();
-  if (columns > k.narrow) return problem.taps() * channels * k.width_spaced(columns);
+  if (columns > k.narrow) return problem.taps() * channels * k.whole_width(columns);
   return problem.taps() / chunks.run_taps * divide_up(chunks.run_taps * channels, k.lanes) * k.lanes * columns;
 }
 
@@ -154,7 +154,7 @@ void pack_panel(const Source<T>& source, const Chunks& chunks, T* to) {
   const Kernels<T>& k = kernels<T>();
   const Correlation& p = source.problem;
   const bool rows = in_rows<T>(p), few = source.columns <= k.narrow;
-  const index width = k.width_spaced(source.columns);
+  const index width = k.whole_width(source.columns);
   for (index c0 = 0; c0 < p.in_channels; c0 += chunks.channels) {
     const index channels = std::min(chunks.channels, p.in_channels - c0);
     for (index d = 0; d < p.axis[0].taps; ++d) {

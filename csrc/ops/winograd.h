@@ -16,7 +16,7 @@ bool winograd_pays(const Correlation& problem, bool kept);
 // The tiles that need the fewest products for this picture. Only where possible.
 Tiles winograd_tiles(const Correlation& problem);
 
-// Elements of the transformed weight, [group][panel][element][channel][lane], and its computation in float64.
+// Elements of the transformed weight, [group][panel][element][part][channel][lane], and its computation in float64.
 index winograd_packed_size(const Correlation& problem, const Tiles& tiles);
 void winograd_pack(const Correlation& problem, const Tiles& tiles, const float* w, const WeightStrides& strides,
                    float* packed);

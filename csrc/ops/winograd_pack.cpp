@@ -20,35 +20,43 @@ index winograd_packed_size(const Correlation& problem, const Tiles& tiles) {
   const Kernels<float>& k = kernels<float>();
   const index full = problem.out_channels / k.panel * k.panel, left = problem.out_channels - full;
   index elements = 1;
-  for (int a = 0; a < 3; ++a) elements *= tiles[a] + problem.axis[a].taps - 1;
-  return problem.groups * elements * problem.in_channels * (full + (left ? k.width_spaced(left) : 0));
+  for (int a = 0; a < 3; ++a) {
+    const WinogradScheme scheme = winograd_scheme(tiles[a], problem.axis[a].taps);
+    elements *= scheme.size() * scheme.parts;
+  }
+  return problem.groups * elements * problem.in_channels * (full + (left ? k.whole_width(left) : 0));
 }
 
 namespace {
 
-// The filters of one input channel and one panel of output channels, element by element.
+// One part of the filters of one input channel and one panel of output channels, element by element.
 class FilterTransform {
  public:
   FilterTransform(const Correlation& problem, const Tiles& tiles, const WeightStrides& strides)
       : p_(problem), strides_(strides) {
     for (int a = 0; a < 3; ++a) {
-      scheme_[a] = winograd_axis_for<double>(tiles[a], p_.axis[a].taps);
-      size_[a] = tiles[a] + p_.axis[a].taps - 1;
+      const WinogradScheme scheme = winograd_scheme(tiles[a], p_.axis[a].taps);
+      transform_[a] = winograd_axis_for<double>(scheme.tile, scheme.kernel);
+      kernel_[a] = scheme.kernel;
+      parts_[a] = scheme.parts;
+      size_[a] = scheme.size();
     }
   }
 
   index elements() const { return size_[0] * size_[1] * size_[2]; }
+  index parts() const { return parts_[0] * parts_[1] * parts_[2]; }
 
   // Element e of the result goes to to + e * stride; columns past `columns` are zero. `a` and `b` are scratch for
   // elements() * width doubles.
-  void run(const float* w, index columns, index width, float* to, index stride, double* a, double* b) const {
-    read(w, columns, width, a);
-    Axes extents{p_.axis[0].taps, p_.axis[1].taps, p_.axis[2].taps};
+  void run(const float* w, index part, index columns, index width, float* to, index stride, double* a,
+           double* b) const {
+    read(w, part, columns, width, a);
+    Axes extents = kernel_;
     for (int axis : {2, 1, 0}) {
-      if (!scheme_[axis]) continue;
+      if (!transform_[axis]) continue;
       const Axes before = extents;
       extents[axis] = size_[axis];
-      scheme_[axis]->filter(winograd_pass(axis, a, dense(before, width), b, dense(extents, width), before, width));
+      transform_[axis]->filter(winograd_pass(axis, a, dense(before, width), b, dense(extents, width), before, width));
       std::swap(a, b);
     }
     for (index e = 0; e < elements(); ++e) {
@@ -64,13 +72,17 @@ class FilterTransform {
     return (axis.kernel_first + tap * axis.kernel_step) * strides_.kernel[a];
   }
 
-  void read(const float* w, index columns, index width, double* to) const {
-    for (index d = 0; d < p_.axis[0].taps; ++d) {
-      for (index h = 0; h < p_.axis[1].taps; ++h) {
-        for (index i = 0; i < p_.axis[2].taps; ++i, to += width) {
-          const float* from = w + tap_source(0, d) + tap_source(1, h) + tap_source(2, i);
-          for (index j = 0; j < columns; ++j) to[j] = from[j * strides_.out];
-          std::fill(to + columns, to + width, 0.0);
+  // Taps beyond the kernel are zero.
+  void read(const float* w, index part, index columns, index width, double* to) const {
+    const Axes first{part / (parts_[1] * parts_[2]) * kernel_[0], part / parts_[2] % parts_[1] * kernel_[1],
+                     part % parts_[2] * kernel_[2]};
+    auto taps = [&](int a) { return p_.axis[a].taps; };
+    for (index d = first[0]; d < first[0] + kernel_[0]; ++d) {
+      for (index h = first[1]; h < first[1] + kernel_[1]; ++h) {
+        for (index i = first[2]; i < first[2] + kernel_[2]; ++i, to += width) {
+          const bool there = d < taps(0) && h < taps(1) && i < taps(2);
+          const float* from = there ? w + tap_source(0, d) + tap_source(1, h) + tap_source(2, i) : nullptr;
+          for (index j = 0; j < width; ++j) to[j] = there && j < columns ? from[j * strides_.out] : 0;
         }
       }
     }
@@ -78,8 +90,8 @@ class FilterTransform {
 
   const Correlation& p_;
   const WeightStrides& strides_;
-  std::array<const WinogradAxis<double>*, 3> scheme_{};
-  Axes size_{};
+  std::array<const WinogradAxis<double>*, 3> transform_{};
+  Axes kernel_{}, parts_{}, size_{};
 };
 
 }  // namespace
@@ -95,12 +107,13 @@ void winograd_pack(const Correlation& problem, const Tiles& tiles, const float* 
   Buffer<double> buffer(scratch * workers);
   parallel_for(tasks, workers, [&](index task, int worker) {
     const index panel = task % panels, group = task / panels, first = panel * k.panel;
-    const index columns = std::min<index>(k.panel, problem.out_channels - first), width = k.width_spaced(columns);
+    const index columns = std::min<index>(k.panel, problem.out_channels - first), width = k.whole_width(columns);
     double* const a = buffer.data() + worker * scratch;
-    for (index c = 0; c < channels; ++c) {
-      const float* from = w + group * strides.group + c * strides.in + first * strides.out;
-      float* to = packed + group * group_size + first * transform.elements() * channels + c * width;
-      transform.run(from, columns, width, to, channels * width, a, a + scratch / 2);
+    const index depth = transform.parts() * channels;
+    for (index i = 0; i < depth; ++i) {
+      const float* from = w + group * strides.group + i % channels * strides.in + first * strides.out;
+      float* to = packed + group * group_size + first * transform.elements() * depth + i * width;
+      transform.run(from, i / channels, columns, width, to, depth * width, a, a + scratch / 2);
     }
   });
 }

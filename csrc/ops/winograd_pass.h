@@ -1,7 +1,6 @@
 // One axis of a transform on a small array with three axes: what input, filter and output have in common.
 #pragma once
-#include "base/shape.h"
-#include "isa/dispatch.h"
+#include "ops/winograd_plan.h"
 
 namespace pcx {
 
@@ -17,15 +16,6 @@ TransformPass<T> winograd_pass(int axis, const T* in, const Axes& from, T* out, 
   const int outer = axis == 0 ? 1 : 0, inner = axis == 2 ? 1 : 2;
   return {in,        out,          nullptr,     from[axis], to[axis], lines[outer], from[outer],
           to[outer], lines[inner], from[inner], to[inner],  channels, false};
-}
-
-// F(tile, kernel) of the active instruction set; null where the axis is not transformed.
-template <class T>
-const WinogradAxis<T>* winograd_axis_for(int tile, index kernel) {
-  for (const WinogradAxis<T>& axis : kernels<T>().winograd) {
-    if (axis.tile == tile && axis.kernel == kernel) return &axis;
-  }
-  return nullptr;
 }
 
 }  // namespace pcx

@@ -1,5 +1,5 @@
-// conv_pixels, conv_row and conv_row_spaced: every number of pixels that a tile can have, columns around every vector
-// and panel, pixels, runs and offsets in any order.
+// conv_pixels and conv_row: every number of pixels that a tile can have, columns around every vector and panel, pixels,
+// runs and offsets in any order.
 #include "check.h"
 #include "spoil.h"
 
@@ -8,14 +8,12 @@ namespace pcx::check {
 namespace {
 
 template <class T>
-void check_row(Report& report, Random& random, index pixels, int columns, index step) {
+void check_row(Report& report, Random& random, index pixels, int columns) {
   const Kernels<T> k = tested<T>();
   const Numbers numbers = random.coin() ? Numbers::integers : Numbers::reals;
   const index depth = random.pick<index>({1, 2, 3, 16, 37}), span = random.below(50);
   const index y_stride = columns + random.pick<index>({0, 0, 1, 7});
-  const index width = step == 1 ? columns : k.width_spaced(columns);
-  Guarded<T> x(span + (pixels - 1) * step + 1, random.edge()), w(depth * width, random.edge()),
-      bias(columns, random.edge());
+  Guarded<T> x(span + pixels, random.edge()), w(depth * columns, random.edge()), bias(columns, random.edge());
   Guarded<T> y((pixels - 1) * y_stride + columns, random.edge());
   Guarded<std::int32_t> offsets(depth, random.edge());
   for (index i = 0; i < depth; ++i) offsets[i] = static_cast<std::int32_t>(random.below(span + 1));
@@ -23,8 +21,7 @@ void check_row(Report& report, Random& random, index pixels, int columns, index 
   fill(x, random, numbers);
   fill(w, random, numbers);
   fill(bias, random, numbers);
-  ConvRow<T> row{x.data(), offsets.data(), w.data(), y.data(), nullptr, depth,
-                 pixels,   y_stride,       columns,  false,    false,   0};
+  ConvRow<T> row{x.data(), offsets.data(), w.data(), y.data(), nullptr, depth, pixels, y_stride, columns, false, false};
   row.accumulate = random.coin();
   row.relu = random.coin();
   if (random.coin()) row.bias = bias.data();
@@ -36,11 +33,10 @@ void check_row(Report& report, Random& random, index pixels, int columns, index 
     }
   }
   for (index i = 0; i < y.size(); ++i) before[static_cast<std::size_t>(i)] = y[i];
-  report.start(
-      "%zu bytes, step %lld, pixels %lld, columns %d, depth %lld, y_stride %lld, accumulate %d, bias %d, relu %d",
-      sizeof(T), static_cast<long long>(step), static_cast<long long>(pixels), columns, static_cast<long long>(depth),
-      static_cast<long long>(y_stride), row.accumulate, row.bias != nullptr, row.relu);
-  (step == 1 ? k.conv_row : k.conv_row_spaced)(row);
+  report.start("%zu bytes, pixels %lld, columns %d, depth %lld, y_stride %lld, accumulate %d, bias %d, relu %d",
+               sizeof(T), static_cast<long long>(pixels), columns, static_cast<long long>(depth),
+               static_cast<long long>(y_stride), row.accumulate, row.bias != nullptr, row.relu);
+  k.conv_row(row);
   for (index i = 0; i < y.size(); ++i) {
     const index p = i / y_stride, c = i % y_stride;
     if (c >= columns) {
@@ -50,7 +46,7 @@ void check_row(Report& report, Random& random, index pixels, int columns, index 
     const double start = row.accumulate ? before[static_cast<std::size_t>(i)] : 0.0, shift = row.bias ? bias[c] : T(0);
     double sum = start + shift, extent = std::fabs(start) + std::fabs(shift);
     for (index d = 0; d < depth; ++d) {
-      const double product = static_cast<double>(x[offsets[d] + p * step]) * static_cast<double>(w[d * width + c]);
+      const double product = static_cast<double>(x[offsets[d] + p]) * static_cast<double>(w[d * columns + c]);
       sum += product;
       extent += std::fabs(product);
     }
@@ -69,7 +65,7 @@ std::vector<T> packed_weights(const Kernels<T>& k, const std::vector<T>& w, cons
     auto weight = [&](index i, int c) { return w[at + static_cast<std::size_t>(i * columns + c)]; };
     if (columns > k.narrow) {
       for (index i = 0; i < length; ++i) {
-        for (int c = 0; c < k.width_spaced(columns); ++c) packed.push_back(c < columns ? weight(i, c) : std::nan(""));
+        for (int c = 0; c < k.whole_width(columns); ++c) packed.push_back(c < columns ? weight(i, c) : std::nan(""));
       }
     } else {
       for (index block = 0; block < length; block += k.lanes) {
@@ -154,14 +150,11 @@ void check_type(Report& report) {
   for (index pixels = 1; pixels <= 31; ++pixels) {  // tiles have up to 14: two of them and a rest
     for (index columns : sizes_around(k.lanes, k.panel)) {
       if (columns > k.panel) continue;
-      for (int repeat = 0; repeat < 2; ++repeat) {
-        check_row<T>(report, random, pixels, static_cast<int>(columns), spaced);
-      }
       for (int repeat = 0; repeat < 4; ++repeat) check_pixels<T>(report, random, pixels, static_cast<int>(columns));
     }
     for (int columns = 1; columns <= k.narrow; ++columns) {
       for (int repeat = 0; repeat < 4; ++repeat) {
-        check_row<T>(report, random, pixels, columns, 1);
+        check_row<T>(report, random, pixels, columns);
         check_pixels<T>(report, random, pixels, columns);
       }
     }

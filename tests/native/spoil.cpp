@@ -8,14 +8,19 @@ std::string spoiled;
 
 // Most of these only change the last element that the kernel writes.
 template <class T>
-void conv_row_spaced(const ConvRow<T>& row) {
-  kernels<T>().conv_row_spaced(row);
+void conv_row(const ConvRow<T>& row) {
+  kernels<T>().conv_row(row);
   row.y[(row.pixels - 1) * row.y_stride + row.columns - 1] += 1;
 }
 template <class T>
 void conv_pixels(const ConvPixels<T>& tile) {
   kernels<T>().conv_pixels(tile);
   tile.y[tile.y_at[tile.pixels - 1] + tile.columns - 1] += 1;
+}
+template <class T>
+void panel_product(const PanelProduct<T>& p) {
+  kernels<T>().panel_product(p);
+  p.y[(p.rows - 1) * p.y_stride + p.width - 1] += 1;
 }
 template <class T>
 void pixel_sum(const PixelSum<T>& sum) {
@@ -107,9 +112,9 @@ void write_between(const T* from, index from_stride, T* to, index to_stride, ind
 }  // namespace
 
 std::vector<std::string> spoilable() {
-  return {"conv_pixels",   "conv_row",    "pixel_sum",   "depthwise_row", "depthwise_sum", "fill_columns",
-          "transpose",     "distances",   "winograd",    "max_pool",      "avg_pool",      "max_pool_grad",
-          "avg_pool_grad", "relu_passed", "keep_passed", "read_past",     "write_between"};
+  return {"conv_pixels",   "conv_row",      "panel_product", "pixel_sum",   "depthwise_row", "depthwise_sum",
+          "fill_columns",  "transpose",     "distances",     "winograd",    "max_pool",      "avg_pool",
+          "max_pool_grad", "avg_pool_grad", "relu_passed",   "keep_passed", "read_past",     "write_between"};
 }
 
 bool spoil(const std::string& kernel) {
@@ -123,8 +128,9 @@ bool spoil(const std::string& kernel) {
 template <class T>
 Kernels<T> tested() {
   Kernels<T> k = kernels<T>();
-  if (spoiled == "conv_row") k.conv_row_spaced = conv_row_spaced<T>;
+  if (spoiled == "conv_row") k.conv_row = conv_row<T>;
   if (spoiled == "conv_pixels") k.conv_pixels = conv_pixels<T>;
+  if (spoiled == "panel_product") k.panel_product = panel_product<T>;
   if (spoiled == "pixel_sum") k.pixel_sum = pixel_sum<T>;
   if (spoiled == "depthwise_row") k.depthwise_row = depthwise_row<T>;
   if (spoiled == "depthwise_sum") k.depthwise_sum = depthwise_sum<T>;

@@ -1,5 +1,6 @@
 // Winograd's transforms: for each F(tile, kernel), output(input(d) * filter(g)) is the correlation of d and g, on many
-// lines along either of two strides, with bias and ReLU in the last pass, which also tells of Inf and NaN.
+// lines along either of two strides, with bias and ReLU in the last pass, which also tells of Inf and NaN. And the
+// products of rows and a panel.
 #include "check.h"
 #include "spoil.h"
 
@@ -79,10 +80,52 @@ void check_axis(Report& report, Random& random, const WinogradAxis<T>& axis, ind
   for (const Guarded<T>* array : {&td, &tg, &y, &last}) report.intact(*array, "a result");
 }
 
+// Products of rows and a panel, for every number of rows that a register tile can have.
+template <class T>
+void check_product(Report& report, Random& random, index rows, index width) {
+  const Numbers numbers = random.coin() ? Numbers::integers : Numbers::reals;
+  const index depth = random.pick<index>({1, 2, 3, 16, 37}), x_stride = depth + random.pick<index>({0, 1, 16});
+  const index y_stride = width + random.pick<index>({0, 0, 5});
+  Guarded<T> x((rows - 1) * x_stride + depth, random.edge()), w(depth * width, random.edge());
+  Guarded<T> y((rows - 1) * y_stride + width, random.edge());
+  fill(x, random, numbers);
+  fill(w, random, numbers);
+  const bool accumulate = random.coin();
+  y.poison();
+  for (index r = 0; r < rows; ++r) {
+    for (index k = 0; k < width; ++k) {
+      if (accumulate) y[r * y_stride + k] = static_cast<T>(k - r);
+    }
+  }
+  report.start("product of %zu bytes, rows %lld, width %lld, depth %lld, accumulate %d", sizeof(T),
+               static_cast<long long>(rows), static_cast<long long>(width), static_cast<long long>(depth), accumulate);
+  tested<T>().panel_product(
+      {x.data(), w.data(), y.data(), depth, rows, x_stride, y_stride, width, accumulate, depth * width});
+  for (index i = 0; i < y.size(); ++i) {
+    const index r = i / y_stride, k = i % y_stride;
+    if (k >= width) {
+      report.expect(std::isnan(y[i]), "an element between two rows was written");
+      continue;
+    }
+    double sum = accumulate ? static_cast<double>(k - r) : 0.0, extent = std::fabs(sum);
+    for (index d = 0; d < depth; ++d) {
+      const double product = static_cast<double>(x[r * x_stride + d]) * static_cast<double>(w[d * width + k]);
+      sum += product;
+      extent += std::fabs(product);
+    }
+    report.close(y[i], sum, extent, numbers == Numbers::integers ? 0 : depth + 2, i);
+  }
+  report.intact(y, "y");
+}
+
 template <class T>
 void check_type(Report& report) {
   Random random{10};
   const Kernels<T> k = tested<T>();
+  for (index rows = 1; rows <= 31; ++rows) {  // register tiles have up to 14: two of them and a rest
+    for (int repeat = 0; repeat < 6; ++repeat)
+      check_product<T>(report, random, rows, random.coin() ? k.lanes : k.panel);
+  }
   for (const WinogradAxis<T>& axis : k.winograd) {
     for (index channels : sizes_around(k.lanes, k.panel)) {
       for (int repeat = 0; repeat < 6; ++repeat) check_axis(report, random, axis, channels);

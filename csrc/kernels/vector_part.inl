@@ -1,0 +1,15 @@
+// Access to the last vector of a line, which may be a part of one. Where it is known to be whole, nothing asks.
+template <bool Whole, class T>
+PCX_INLINE auto load_part(const T* p, index n) {
+  if constexpr (Whole)
+    return load(p);
+  else
+    return load_first(p, n);
+}
+template <bool Whole, class T, class Vector>
+PCX_INLINE void store_part(T* p, Vector v, index n) {
+  if constexpr (Whole)
+    store(p, v);
+  else
+    store_first(p, v, n);
+}

@@ -1,0 +1,52 @@
+// How Winograd's algorithm cuts a problem: the axes into tiles, the kernel into parts, the sum into chunks, the tiles
+// into blocks.
+#pragma once
+#include "isa/dispatch.h"
+#include "ops/correlation.h"
+#include "ops/ops.h"
+
+namespace pcx {
+
+// F(tile, kernel) on one axis. A kernel for which there is none is cut into `parts` of `kernel` taps, the last perhaps
+// filled with zeros, which are summed as further channels are. Tile 1 leaves the axis as it is: each tap is a part.
+struct WinogradScheme {
+  int tile, kernel, parts;  // no parts: impossible
+
+  index size() const { return tile + kernel - 1; }
+};
+WinogradScheme winograd_scheme(int tile, index taps);
+
+// F(tile, kernel) of the active instruction set; null where the axis is not transformed.
+template <class T>
+const WinogradAxis<T>* winograd_axis_for(int tile, index kernel) {
+  for (const WinogradAxis<T>& axis : kernels<T>().winograd) {
+    if (axis.tile == tile && axis.kernel == kernel) return &axis;
+  }
+  return nullptr;
+}
+
+struct WinogradPlan {
+  WinogradPlan(const Correlation& correlation, const Tiles& tiles);
+
+  Correlation problem;  // with ascending taps: the packed filter is turned where it was read backwards
+  std::array<WinogradScheme, 3> scheme;
+  std::array<const WinogradAxis<float>*, 3> transform;
+  Axes size, count;       // elements of a transformed tile; tiles
+  int transformed = 0;    // axes
+  index elements, parts;  // of a tile; of the kernel
+  index chunk, chunks;    // of the sum over parts and channels: each is summed on its own, which halves rounding errors
+  index panels, panel;    // of output channels; elements from row to row of the products
+  index block, blocks;    // tiles
+  index chunk_row;        // elements from tile to tile of the transformed input
+  index input_element;    // elements from one element of the transform to the next
+  index product_element;
+
+  index tiles() const { return count[0] * count[1] * count[2]; }
+  index depth() const { return parts * problem.in_channels; }
+  // Scratch of a block: transformed input, products; and of a worker: small arrays for a tile on its way.
+  index input_size() const { return chunks * elements * input_element; }
+  index product_size() const { return panels * elements * product_element; }
+  index small_size() const;
+};
+
+}  // namespace pcx

@@ -1,0 +1,40 @@
+// One tile of Winograd's algorithm, between the tensors and the transformed form.
+#pragma once
+#include "ops/winograd_plan.h"
+
+namespace pcx {
+
+constexpr index strip = 16;  // channels that go through all axes together: their arrays stay in the L1 cache
+
+// The input's transform of tiles [first, last) of a block for one chunk of the sum. `x` is the picture at the group's
+// first channel; `small` are three arrays of plan.small_size().
+struct WinogradInput {
+  const WinogradPlan& plan;
+  const float* x;
+  float* input;  // of the block
+  float* small;
+
+  void run(index block, index chunk, index first, index last) const;
+
+ private:
+  struct Segment;
+  void transform(const Segment& segment, index tile, float* goal) const;
+};
+
+// The products' transform of a whole block for one panel, with bias and ReLU. `y` is the picture at the group's first
+// channel, bias (or null) that channel's. Returns whether all sums were finite.
+struct WinogradOutput {
+  const WinogradPlan& plan;
+  const float* products;  // of the block
+  const float* bias;
+  bool relu;
+  float* y;
+  float* small;
+
+  bool run(index block, index panel) const;
+
+ private:
+  bool transform(index panel, index tile, const float* from) const;
+};
+
+}  // namespace pcx
