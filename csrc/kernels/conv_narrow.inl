@@ -1,8 +1,8 @@
 // ConvRow for few output channels: pixels lie in lanes and weights are broadcast, so that no lane is idle. The window
 // keeps neighbouring pixels together, which makes every load of pixels one vector; results are transposed on their way
 // out.
-template <class T>
-constexpr int narrow = lanes<T> / 2;  // output channels up to which this is the better way
+template <class T>  // output channels up to which this is the better way; in plain code one, so that it runs there too
+constexpr int narrow = lanes<T> > 1 ? lanes<T> / 2 : 1;
 
 // Vectors of pixels in a register tile: sums, pixels and one weight fill the registers.
 template <int Channels>

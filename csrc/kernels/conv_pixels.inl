@@ -108,10 +108,9 @@ static void pixels_tiles(const ConvPixels<T>& tile) {
 
 template <class T>
 static void conv_pixels(const ConvPixels<T>& tile) {
-  if constexpr (narrow<T> > 0) {
-    if (tile.columns <= narrow<T>) return conv_dot<T, narrow<T>>(tile);
-  }
-  if (tile.columns <= lanes<T>)
+  if (tile.columns <= narrow<T>)
+    conv_dot<T, narrow<T>>(tile);
+  else if (tile.columns <= lanes<T>)
     pixels_tiles<T, 1, single_pixels<T>>(tile);
   else
     pixels_tiles<T, vectors<T>, tile_pixels<T>>(tile);
