@@ -29,6 +29,18 @@ CASES = [
     ConvCase("the other axis", (9, 10), (17, 16), (3, 1)),
     ConvCase("3D", (6, 7, 9), (9, 18), (3, 3, 3), padding=1),
     ConvCase("3D, one axis left", (4, 9, 5), (9, 18), (3, 1, 3), padding=1),
+    ConvCase("kernel 2", (9, 10), (17, 16), (2, 2), padding=1),
+    ConvCase("kernel 4", (11, 10), (17, 16), (4, 4), padding=2),
+    ConvCase("kernel 5", (13, 12), (17, 35), (5, 5), padding=2),
+    ConvCase("kernel 6 in two parts", (14, 13), (9, 16), (6, 6), padding=3),
+    ConvCase("kernel 7 in two parts, one tap empty", (14, 15), (40, 16), (7, 7), padding=3),
+    ConvCase("kernels 8 and 9", (19, 20), (9, 16), (8, 9), padding=4),
+    ConvCase("1D, kernel 5", (61,), (20, 40), (5,), padding=2),
+    ConvCase("1D, kernel 7", (61,), (48, 40), (7,), padding=3),
+    ConvCase("1D, kernel 9 in three parts", (97,), (33, 40), (9,), padding=4),
+    ConvCase("a wide kernel", (9, 33), (17, 16), (1, 7), padding=(0, 3)),
+    ConvCase("a high kernel", (33, 9), (17, 16), (5, 1), padding=(2, 0)),
+    ConvCase("another on each axis", (6, 12, 14), (9, 18), (2, 3, 5), padding=1),
     ConvCase("groups", (9, 9), (12, 20), (3, 3), padding=1, groups=2),
     ConvCase("depthwise", (9, 9), (6, 6), (3, 3), padding=1, groups=6),
     ConvCase("asymmetric padding", (10, 9), (8, 8), (3, 3), padding=((0, 2), (1, 0))),
@@ -67,7 +79,7 @@ def test_input_grad(case: ConvCase, isa: str) -> None:
     assert_close(dx, expected, contract_tolerance(case.channels[1]), np.sqrt(case.sum_lengths[1]), "dx")
 
 
-@every_case
+@pytest.mark.parametrize("case", [c for c in CASES if {*c.kernel} <= {1, 3}], ids=str)
 def test_weight_grad(case: ConvCase, isa: str) -> None:
     x, _, _, dy = drawn(case)
     expected = ref.conv_weight_grad(x, dy, case.kernel, *case.geometry)[0]
@@ -82,6 +94,35 @@ def test_many_channels_keep_the_contract(channels: int, isa: str) -> None:
     x, w, b, _ = drawn(case)
     y = pyconvx.conv2d(x, w, b, algorithm="winograd", padding=1)
     assert_close(y, ref.conv(x, w, b, *case.geometry), contract_tolerance(channels))
+
+
+# With the tile that precision="default" and "fast" choose on each axis.
+PRECISE = [
+    ((3, 3), 40, (4, 4), (6, 6)),
+    ((5, 5), 30, (3, 4), (4, 4)),
+    ((7, 7), 20, (3, 3), (3, 4)),
+    ((3,), 480, (6,), (6,)),
+    ((5,), 480, (4,), (4,)),
+    ((7,), 480, (5,), (4,)),
+    ((9,), 480, (6,), (4,)),
+    ((3, 3, 3), 12, (2, 4, 4), (4, 4, 6)),
+]
+
+
+@pytest.mark.parametrize("channels", [64, 128, 512])
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize(("kernel", "size", "tile", "fast_tile"), PRECISE)
+def test_every_kernel_keeps_the_contract_of_its_precision(
+    kernel: tuple[int, ...], size: int, tile: Any, fast_tile: Any, fast: bool, channels: int
+) -> None:
+    case = ConvCase("", (size,) * len(kernel), (channels, 32), kernel, padding=tuple(k // 2 for k in kernel))
+    options = {**case.options, "algorithm": "winograd", "precision": "fast" if fast else "default"}
+    found = pyconvx.explain(f"conv{case.rank}d", case.x_shape, case.w_shape, **options)
+    assert found.tile == (fast_tile if fast else tile)
+    x, w, _, _ = drawn(case)
+    y = function(case.rank)(x, w, **options)
+    wide = function(case.rank)(x.astype(float), w.astype(float), **case.options)  # checked against the oracle elsewhere
+    assert_close(y, wide, 1e-4 if fast else contract_tolerance(channels))
 
 
 def test_volumes_keep_the_contract(isa: str) -> None:
@@ -180,8 +221,8 @@ def test_what_it_cannot_do_is_refused(options: dict[str, int]) -> None:
     x, w = draw_normal((1, 20, 20, 4), "float32", 1), draw_normal((3, 3, 4, 4), "float32", 2)
     with pytest.raises(pyconvx.OptionError, match=r"'winograd'.*stride 1"):
         pyconvx.conv2d(x, w, algorithm="winograd", **options)
-    with pytest.raises(pyconvx.OptionError, match=r"'winograd'.*kernel sizes 1 and 3"):
-        pyconvx.conv2d(x, w[:2], algorithm="winograd")
+    with pytest.raises(pyconvx.OptionError, match=r"'winograd'.*kernel sizes 1 to 9"):
+        pyconvx.conv2d(x, np.ones((10, 1, 4, 4), np.float32), algorithm="winograd")
     with pytest.raises(pyconvx.OptionError, match=r"'winograd'.*float32"):
         pyconvx.conv2d(x.astype(float), w.astype(float), algorithm="winograd")
     y = pyconvx.conv2d(x, w, **options)

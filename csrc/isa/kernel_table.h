@@ -176,13 +176,15 @@ struct TransformPass {
   const T* bias;  // or null; one a channel, for the last pass of an output
   index in_step, out_step, outer, in_outer, out_outer, inner, in_inner, out_inner, channels;
   bool relu;
+  index ahead;  // how far beyond `in` (input) or `out` (last) to fetch what the next call needs; 0 fetches nothing
 };
 
 // F(tile, kernel) on one axis. `last` adds the bias, applies the ReLU, and tells whether all sums before it were
-// finite.
+// finite. In float64 there is the filter's alone, which is rounded to float32 once.
 template <class T>
 struct WinogradAxis {
   int tile, kernel;
+  double amplification;                          // square of the rms by which it enlarges rounding errors
   void (*input)(const TransformPass<T>& pass);   // size -> size
   void (*filter)(const TransformPass<T>& pass);  // kernel -> size
   void (*output)(const TransformPass<T>& pass);  // size -> tile
@@ -191,7 +193,7 @@ struct WinogradAxis {
   int size() const { return tile + kernel - 1; }
 };
 
-constexpr int winograd_axes = 5;  // F(tile, kernel) that exist
+constexpr int winograd_axes = 11;  // F(tile, kernel) that exist
 
 template <class T>
 struct Kernels {

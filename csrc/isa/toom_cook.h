@@ -4,62 +4,113 @@
 //   output[i][j] = p_j^i,  filter[j][k] = p_j^k / N_j,  N_j = prod over l != j of (p_j - p_l),
 //   input[j] = coefficients of prod over l != j of (x - p_l),  input[size - 1] = those of prod over l of (x - p_l).
 // Points come as 0, +a, -a, +b, -b, ...: their rows share sums, and the choice of a and b decides the rounding error.
+// All is computed in fractions, at compile time, and rounded once.
 #pragma once
 
 namespace pcx {
 
-// Error against float64 at 512 channels in 2D: 0, +-1 for size 4: 3e-6; 0, +-2/3, +-3/2 for size 6: 5e-6 with split
-// sums (0, +-1, +-2 has 3.6 times that); 0, +-1, +-2, +-1/2 for size 8: 3.2e-5 with split sums.
+// In lowest terms. An overflow would be an error of compilation: the numbers are constants.
+struct Fraction {
+  long long num = 0, den = 1;
+
+  constexpr Fraction(long long n = 0, long long d = 1) : num(n), den(d) {
+    long long a = n < 0 ? -n : n, b = d < 0 ? -d : d;
+    while (b) {
+      const long long rest = a % b;
+      a = b;
+      b = rest;
+    }
+    if (d < 0) a = -a;
+    num /= a;
+    den /= a;
+  }
+  constexpr explicit operator double() const { return static_cast<double>(num) / static_cast<double>(den); }
+  friend constexpr Fraction operator*(Fraction a, Fraction b) {
+    const Fraction c(a.num, b.den), d(b.num, a.den);  // cancelled crosswise first, which keeps the numbers small
+    return {c.num * d.num, c.den * d.den};
+  }
+  friend constexpr Fraction operator/(Fraction a, Fraction b) { return a * Fraction(b.den, b.num); }
+  friend constexpr Fraction operator+(Fraction a, Fraction b) {
+    const Fraction dens(a.den, b.den);  // a.den / b.den in lowest terms: the common denominator is the least
+    return {a.num * dens.den + b.num * dens.num, a.den * dens.den};
+  }
+  friend constexpr Fraction operator-(Fraction a, Fraction b) { return a + Fraction(-b.num, b.den); }
+  friend constexpr bool operator==(Fraction a, Fraction b) { return a.num == b.num && a.den == b.den; }
+};
+
+// Rounding errors are enlarged, as rms and on one axis, 1.3 times by size 4, 2.2 by 6, 4.5 by 8, 10 by 10, 25 by 12;
+// axes multiply. These are the best of the sets that were tried (0, +-1, +-2 enlarges them 3.6 times as much in 2D).
+// Points p and 1 / p together keep coefficients small.
 template <int Size>
-constexpr double interpolation_point(int j) {
-  static_assert(Size == 4 || Size == 6 || Size == 8, "no points were chosen for this size");
-  constexpr double four[] = {0, 1, -1};
-  constexpr double six[] = {0, 2. / 3, -2. / 3, 1.5, -1.5};
-  constexpr double eight[] = {0, 1, -1, 2, -2, .5, -.5};
-  return Size == 4 ? four[j] : Size == 6 ? six[j] : eight[j];
+constexpr Fraction interpolation_point(int j) {
+  static_assert(Size >= 4 && Size <= 12 && Size % 2 == 0, "no points were chosen for this size");
+  constexpr Fraction four[] = {1}, six[] = {{2, 3}, {3, 2}}, eight[] = {1, 2, {1, 2}};
+  constexpr Fraction ten[] = {{3, 4}, {4, 3}, {5, 2}, {2, 5}}, twelve[] = {1, {3, 2}, {2, 3}, 3, {1, 3}};
+  if (j == 0) return 0;
+  const int i = (j - 1) / 2;
+  const Fraction p = Size == 4 ? four[i] : Size == 6 ? six[i] : Size == 8 ? eight[i] : Size == 10 ? ten[i] : twelve[i];
+  return j % 2 ? p : Fraction(-p.num, p.den);
 }
+
+template <int Tile, int Kernel>
+struct ToomCookFractions {
+  static constexpr int size = Tile + Kernel - 1;
+  Fraction output[Tile][size], filter[size][Kernel], input[size][size];
+
+  constexpr ToomCookFractions() : output(), filter(), input() {
+    for (int j = 0; j < size - 1; ++j) {
+      const Fraction p = interpolation_point<size>(j);
+      Fraction norm = 1, product[size] = {1};  // product: coefficients, lowest first
+      int degree = 0;
+      for (int l = 0; l < size - 1; ++l) {
+        if (l == j) continue;
+        const Fraction q = interpolation_point<size>(l);
+        norm = norm * (p - q);
+        multiply(product, degree++, q);
+      }
+      for (int i = 0; i < size; ++i) input[j][i] = product[i];
+      Fraction power = 1;
+      for (int i = 0; i < size; ++i, power = power * p) {
+        if (i < Tile) output[i][j] = power;
+        if (i < Kernel) filter[j][i] = power / norm;
+        if (i + 1 >= Tile && i + 1 >= Kernel) break;
+      }
+    }
+    Fraction all[size] = {1};
+    for (int l = 0; l < size - 1; ++l) multiply(all, l, interpolation_point<size>(l));
+    for (int i = 0; i < size; ++i) input[size - 1][i] = all[i];
+    output[Tile - 1][size - 1] = 1;
+    filter[size - 1][Kernel - 1] = 1;
+  }
+
+ private:
+  // polynomial of `degree` times (x - q)
+  static constexpr void multiply(Fraction* polynomial, int degree, Fraction q) {
+    polynomial[degree + 1] = polynomial[degree];
+    for (int i = degree; i > 0; --i) polynomial[i] = polynomial[i - 1] - q * polynomial[i];
+    polynomial[0] = Fraction(0) - q * polynomial[0];
+  }
+};
 
 template <int Tile, int Kernel>
 struct ToomCook {
   static constexpr int size = Tile + Kernel - 1;
   double output[Tile][size], filter[size][Kernel], input[size][size];
+  double amplification;  // squared: sum over j of |output column j|^2 |filter row j|^2 |input row j|^2 / (Tile Kernel)
 
-  constexpr ToomCook() : output(), filter(), input() {
-    for (int j = 0; j < size - 1; ++j) {
-      const double p = interpolation_point<size>(j);
-      double norm = 1, product[size] = {1};  // product: coefficients, lowest first
-      int degree = 0;
-      for (int l = 0; l < size - 1; ++l) {
-        if (l == j) continue;
-        const double q = interpolation_point<size>(l);
-        norm *= p - q;
-        multiply(product, degree++, q);
-      }
-      for (int i = 0; i < size; ++i) input[j][i] = product[i];
-      double power = 1;
-      for (int i = 0; i < size; ++i, power *= p) {
-        if (i < Tile) output[i][j] = power;
-        if (i < Kernel) filter[j][i] = power / norm;
-      }
-    }
-    double all[size] = {1};
-    for (int l = 0; l < size - 1; ++l) multiply(all, l, interpolation_point<size>(l));
-    for (int i = 0; i < size; ++i) input[size - 1][i] = all[i];
-    output[Tile - 1][size - 1] = 1;
-    filter[size - 1][Kernel - 1] = 1;
-    // What is zero in exact arithmetic costs no operation.
-    for (auto& row : input) {
-      for (double& entry : row) entry = entry < 1e-12 && entry > -1e-12 ? 0 : entry;
+  constexpr ToomCook() : output(), filter(), input(), amplification(0) {
+    constexpr ToomCookFractions<Tile, Kernel> exact;
+    for (int j = 0; j < size; ++j) {
+      double squares[3] = {};
+      for (int i = 0; i < Tile; ++i) squares[0] += square(output[i][j] = static_cast<double>(exact.output[i][j]));
+      for (int i = 0; i < Kernel; ++i) squares[1] += square(filter[j][i] = static_cast<double>(exact.filter[j][i]));
+      for (int i = 0; i < size; ++i) squares[2] += square(input[j][i] = static_cast<double>(exact.input[j][i]));
+      amplification += squares[0] * squares[1] * squares[2] / (Tile * Kernel);
     }
   }
 
  private:
-  // polynomial of `degree` times (x - q)
-  static constexpr void multiply(double* polynomial, int degree, double q) {
-    polynomial[degree + 1] = polynomial[degree];
-    for (int i = degree; i > 0; --i) polynomial[i] = polynomial[i - 1] - q * polynomial[i];
-    polynomial[0] = -q * polynomial[0];
-  }
+  static constexpr double square(double a) { return a * a; }
 };
 
 template <int Tile, int Kernel>

@@ -63,6 +63,10 @@ PCX_INLINE void input_pass(const TransformPass<T>& pass) {
     for (index c = 0; c < p.inner; ++c) {
       const T* from = p.in + r * p.in_outer + c * p.in_inner;
       T* to = p.out + r * p.out_outer + c * p.out_inner;
+      if (p.ahead) {  // the first Kernel - 1 entries were read before
+        PCX_UNROLL
+        for (int i = Kernel - 1; i < size; ++i) prefetch(from + i * p.in_step + p.ahead);
+      }
       for (index k = 0; k < p.channels; k += lanes<T>) {
         decltype(zero<T>()) in[size], out[size];
         PCX_UNROLL
@@ -114,6 +118,10 @@ PCX_INLINE bool output_pass(const TransformPass<T>& pass) {
     for (index c = 0; c < p.inner; ++c) {
       const T* from = p.in + r * p.in_outer + c * p.in_inner;
       T* to = p.out + r * p.out_outer + c * p.out_inner;
+      if (Last && p.ahead) {
+        PCX_UNROLL
+        for (int i = 0; i < Tile; ++i) prefetch(to + i * p.out_step + p.ahead);
+      }
       for (index k = 0; k < p.channels; k += lanes<T>) {
         vec in[size], out[Tile];
         PCX_UNROLL
@@ -155,10 +163,12 @@ static bool winograd_last(const TransformPass<T>& p) {
 
 template <class T, int Tile, int Kernel>
 constexpr WinogradAxis<T> winograd_axis() {
-  return {Tile,
-          Kernel,
-          winograd_input<T, Tile, Kernel>,
-          winograd_filter<T, Tile, Kernel>,
-          winograd_output<T, Tile, Kernel>,
-          winograd_last<T, Tile, Kernel>};
+  WinogradAxis<T> axis{
+      Tile, Kernel, toom_cook<Tile, Kernel>.amplification, nullptr, winograd_filter<T, Tile, Kernel>, nullptr, nullptr};
+  if constexpr (sizeof(T) == 4) {
+    axis.input = winograd_input<T, Tile, Kernel>;
+    axis.output = winograd_output<T, Tile, Kernel>;
+    axis.last = winograd_last<T, Tile, Kernel>;
+  }
+  return axis;
 }

@@ -14,42 +14,10 @@ namespace pcx {
 
 namespace {
 
-using Matrix = std::vector<double>;
-
-// A transform as a matrix: what it makes of the unit vectors, which are the channels of one line.
-Matrix matrix_of(void (*transform)(const TransformPass<double>&), index inputs, index outputs) {
-  Matrix units(static_cast<std::size_t>(inputs * inputs)), result(static_cast<std::size_t>(outputs * inputs));
-  for (index i = 0; i < inputs; ++i) units[static_cast<std::size_t>(i * inputs + i)] = 1;
-  TransformPass<double> pass{};
-  pass.in = units.data();
-  pass.out = result.data();
-  pass.in_step = pass.out_step = pass.channels = inputs;
-  pass.outer = pass.inner = 1;
-  transform(pass);
-  return result;
-}
-
-double square_sum(const double* values, index count, index step) {
-  double sum = 0;
-  for (index i = 0; i < count; ++i) sum += values[i * step] * values[i * step];
-  return sum;
-}
-
-// By how much one axis enlarges rounding errors, as rms: output j of the transformed product has an error in proportion
-// to the norms of row j of the filter's and of the input's transform, and reaches the result by column j of the last.
+// By how much one axis enlarges rounding errors, as rms.
 double axis_amplification(int tile, index kernel) {
-  const WinogradAxis<double>* axis = winograd_axis_for<double>(tile, kernel);
-  if (!axis) return 1;
-  const index size = axis->size();
-  const Matrix filter = matrix_of(axis->filter, kernel, size), input = matrix_of(axis->input, size, size);
-  const Matrix output = matrix_of(axis->output, size, tile);
-  double sum = 0;
-  for (index j = 0; j < size; ++j) {
-    sum += square_sum(&filter[static_cast<std::size_t>(j * kernel)], kernel, 1) *
-           square_sum(&input[static_cast<std::size_t>(j * size)], size, 1) *
-           square_sum(&output[static_cast<std::size_t>(j)], tile, size);
-  }
-  return std::sqrt(sum / static_cast<double>(tile * kernel));
+  const WinogradAxis<float>* axis = winograd_axis_for<float>(tile, kernel);
+  return axis ? std::sqrt(axis->amplification) : 1;
 }
 
 template <class T>

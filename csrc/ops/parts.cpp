@@ -32,7 +32,7 @@ bool same_weight(const ConvShape& a, const ConvShape& b) {
 }  // namespace
 
 template <class T>
-Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algorithm, bool kept, bool /*fast*/) {
+Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algorithm, bool kept, bool fast) {
   constexpr Tiles direct{1, 1, 1};
   if (algorithm == Algorithm::direct) return direct;
   if (direction == Direction::weight_grad) return weight_grad_tiles<T>(shape, algorithm);
@@ -41,8 +41,9 @@ Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algori
                          : parts.size() != 1 ? "Winograd's algorithm needs stride 1"
                                              : winograd_obstacle(parts[0]);
   if (algorithm == Algorithm::winograd && obstacle) throw std::invalid_argument(obstacle);
-  if (obstacle || (algorithm == Algorithm::automatic && !winograd_pays(parts[0], kept))) return direct;
-  return winograd_tiles(parts[0]);
+  if (obstacle) return direct;
+  const Tiles tiles = winograd_tiles(parts[0], fast);
+  return algorithm == Algorithm::automatic && !winograd_pays(parts[0], tiles, kept) ? direct : tiles;
 }
 
 template <class T>

@@ -1,6 +1,6 @@
 // Winograd's convolution on one to three axes: transform the input tile by tile, multiply each element of the transform
 // by that of the filter (a small matrix product over channels), transform back. float32 only; an axis of kernel 1 is
-// left as it is.
+// left as it is, and a long kernel is the sum of short ones.
 #pragma once
 #include "ops/correlation.h"
 #include "ops/ops.h"
@@ -10,11 +10,12 @@ namespace pcx {
 // Why it cannot do this problem, or null.
 const char* winograd_obstacle(const Correlation& problem);
 
-// Whether it is faster than the direct algorithm, with its transformed weight kept from call to call or made anew.
-bool winograd_pays(const Correlation& problem, bool kept);
+// The tiles with which it is fastest for this picture, with rounding errors as precision="default" or "fast" allows.
+// Only where possible.
+Tiles winograd_tiles(const Correlation& problem, bool fast);
 
-// The tiles that need the fewest products for this picture. Only where possible.
-Tiles winograd_tiles(const Correlation& problem);
+// Whether that is faster than the direct algorithm, with its transformed weight kept from call to call or made anew.
+bool winograd_pays(const Correlation& problem, const Tiles& tiles, bool kept);
 
 // Elements of the transformed weight, [group][panel][element][part][channel][lane], and its computation in float64.
 index winograd_packed_size(const Correlation& problem, const Tiles& tiles);

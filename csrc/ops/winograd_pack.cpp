@@ -12,6 +12,8 @@ namespace pcx {
 
 namespace {
 
+constexpr index channels_at_once = 8;  // whose transforms stay in the L2 cache; written in runs of 8 rows
+
 index divide_up(index a, index b) { return (a + b - 1) / b; }
 
 }  // namespace
@@ -29,7 +31,8 @@ index winograd_packed_size(const Correlation& problem, const Tiles& tiles) {
 
 namespace {
 
-// One part of the filters of one input channel and one panel of output channels, element by element.
+// One part of the filters of a few input channels and one panel of output channels, element by element. The channels
+// are transformed side by side, as they lie in the packed form.
 class FilterTransform {
  public:
   FilterTransform(const Correlation& problem, const Tiles& tiles, const WeightStrides& strides)
@@ -47,10 +50,12 @@ class FilterTransform {
   index parts() const { return parts_[0] * parts_[1] * parts_[2]; }
 
   // Element e of the result goes to to + e * stride; columns past `columns` are zero. `a` and `b` are scratch for
-  // elements() * width doubles.
-  void run(const float* w, index part, index columns, index width, float* to, index stride, double* a,
+  // elements() * channels * width doubles.
+  void run(const float* w, index part, index channels, index columns, index width, float* to, index stride, double* a,
            double* b) const {
-    read(w, part, columns, width, a);
+    for (index c = 0; c < channels; ++c)
+      read(w + c * strides_.in, part, columns, width, a + c * width, channels * width);
+    width *= channels;
     Axes extents = kernel_;
     for (int axis : {2, 1, 0}) {
       if (!transform_[axis]) continue;
@@ -73,16 +78,17 @@ class FilterTransform {
   }
 
   // Taps beyond the kernel are zero.
-  void read(const float* w, index part, index columns, index width, double* to) const {
+  void read(const float* w, index part, index columns, index width, double* to, index stride) const {
     const Axes first{part / (parts_[1] * parts_[2]) * kernel_[0], part / parts_[2] % parts_[1] * kernel_[1],
                      part % parts_[2] * kernel_[2]};
     auto taps = [&](int a) { return p_.axis[a].taps; };
     for (index d = first[0]; d < first[0] + kernel_[0]; ++d) {
       for (index h = first[1]; h < first[1] + kernel_[1]; ++h) {
-        for (index i = first[2]; i < first[2] + kernel_[2]; ++i, to += width) {
-          const bool there = d < taps(0) && h < taps(1) && i < taps(2);
+        for (index i = first[2]; i < first[2] + kernel_[2]; ++i, to += stride) {
+          const index there = d < taps(0) && h < taps(1) && i < taps(2) ? columns : 0;
           const float* from = there ? w + tap_source(0, d) + tap_source(1, h) + tap_source(2, i) : nullptr;
-          for (index j = 0; j < width; ++j) to[j] = there && j < columns ? from[j * strides_.out] : 0;
+          for (index j = 0; j < there; ++j) to[j] = from[j * strides_.out];
+          std::fill(to + there, to + width, 0.0);
         }
       }
     }
@@ -102,18 +108,21 @@ void winograd_pack(const Correlation& problem, const Tiles& tiles, const float* 
   const FilterTransform transform(problem, tiles, strides);
   const index panels = divide_up(problem.out_channels, k.panel), channels = problem.in_channels;
   const index group_size = winograd_packed_size(problem, tiles) / problem.groups;
-  const index tasks = problem.groups * panels, scratch = 2 * transform.elements() * k.panel;
+  const index depth = transform.parts() * channels, at_once = std::min(channels, channels_at_once);
+  const index tasks = problem.groups * panels, scratch = 2 * transform.elements() * at_once * k.panel;
   const int workers = problem.groups * group_size < (1 << 18) ? 1 : workers_for(tasks);
   Buffer<double> buffer(scratch * workers);
   parallel_for(tasks, workers, [&](index task, int worker) {
     const index panel = task % panels, group = task / panels, first = panel * k.panel;
     const index columns = std::min<index>(k.panel, problem.out_channels - first), width = k.whole_width(columns);
     double* const a = buffer.data() + worker * scratch;
-    const index depth = transform.parts() * channels;
-    for (index i = 0; i < depth; ++i) {
-      const float* from = w + group * strides.group + i % channels * strides.in + first * strides.out;
-      float* to = packed + group * group_size + first * transform.elements() * depth + i * width;
-      transform.run(from, i / channels, columns, width, to, depth * width, a, a + scratch / 2);
+    float* const goal = packed + group * group_size + first * transform.elements() * depth;
+    for (index part = 0; part < transform.parts(); ++part) {
+      for (index c = 0; c < channels; c += at_once) {
+        const float* from = w + group * strides.group + c * strides.in + first * strides.out;
+        transform.run(from, part, std::min(at_once, channels - c), columns, width, goal + (part * channels + c) * width,
+                      depth * width, a, a + scratch / 2);
+      }
     }
   });
 }

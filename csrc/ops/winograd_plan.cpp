@@ -11,6 +11,7 @@ namespace {
 constexpr index longest_chunk = 64;
 constexpr index block_bytes = 400 << 10;  // of a block's transformed input and products: they stay in the L2 cache
 constexpr index most_tiles = 192, least_tiles = 48;
+constexpr index most_bytes = 48 << 20;  // however many channels there are, while a register tile has all its rows
 constexpr index line = 16;  // floats of a cache line
 
 index divide_up(index a, index b) { return (a + b - 1) / b; }
@@ -50,7 +51,8 @@ WinogradPlan::WinogradPlan(const Correlation& correlation, const Tiles& tiles_on
   panel = k.whole_width(problem.out_channels);
   panels = divide_up(problem.out_channels, k.panel);
   const index tile_bytes = elements * (chunks * chunk_row + panels * panel) * static_cast<index>(sizeof(float));
-  const index most = std::clamp(block_bytes / tile_bytes, least_tiles, most_tiles);
+  const index most = std::min(std::clamp(block_bytes / tile_bytes, least_tiles, most_tiles),
+                              std::max<index>(k.tile, most_bytes / tile_bytes));
   blocks = divide_up(tiles(), most);
   block = std::min(tiles(), round_up(divide_up(tiles(), blocks), k.tile));
   blocks = divide_up(tiles(), block);

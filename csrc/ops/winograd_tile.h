@@ -18,7 +18,7 @@ struct WinogradInput {
 
  private:
   struct Segment;
-  void transform(const Segment& segment, index tile, float* goal) const;
+  index transform(const Segment& segment, const Axes& tile, index slot, index most) const;
 };
 
 // The products' transform of a whole block for one panel, with bias and ReLU. `y` is the picture at the group's first
@@ -34,7 +34,7 @@ struct WinogradOutput {
   bool run(index block, index panel) const;
 
  private:
-  bool transform(index panel, index tile, const float* from) const;
+  index transform(index panel, const Axes& tile, const float* from, index most, bool& finite) const;
 };
 
 }  // namespace pcx
