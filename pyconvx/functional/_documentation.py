@@ -45,11 +45,13 @@ _COMMON = """\
         Layout of tensors and weights. Channels-first, (batch, channels, {spatial}) and PyTorch's weights, costs a
         transposition each way.
     algorithm : "auto", "direct" or "winograd"
-        How to compute. Winograd's needs a quarter of the products for 3x3 kernels, in float32, with stride and dilation
-        1; its error is relative to the largest numbers of a tile, where the direct algorithm's is local. "auto" depends
-        on the shape, the element type and the instruction set alone, so results do not change from call to call.
+        How to compute. Winograd's needs a quarter of the products for 3x3 kernels; it takes kernels of 1 to 9 on each
+        axis, in float32, with stride and dilation 1 (weight gradients: kernels of 1 and 3). Its error is relative to
+        the largest numbers of a tile, where the direct algorithm's is local. "auto" depends on the shape, the element
+        type and the instruction set alone, so results do not change from call to call.
     precision : "default" or "fast"
-        "fast" allows algorithms with a larger rounding error.
+        "default" keeps the largest error below 1.5e-5 of the result's rms on N(0, 1) data up to 512 channels; "fast"
+        allows 1e-4, which nearly doubles the speed of 5x5 kernels.
 """
 
 _RAISES = """
