@@ -12,7 +12,7 @@ constexpr index longest_chunk = 64;
 constexpr index block_bytes = 400 << 10;  // of a block's transformed input and products: they stay in the L2 cache
 constexpr index most_tiles = 192, least_tiles = 48;
 constexpr index most_bytes = 48 << 20;  // however many channels there are, while a register tile has all its rows
-constexpr index line = 16;  // floats of a cache line
+constexpr index line = 16;              // floats of a cache line
 
 index divide_up(index a, index b) { return (a + b - 1) / b; }
 index round_up(index a, index b) { return divide_up(a, b) * b; }
