@@ -94,7 +94,7 @@ class Winograd {
       const Block block = block_of(task);
       for (index chunk = 0; chunk < plan_.chunks; ++chunk) transform(block, chunk, 0, block.tiles, input, small);
       multiply(block, 0, plan_.panels, input, products);
-      for (index panel = 0; panel < plan_.panels; ++panel) transform_back(block, panel, products, small);
+      transform_back(block, 0, plan_.panels, products, small);
     });
   }
 
@@ -111,7 +111,7 @@ class Winograd {
       });
       parallel_for(plan_.panels, workers, [&](index panel, int worker) {
         multiply(block, panel, panel + 1, input, products);
-        transform_back(block, panel, products, small(worker));
+        transform_back(block, panel, panel + 1, products, small(worker));
       });
     }
   }
@@ -122,11 +122,12 @@ class Winograd {
                                                                                               last);
   }
 
-  void transform_back(const Block& b, index panel, const float* products, float* small) const {
+  void transform_back(const Block& b, index first, index last, const float* products, float* small) const {
     const index picture = p_.axis[0].out * p_.axis[1].out * p_.axis[2].out * p_.groups * p_.out_channels;
     const float* const bias = bias_ ? bias_ + b.group * p_.out_channels : nullptr;
     float* const y = y_ + b.image * picture + b.group * p_.out_channels;
-    if (!WinogradOutput{plan_, products, bias, relu_, y, small}.run(b.number, panel)) failed_[b.image] = true;
+    const WinogradOutput output{plan_, products, bias, relu_, y, small};
+    if (!output.run(b.number, first, last)) failed_[b.image] = true;
   }
 
   // Element by element, so that one element of the transformed input serves all panels from the cache.

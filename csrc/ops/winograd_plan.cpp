@@ -2,17 +2,16 @@
 
 #include <algorithm>
 
-#include "ops/winograd_tile.h"
-
 namespace pcx {
 
 namespace {
 
 constexpr index longest_chunk = 64;
 constexpr index block_bytes = 400 << 10;  // of a block's transformed input and products: they stay in the L2 cache
-constexpr index most_tiles = 192, least_tiles = 48;
+constexpr index most_tiles = 192, least_tiles = 72;
 constexpr index most_bytes = 48 << 20;  // however many channels there are, while a register tile has all its rows
 constexpr index line = 16;              // floats of a cache line
+constexpr index small_floats = 3072;    // of an array between two axes: it and another one stay in the L1 cache
 
 index divide_up(index a, index b) { return (a + b - 1) / b; }
 index round_up(index a, index b) { return divide_up(a, b) * b; }
@@ -58,8 +57,8 @@ WinogradPlan::WinogradPlan(const Correlation& correlation, const Tiles& tiles_on
   blocks = divide_up(tiles(), block);
   input_element = spread(block * chunk_row);
   product_element = spread(block * panel);
+  strip = std::clamp(small_floats / elements / line * line, line, longest_chunk);
+  together = std::max<index>(1, small_floats / (elements * panel));
 }
-
-index WinogradPlan::small_size() const { return elements * std::max(strip, panel); }
 
 }  // namespace pcx

@@ -1,6 +1,8 @@
 // How Winograd's algorithm cuts a problem: the axes into tiles, the kernel into parts, the sum into chunks, the tiles
 // into blocks.
 #pragma once
+#include <algorithm>
+
 #include "isa/dispatch.h"
 #include "ops/correlation.h"
 #include "ops/ops.h"
@@ -40,13 +42,15 @@ struct WinogradPlan {
   index chunk_row;        // elements from tile to tile of the transformed input
   index input_element;    // elements from one element of the transform to the next
   index product_element;
+  index strip;     // channels of a tile that go through all axes of the input's transform together
+  index together;  // neighbouring tiles that do so in the output's
 
   index tiles() const { return count[0] * count[1] * count[2]; }
   index depth() const { return parts * problem.in_channels; }
   // Scratch of a block: transformed input, products; and of a worker: small arrays for a tile on its way.
   index input_size() const { return chunks * elements * input_element; }
   index product_size() const { return panels * elements * product_element; }
-  index small_size() const;
+  index small_size() const { return elements * std::max(strip, together * panel); }
 };
 
 }  // namespace pcx

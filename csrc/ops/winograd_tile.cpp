@@ -9,17 +9,34 @@ namespace pcx {
 
 namespace {
 
+constexpr index line = 16;  // floats of a cache line
+
 Axes place(index number, const Axes& counts) {
   return {number / (counts[1] * counts[2]), number / counts[2] % counts[1], number % counts[2]};
 }
 
+void advance(Axes& tile, index by, const Axes& counts) {
+  tile[2] += by;
+  for (int a : {2, 1}) {
+    if (tile[a] < counts[a]) return;
+    tile[a] = 0;
+    ++tile[a - 1];
+  }
+}
+
 index dot(const Axes& a, const Axes& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
 
-void copy_strip(const float* from, index channels, float* to) {
-  if (channels == strip)
-    std::memcpy(to, from, strip * sizeof(float));  // a constant length: a few vector moves
-  else
-    std::copy_n(from, channels, to);
+void copy_channels(const float* from, index channels, float* to) {
+  index c = 0;
+  for (; c + line <= channels; c += line) std::memcpy(to + c, from + c, line * sizeof(float));  // a few vector moves
+  if (c < channels) std::copy(from + c, from + channels, to + c);
+}
+
+// The tiles of a pass: the other axes have one line for its outer loop, which goes over tiles instead.
+void over_tiles(TransformPass<float>& pass, index tiles, index in_pitch, index out_pitch) {
+  pass.outer = tiles;
+  pass.in_outer = in_pitch;
+  pass.out_outer = out_pitch;
 }
 
 }  // namespace
@@ -29,6 +46,14 @@ struct WinogradInput::Segment {
   Axes shift;  // of the part's first tap
   index c0, channels;
   float* goal;  // of the first tile of the block
+};
+
+// What a tile reads: elements [begin, end) on each axis lie inside the picture.
+struct WinogradInput::Patch {
+  const float* data;
+  Axes strides, begin, end;
+  index pitch;      // to the next tile
+  index following;  // neighbouring tiles in the row that lie inside, this one included
 };
 
 void WinogradInput::run(index block, index chunk, index first, index last) const {
@@ -44,113 +69,142 @@ void WinogradInput::run(index block, index chunk, index first, index last) const
     for (index t = first; t < last;) {
       const index done = transform(s, tile, t, last - t);
       t += done;
-      tile[2] += done;
-      for (int a : {2, 1}) {
-        if (tile[a] < plan.count[a]) break;
-        tile[a] = 0;
-        ++tile[a - 1];
-      }
+      advance(tile, done, plan.count);
     }
     i += s.channels;
   }
 }
 
-// Where only one axis is transformed, neighbouring tiles go together as lines of one pass. Returns the number of tiles.
-index WinogradInput::transform(const Segment& segment, const Axes& at, index slot, index most) const {
+WinogradInput::Patch WinogradInput::patch_of(const Segment& segment, const Axes& at) const {
   const auto& axes = plan.problem.axis;
   const index pixel = plan.problem.groups * plan.problem.in_channels;
-  const Axes extents{axes[0].in, axes[1].in, axes[2].in}, x_strides = dense(extents, pixel);
-  Axes start{};
-  Axes begin{}, end{};  // the part of the patch that is inside
+  Patch p{x + segment.c0, dense({axes[0].in, axes[1].in, axes[2].in}, pixel), {}, {}, 0, 1};
   bool inside = true;
   for (int a = 0; a < 3; ++a) {
-    start[a] = axes[a].first + at[a] * plan.scheme[a].tile + segment.shift[a];
-    begin[a] = std::clamp<index>(-start[a], 0, plan.size[a]);
-    end[a] = std::clamp<index>(extents[a] - start[a], begin[a], plan.size[a]);
-    inside = inside && begin[a] == 0 && end[a] == plan.size[a];
+    const CorrelationAxis& axis = axes[a];
+    const index size = plan.size[a], start = axis.first + (at[a] * plan.scheme[a].tile + segment.shift[a]) * axis.step;
+    p.begin[a] = std::clamp<index>(start < 0 ? (axis.step - 1 - start) / axis.step : 0, 0, size);
+    p.end[a] = std::clamp<index>(start < axis.in ? (axis.in - 1 - start) / axis.step + 1 : 0, p.begin[a], size);
+    inside = inside && p.begin[a] == 0 && p.end[a] == size;
+    p.data += start * p.strides[a];
+    p.strides[a] *= axis.step;
+    if (a < 2) continue;
+    p.pitch = plan.scheme[a].tile * p.strides[a];
+    const index reach = start + (size - 1) * axis.step, left = plan.count[a] - at[a];
+    p.following = inside ? std::min(left, 1 + (axis.in - 1 - reach) / (plan.scheme[a].tile * axis.step)) : 0;
   }
-  const float* const patch = x + dot(start, x_strides) + segment.c0;
-  float* const goal = segment.goal + slot * plan.chunk_row;
-  const Axes goal_strides = dense(plan.size, plan.input_element);
-  const index step = plan.scheme[2].tile * pixel;
-  if (inside && plan.transformed == 1) {
-    const int a = plan.transform[2] ? 2 : plan.transform[1] ? 1 : 0;
-    TransformPass<float> pass = winograd_pass(a, patch, x_strides, goal, goal_strides, plan.size, segment.channels);
-    pass.outer = std::min(
-        most, 1 + std::min(plan.count[2] - 1 - at[2], (extents[2] - start[2] - plan.size[2]) / plan.scheme[2].tile));
-    pass.in_outer = step;
-    pass.out_outer = plan.chunk_row;
-    plan.transform[a]->input(pass);
-    return pass.outer;
-  }
-  const Axes small_strides = dense(plan.size, strip);
-  float* const buffers[] = {small + plan.small_size(), small + 2 * plan.small_size()};
-  if (!inside) std::fill_n(small, plan.elements * strip, 0.0f);
-  for (index c = 0; c < segment.channels; c += strip) {
-    const index channels = std::min(strip, segment.channels - c);
-    const float* from = patch + c;
-    Axes strides = x_strides;
-    if (!inside) {
-      for (index d = begin[0]; d < end[0]; ++d) {
-        for (index h = begin[1]; h < end[1]; ++h) {
-          for (index w = begin[2]; w < end[2]; ++w) {
-            copy_strip(from + dot({d, h, w}, x_strides), channels, small + dot({d, h, w}, small_strides));
-          }
-        }
-      }
-      from = small;
-      strides = small_strides;
-    }
-    int left = plan.transformed;
-    for (int a : {2, 1, 0}) {
-      if (!plan.transform[a]) continue;
-      --left;
-      float* const to = left ? buffers[left % 2] : goal + c;
-      const Axes to_strides = left ? small_strides : goal_strides;
-      TransformPass<float> pass = winograd_pass(a, from, strides, to, to_strides, plan.size, channels);
-      if (inside && left == plan.transformed - 1) pass.ahead = step;
-      plan.transform[a]->input(pass);
-      from = to;
-      strides = to_strides;
-    }
-  }
-  return 1;
+  return p;
 }
 
-bool WinogradOutput::run(index block, index panel) const {
+// Neighbouring tiles go together where only one axis is transformed, or where they have few channels. Returns how many.
+index WinogradInput::transform(const Segment& segment, const Axes& at, index slot, index most) const {
+  Patch patch = patch_of(segment, at);
+  float* const goal = segment.goal + slot * plan.chunk_row;
+  const bool inside = patch.following > 0, straight = inside && plan.transformed == 1;
+  const index joined = straight                             ? most
+                       : segment.channels == plan.chunk_row ? std::max<index>(1, plan.strip / segment.channels)
+                                                            : 1;
+  const index tiles = inside ? std::min({joined, most, patch.following}) : 1;
+  const index width = straight ? segment.channels : plan.strip;
+  for (index c = 0; c < segment.channels; c += width) {
+    const index channels = std::min(width, segment.channels - c);
+    if (inside)
+      through_axes(patch, tiles, channels, goal + c);
+    else
+      through_axes(padded(patch, channels), 1, channels, goal + c);
+    patch.data += channels;
+  }
+  return tiles;
+}
+
+// The patch with zeros outside of the picture.
+WinogradInput::Patch WinogradInput::padded(const Patch& patch, index channels) const {
+  const Axes strides = dense(plan.size, channels);
+  auto inside = [&](int a, index i) { return i >= patch.begin[a] && i < patch.end[a]; };
+  float* to = small;
+  for (index d = 0; d < plan.size[0]; ++d) {
+    for (index h = 0; h < plan.size[1]; ++h, to += strides[1]) {
+      if (!inside(0, d) || !inside(1, h)) {
+        std::fill_n(to, strides[1], 0.0f);
+        continue;
+      }
+      std::fill_n(to, patch.begin[2] * channels, 0.0f);
+      for (index w = patch.begin[2]; w < patch.end[2]; ++w)
+        copy_channels(patch.data + dot({d, h, w}, patch.strides), channels, to + w * channels);
+      std::fill(to + patch.end[2] * channels, to + strides[1], 0.0f);
+    }
+  }
+  return {small, strides, {}, {}, 0, 0};
+}
+
+// From one small array to the next, in which tiles lie side by side as more channels do; the last axis writes to goal.
+void WinogradInput::through_axes(const Patch& patch, index tiles, index channels, float* goal) const {
+  float* const buffers[] = {small + plan.small_size(), small + 2 * plan.small_size()};
+  const float* from = patch.data;
+  Axes strides = patch.strides;
+  int left = plan.transformed;
+  for (int a : {2, 1, 0}) {
+    if (!plan.transform[a]) continue;
+    const bool first = left-- == plan.transformed;
+    float* const to = left ? buffers[left % 2] : goal;
+    const Axes to_strides = dense(plan.size, left ? tiles * channels : plan.input_element);
+    TransformPass<float> pass =
+        winograd_pass(a, from, strides, to, to_strides, plan.size, first ? channels : tiles * channels);
+    if (!first || tiles == 1) {
+      if (first && left) pass.ahead = patch.pitch;
+      plan.transform[a]->input(pass);
+    } else {
+      first_axis(a, pass, tiles, patch.pitch, left ? channels : plan.chunk_row);
+    }
+    from = to;
+    strides = to_strides;
+  }
+}
+
+void WinogradInput::first_axis(int a, TransformPass<float> pass, index tiles, index in_pitch, index out_pitch) const {
+  if (plan.transformed > 1) pass.ahead = tiles * in_pitch;
+  if (pass.outer == 1) {
+    over_tiles(pass, tiles, in_pitch, out_pitch);
+    return plan.transform[a]->input(pass);
+  }
+  for (index t = 0; t < tiles; ++t, pass.in += in_pitch, pass.out += out_pitch) plan.transform[a]->input(pass);
+}
+
+bool WinogradOutput::run(index block, index first_panel, index last_panel) const {
   const index first = block * plan.block, count = std::min(plan.block, plan.tiles() - first);
-  const float* const from = products + panel * plan.elements * plan.product_element;
   Axes tile = place(first, plan.count);
   bool finite = true;
   for (index t = 0; t < count;) {
-    const index done = transform(panel, tile, from + t * plan.panel, count - t, finite);
-    t += done;
-    tile[2] += done;
-    for (int a : {2, 1}) {
-      if (tile[a] < plan.count[a]) break;
-      tile[a] = 0;
-      ++tile[a - 1];
+    index done = 0;
+    for (index panel = first_panel; panel < last_panel; ++panel) {  // all of a pixel's: they share its cache lines
+      const float* const from = products + panel * plan.elements * plan.product_element + t * plan.panel;
+      done = transform(panel, tile, from, count - t, finite);
     }
+    t += done;
+    advance(tile, done, plan.count);
   }
   return finite;
 }
 
-// As for the input; `finite` becomes false where a sum is not.
+// Neighbouring whole tiles go together: to all axes but the last they are as more channels. Returns how many; `finite`
+// becomes false where a sum is not.
 index WinogradOutput::transform(index panel, const Axes& at, const float* from, index most, bool& finite) const {
   const Correlation& p = plan.problem;
   const index k0 = panel * kernels<float>().panel, columns = std::min<index>(plan.panel, p.out_channels - k0);
-  const Axes y_strides = dense({p.axis[0].out, p.axis[1].out, p.axis[2].out}, p.groups * p.out_channels);
-  Axes start{}, inside{}, extents = plan.size;
+  Axes y_strides = dense({p.axis[0].out, p.axis[1].out, p.axis[2].out}, p.groups * p.out_channels);
+  Axes inside{}, extents = plan.size;
+  float* goal = y + k0;
   bool whole = true;
   for (int a = 0; a < 3; ++a) {
-    start[a] = at[a] * plan.scheme[a].tile;
-    inside[a] = std::min<index>(plan.scheme[a].tile, p.axis[a].positions - start[a]);
-    whole = whole && inside[a] == plan.scheme[a].tile;
+    const index start = at[a] * plan.scheme[a].tile;
+    goal += (p.axis[a].out_first + start * p.axis[a].out_step) * y_strides[a];
+    y_strides[a] *= p.axis[a].out_step;
+    inside[a] = p.axis[a].positions - start;
+    whole = whole && inside[a] >= plan.scheme[a].tile;
   }
-  float* const goal = y + dot(start, y_strides) + k0;
-  const index step = plan.scheme[2].tile * y_strides[2];
+  const index joined = plan.transformed == 1 ? most : std::min(most, plan.together);
+  const index tiles = whole ? std::min(joined, inside[2] / plan.scheme[2].tile) : 1;
   Axes strides = dense(plan.size, plan.product_element);
-  index done = 1;
   int left = plan.transformed;
   for (int a : {0, 1, 2}) {
     if (!plan.transform[a]) continue;
@@ -158,34 +212,41 @@ index WinogradOutput::transform(index panel, const Axes& at, const float* from, 
     extents[a] = plan.scheme[a].tile;
     const bool to_y = left == 0 && whole;
     float* const to = to_y ? goal : small + left * plan.small_size();
-    const Axes to_strides = to_y ? y_strides : dense(extents, plan.panel);
-    TransformPass<float> pass = winograd_pass(a, from, strides, to, to_strides, extents, left ? plan.panel : columns);
-    if (to_y && plan.transformed == 1) {
-      done = std::min(most, (p.axis[2].positions - start[2]) / plan.scheme[2].tile);
-      pass.outer = done;
-      pass.in_outer = plan.panel;
-      pass.out_outer = step;
-    }
+    const Axes to_strides = to_y ? y_strides : dense(extents, tiles * plan.panel);
+    TransformPass<float> pass =
+        winograd_pass(a, from, strides, to, to_strides, extents, left ? tiles * plan.panel : columns);
     if (left) {
       plan.transform[a]->output(pass);
     } else {
       pass.bias = bias ? bias + k0 : nullptr;
       pass.relu = relu;
-      if (to_y) pass.ahead = step;
-      if (!plan.transform[a]->last(pass)) finite = false;
+      if (!last_axis(a, pass, tiles, to_y ? plan.scheme[2].tile * y_strides[2] : 0)) finite = false;
     }
     from = to;
     strides = to_strides;
   }
-  if (whole) return done;
+  if (whole) return tiles;
+  for (int a = 0; a < 3; ++a) inside[a] = std::min<index>(inside[a], plan.scheme[a].tile);
   for (index d = 0; d < inside[0]; ++d) {
     for (index h = 0; h < inside[1]; ++h) {
-      for (index w = 0; w < inside[2]; ++w) {
-        copy_strip(from + dot({d, h, w}, strides), columns, goal + dot({d, h, w}, y_strides));
-      }
+      for (index w = 0; w < inside[2]; ++w)
+        copy_channels(from + dot({d, h, w}, strides), columns, goal + dot({d, h, w}, y_strides));
     }
   }
   return 1;
+}
+
+bool WinogradOutput::last_axis(int a, TransformPass<float> pass, index tiles, index pitch) const {
+  pass.ahead = tiles * pitch;
+  if (pass.outer == 1) {
+    over_tiles(pass, tiles, plan.panel, pitch);
+    return plan.transform[a]->last(pass);
+  }
+  bool finite = true;
+  for (index t = 0; t < tiles; ++t, pass.in += plan.panel, pass.out += pitch) {
+    if (!plan.transform[a]->last(pass)) finite = false;
+  }
+  return finite;
 }
 
 }  // namespace pcx

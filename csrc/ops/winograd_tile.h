@@ -4,8 +4,6 @@
 
 namespace pcx {
 
-constexpr index strip = 16;  // channels that go through all axes together: their arrays stay in the L1 cache
-
 // The input's transform of tiles [first, last) of a block for one chunk of the sum. `x` is the picture at the group's
 // first channel; `small` are three arrays of plan.small_size().
 struct WinogradInput {
@@ -18,10 +16,15 @@ struct WinogradInput {
 
  private:
   struct Segment;
+  struct Patch;
+  Patch patch_of(const Segment& segment, const Axes& tile) const;
+  Patch padded(const Patch& patch, index channels) const;
   index transform(const Segment& segment, const Axes& tile, index slot, index most) const;
+  void through_axes(const Patch& patch, index tiles, index channels, float* goal) const;
+  void first_axis(int a, TransformPass<float> pass, index tiles, index in_pitch, index out_pitch) const;
 };
 
-// The products' transform of a whole block for one panel, with bias and ReLU. `y` is the picture at the group's first
+// The products' transform of a whole block for some panels, with bias and ReLU. `y` is the picture at the group's first
 // channel, bias (or null) that channel's. Returns whether all sums were finite.
 struct WinogradOutput {
   const WinogradPlan& plan;
@@ -31,10 +34,11 @@ struct WinogradOutput {
   float* y;
   float* small;
 
-  bool run(index block, index panel) const;
+  bool run(index block, index first_panel, index last_panel) const;
 
  private:
   index transform(index panel, const Axes& tile, const float* from, index most, bool& finite) const;
+  bool last_axis(int a, TransformPass<float> pass, index tiles, index pitch) const;
 };
 
 }  // namespace pcx
