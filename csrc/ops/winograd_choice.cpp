@@ -18,33 +18,30 @@ constexpr int largest_tile = 6;
 // precision="default" promises; 26 times keeps 1e-4.
 constexpr double default_amplification = 49, fast_amplification = 26 * 26;
 
-// What one element of a transform costs for one channel and axis, next to one multiply-add of a product; a strip of
-// channels of a tile on its way in or out; an element of the transformed weight, read and made; a chunk of the sum on
-// its way to memory.
-constexpr double transform_cost = 9, strip_cost = 400, weight_read_cost = 6, weight_made_cost = 60, chunk_cost = 5;
-constexpr double direct_cost = 1.1, direct_weight_cost = 2;  // of one multiply-add; of an element of the weight
-constexpr double strip = 16;
+// In multiply-adds: a product, a chunk of a sum on its way to memory, an element of a transform for one channel and
+// axis, an element of the transformed weight, read and made. In cycles: a call of the products' kernel, a strip of
+// channels on its way through one axis.
+constexpr double product_cost = 1.05, chunk_cost = 9, transform_cost = 8.8, weight_read_cost = 3, weight_made_cost = 60;
+constexpr double call_cycles = 40, strip_cycles = 210;
+constexpr double direct_cost = 1.2, direct_weight_cost = 2;  // of one multiply-add; of an element of the weight
 
 struct Choice {
   Tiles tiles;
   double cost;
 };
 
-double transformed_cost(const Correlation& p, const std::array<WinogradScheme, 3>& scheme) {
-  const Kernels<float>& k = kernels<float>();
-  double tiles = 1, elements = 1, parts = 1, axes = 0;
-  for (int a = 0; a < 3; ++a) {
-    tiles *= std::ceil(static_cast<double>(p.axis[a].positions) / scheme[a].tile);
-    elements *= static_cast<double>(scheme[a].size());
-    parts *= scheme[a].parts;
-    axes += scheme[a].tile > 1;
-  }
-  const double columns = std::ceil(static_cast<double>(p.out_channels) / k.lanes) * k.lanes;
-  const double depth = parts * static_cast<double>(p.in_channels), rows = std::max(tiles, 4.0);
-  const double sums = rows * columns * (depth + chunk_cost * std::ceil(depth / 64));
-  const double transforms = transform_cost * axes * tiles * (depth + static_cast<double>(p.out_channels));
-  const double strips = tiles * (std::ceil(depth / strip) + std::ceil(columns / strip));
-  return elements * (sums + transforms + weight_read_cost * depth * columns) + strip_cost * axes * strips;
+double transformed_cost(const WinogradPlan& plan) {
+  const Correlation& p = plan.problem;
+  const double lanes = kernels<float>().lanes, cycle = 2 * lanes, axes = plan.transformed;
+  const double columns = std::ceil(static_cast<double>(p.out_channels) / lanes) * lanes;
+  const double tiles = static_cast<double>(plan.tiles()), rows = std::max(tiles, 4.0);
+  const double depth = static_cast<double>(plan.depth()), chunks = static_cast<double>(plan.chunks);
+  const double calls = chunks * static_cast<double>(plan.panels * plan.blocks);
+  const double strips =
+      chunks * std::ceil(static_cast<double>(std::min(plan.chunk, plan.depth())) / static_cast<double>(plan.strip));
+  const double products = rows * columns * (product_cost * depth + chunk_cost * chunks) + cycle * call_cycles * calls;
+  const double transforms = tiles * axes * transform_cost * depth + weight_read_cost * depth * columns;
+  return static_cast<double>(plan.elements) * (products + transforms) + cycle * strip_cycles * axes * tiles * strips;
 }
 
 double weight_elements(const Correlation& p, const Tiles& tiles) {
@@ -61,26 +58,28 @@ double axis_amplification(const WinogradScheme& scheme) {
   return axis ? axis->amplification : 1;
 }
 
+// Whether these tiles exist and keep the rounding errors within bounds.
+bool allowed(const Correlation& p, const Tiles& tiles, double most) {
+  double amplification = 1;
+  for (int a = 0; a < 3; ++a) {
+    const WinogradScheme scheme = winograd_scheme(tiles[a], p.axis[a].taps);
+    if (scheme.parts == 0) return false;
+    amplification *= axis_amplification(scheme);
+  }
+  return amplification <= most;
+}
+
 Choice best(const Correlation& p, bool fast) {
   Choice choice{{1, 1, 1}, 0};
-  std::array<std::array<WinogradScheme, largest_tile + 1>, 3> schemes;
-  for (int a = 0; a < 3; ++a) {
-    for (int tile = 1; tile <= largest_tile; ++tile) schemes[a][tile] = winograd_scheme(tile, p.axis[a].taps);
-  }
-  const double allowed = fast ? fast_amplification : default_amplification;
-  for (int d = 1; d <= largest_tile; ++d) {
-    for (int h = 1; h <= largest_tile; ++h) {
-      for (int w = 1; w <= largest_tile; ++w) {
-        const std::array<WinogradScheme, 3> scheme{schemes[0][d], schemes[1][h], schemes[2][w]};
-        double amplification = 1;
-        bool possible = d * h * w > 1;
-        for (const WinogradScheme& s : scheme) {
-          possible = possible && s.parts > 0;
-          amplification *= axis_amplification(s);
-        }
-        if (!possible || amplification > allowed) continue;
-        const double cost = transformed_cost(p, scheme);
-        if (choice.cost == 0 || cost < choice.cost) choice = {{d, h, w}, cost};
+  const double amplification = fast ? fast_amplification : default_amplification;
+  auto most = [&](int a) { return p.axis[a].taps > 1 ? largest_tile : 1; };
+  for (int d = 1; d <= most(0); ++d) {
+    for (int h = 1; h <= most(1); ++h) {
+      for (int w = 1; w <= most(2); ++w) {
+        const Tiles tiles{d, h, w};
+        if (d * h * w == 1 || !allowed(p, tiles, amplification)) continue;
+        const double cost = transformed_cost(WinogradPlan(p, tiles));
+        if (choice.cost == 0 || cost < choice.cost) choice = {tiles, cost};
       }
     }
   }
@@ -92,8 +91,7 @@ Choice best(const Correlation& p, bool fast) {
 const char* winograd_obstacle(const Correlation& problem) {
   bool any = false;
   for (const CorrelationAxis& axis : problem.axis) {
-    const bool dense = axis.step == 1 && axis.out_step == 1 && (axis.taps == 1 || std::abs(axis.tap_step) == 1);
-    if (!dense) return "Winograd's algorithm needs stride 1 and dilation 1";
+    if (axis.step != 1 || axis.out_step != 1) return "Winograd's algorithm needs stride 1";
     if (axis.taps < 1 || axis.taps > longest_kernel)
       return "Winograd's algorithm exists here for kernel sizes 1 to 9 on each axis";
     any = any || axis.taps > 1;
@@ -105,13 +103,11 @@ const char* winograd_obstacle(const Correlation& problem) {
 Tiles winograd_tiles(const Correlation& problem, bool fast) { return best(problem, fast).tiles; }
 
 bool winograd_pays(const Correlation& problem, const Tiles& tiles, bool kept) {
-  std::array<WinogradScheme, 3> scheme;
-  for (int a = 0; a < 3; ++a) scheme[a] = winograd_scheme(tiles[a], problem.axis[a].taps);
-  const Kernels<float>& k = kernels<float>();
-  const double columns = std::ceil(static_cast<double>(problem.out_channels) / k.lanes) * k.lanes;
+  const double lanes = kernels<float>().lanes;
+  const double columns = std::ceil(static_cast<double>(problem.out_channels) / lanes) * lanes;
   const double products = static_cast<double>(problem.taps() * problem.in_channels) * columns;
   const double made = kept ? 0 : weight_made_cost * weight_elements(problem, tiles) - direct_weight_cost * products;
-  return transformed_cost(problem, scheme) + made <
+  return transformed_cost(WinogradPlan(problem, tiles)) + made <
          products * (direct_cost * static_cast<double>(problem.positions()) + direct_weight_cost);
 }
 

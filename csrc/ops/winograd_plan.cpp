@@ -1,6 +1,7 @@
 #include "ops/winograd_plan.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace pcx {
 
@@ -40,7 +41,9 @@ WinogradPlan::WinogradPlan(const Correlation& correlation, const Tiles& tiles_on
     transform[a] = winograd_axis_for<float>(scheme[a].tile, scheme[a].kernel);
     transformed += transform[a] != nullptr;
     size[a] = scheme[a].size();
-    count[a] = divide_up(axis.positions, scheme[a].tile);
+    spacing[a] = axis.taps > 1 ? std::abs(axis.tap_step) : 1;
+    row[a] = divide_up(divide_up(axis.positions, spacing[a]), scheme[a].tile);
+    count[a] = std::min(spacing[a], axis.positions) * row[a];
     elements *= size[a];
     parts *= scheme[a].parts;
   }

@@ -33,7 +33,8 @@ struct WinogradPlan {
   Correlation problem;  // with ascending taps: the packed filter is turned where it was read backwards
   std::array<WinogradScheme, 3> scheme;
   std::array<const WinogradAxis<float>*, 3> transform;
-  Axes size, count;       // elements of a transformed tile; tiles
+  Axes spacing;  // of the taps: a dilated axis is taken apart into as many dense ones, whose tiles follow one another
+  Axes size, count, row;  // elements of a transformed tile; tiles; those of one dense axis
   int transformed = 0;    // axes
   index elements, parts;  // of a tile; of the kernel
   index chunk, chunks;    // of the sum over parts and channels: each is summed on its own, which halves rounding errors
@@ -47,6 +48,9 @@ struct WinogradPlan {
 
   index tiles() const { return count[0] * count[1] * count[2]; }
   index depth() const { return parts * problem.in_channels; }
+  // The first output position of a tile on axis a, and the number of tiles from this one to the end of its row.
+  index first_position(int a, index tile) const { return tile / row[a] + tile % row[a] * scheme[a].tile * spacing[a]; }
+  index row_left(index tile) const { return row[2] - tile % row[2]; }
   // Scratch of a block: transformed input, products; and of a worker: small arrays for a tile on its way.
   index input_size() const { return chunks * elements * input_element; }
   index product_size() const { return panels * elements * product_element; }

@@ -82,16 +82,17 @@ WinogradInput::Patch WinogradInput::patch_of(const Segment& segment, const Axes&
   bool inside = true;
   for (int a = 0; a < 3; ++a) {
     const CorrelationAxis& axis = axes[a];
-    const index size = plan.size[a], start = axis.first + (at[a] * plan.scheme[a].tile + segment.shift[a]) * axis.step;
-    p.begin[a] = std::clamp<index>(start < 0 ? (axis.step - 1 - start) / axis.step : 0, 0, size);
-    p.end[a] = std::clamp<index>(start < axis.in ? (axis.in - 1 - start) / axis.step + 1 : 0, p.begin[a], size);
+    const index size = plan.size[a], step = plan.spacing[a];
+    const index start = axis.first + plan.first_position(a, at[a]) + segment.shift[a] * step;
+    p.begin[a] = std::clamp<index>(start < 0 ? (step - 1 - start) / step : 0, 0, size);
+    p.end[a] = std::clamp<index>(start < axis.in ? (axis.in - 1 - start) / step + 1 : 0, p.begin[a], size);
     inside = inside && p.begin[a] == 0 && p.end[a] == size;
     p.data += start * p.strides[a];
-    p.strides[a] *= axis.step;
+    p.strides[a] *= step;
     if (a < 2) continue;
     p.pitch = plan.scheme[a].tile * p.strides[a];
-    const index reach = start + (size - 1) * axis.step, left = plan.count[a] - at[a];
-    p.following = inside ? std::min(left, 1 + (axis.in - 1 - reach) / (plan.scheme[a].tile * axis.step)) : 0;
+    const index reach = start + (size - 1) * step, left = plan.row_left(at[a]);
+    p.following = inside ? std::min(left, 1 + (axis.in - 1 - reach) / (plan.scheme[a].tile * step)) : 0;
   }
   return p;
 }
@@ -196,10 +197,10 @@ index WinogradOutput::transform(index panel, const Axes& at, const float* from, 
   float* goal = y + k0;
   bool whole = true;
   for (int a = 0; a < 3; ++a) {
-    const index start = at[a] * plan.scheme[a].tile;
-    goal += (p.axis[a].out_first + start * p.axis[a].out_step) * y_strides[a];
-    y_strides[a] *= p.axis[a].out_step;
-    inside[a] = p.axis[a].positions - start;
+    const index start = plan.first_position(a, at[a]), step = plan.spacing[a];
+    goal += start * y_strides[a];
+    y_strides[a] *= step;
+    inside[a] = std::max<index>(0, (p.axis[a].positions - start + step - 1) / step);
     whole = whole && inside[a] >= plan.scheme[a].tile;
   }
   const index joined = plan.transformed == 1 ? most : std::min(most, plan.together);
