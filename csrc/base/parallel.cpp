@@ -115,6 +115,13 @@ int workers_for(std::int64_t tasks) {
   return static_cast<int>(std::min<std::int64_t>(tasks, get_num_threads()));
 }
 
+void wait_for(const std::atomic<std::int64_t>& done, std::int64_t count) {
+  constexpr int patience = 2000;  // some 20 us: then whoever is waited for may need this processor
+  for (int turn = 0; done.load(std::memory_order_acquire) < count; ++turn) {
+    if (turn > patience) std::this_thread::yield();
+  }
+}
+
 void run_tasks(std::int64_t tasks, int workers, TaskFunction function, void* context) {
   Job job{tasks, function, context};
   if (workers < 2)

@@ -1,6 +1,7 @@
 // Threads. parallel.cpp is the only file that names OpenMP (or, where there is none, std::thread).
 // Work is cut into tasks by the problem alone; which worker takes which task never changes a result.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <type_traits>
 
@@ -25,6 +26,25 @@ void parallel_for(std::int64_t tasks, int workers, Body&& body) {
   using Plain = std::remove_reference_t<Body>;
   auto call = [](void* context, std::int64_t task, int worker) { (*static_cast<Plain*>(context))(task, worker); };
   run_tasks(tasks, workers, call, &body);
+}
+
+// Waits until `done` has reached `count`; other threads raise it.
+void wait_for(const std::atomic<std::int64_t>& done, std::int64_t count);
+
+// The same where tasks build on each other, in one parallel region: a task begins when the first `before(task)` tasks
+// have ended. before(task) <= task, and it never falls.
+template <class Before, class Body>
+void parallel_in_order(std::int64_t tasks, int workers, const Before& before, const Body& body) {
+  std::atomic<std::int64_t> done{0};
+  struct Ended {
+    std::atomic<std::int64_t>& count;
+    ~Ended() { count.fetch_add(1, std::memory_order_release); }  // also of a task that throws
+  };
+  parallel_for(tasks, workers, [&](std::int64_t task, int worker) {
+    wait_for(done, before(task));
+    const Ended ended{done};
+    body(task, worker);
+  });
 }
 
 }  // namespace pcx

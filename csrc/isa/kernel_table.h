@@ -176,7 +176,8 @@ struct TransformPass {
   const T* bias;  // or null; one a channel, for the last pass of an output
   index in_step, out_step, outer, in_outer, out_outer, inner, in_inner, out_inner, channels;
   bool relu;
-  index ahead;  // how far beyond `in` (input) or `out` (last) to fetch what the next call needs; 0 fetches nothing
+  // How far beyond `in` (input) or `out` (last) to fetch what the next call needs, 0 for nothing; and channels of it.
+  index ahead, fetched;
 };
 
 // F(tile, kernel) on one axis. `last` adds the bias, applies the ReLU, and tells whether all sums before it were

@@ -102,18 +102,20 @@ class Winograd {
   void run_pieces(int workers, float* buffer) {
     float* const input = buffer;
     float* const products = input + plan_.input_size();
-    auto small = [&](int worker) { return products + plan_.product_size() + worker * 3 * plan_.small_size(); };
-    for (index task = 0; task < blocks(); ++task) {
-      const Block block = block_of(task);
-      parallel_for(pieces() * plan_.chunks, workers, [&](index piece, int worker) {
-        const index first = piece % pieces() * piece_tiles;
-        transform(block, piece / pieces(), first, std::min(first + piece_tiles, block.tiles), input, small(worker));
-      });
-      parallel_for(plan_.panels, workers, [&](index panel, int worker) {
+    const index transforms = pieces() * plan_.chunks, tasks = transforms + plan_.panels;
+    auto before = [&](index task) { return task / tasks * tasks + (task % tasks < transforms ? 0 : transforms); };
+    parallel_in_order(blocks() * tasks, workers, before, [&](index task, int worker) {
+      float* const small = products + plan_.product_size() + worker * 3 * plan_.small_size();
+      const Block block = block_of(task / tasks);
+      const index piece = task % tasks, panel = piece - transforms, first = piece % pieces() * piece_tiles;
+      if (piece < transforms) {
+        const index last = std::min(first + piece_tiles, block.tiles);
+        transform(block, piece / pieces(), first, last, input, small);
+      } else {
         multiply(block, panel, panel + 1, input, products);
-        transform_back(block, panel, panel + 1, products, small(worker));
-      });
-    }
+        transform_back(block, panel, panel + 1, products, small);
+      }
+    });
   }
 
   void transform(const Block& b, index chunk, index first, index last, float* input, float* small) const {

@@ -14,8 +14,8 @@ template <class T>
 TransformPass<T> winograd_pass(int axis, const T* in, const Axes& from, T* out, const Axes& to, const Axes& lines,
                                index channels) {
   const int outer = axis == 0 ? 1 : 0, inner = axis == 2 ? 1 : 2;
-  return {in,        out,          nullptr,     from[axis], to[axis], lines[outer], from[outer],
-          to[outer], lines[inner], from[inner], to[inner],  channels, false,        0};
+  return {in,          out,       nullptr,  from[axis], to[axis], lines[outer], from[outer], to[outer], lines[inner],
+          from[inner], to[inner], channels, false,      0,        channels};
 }
 
 }  // namespace pcx

@@ -12,6 +12,7 @@ constexpr index block_bytes = 400 << 10;  // of a block's transformed input and 
 constexpr index most_tiles = 192, least_tiles = 72;
 constexpr index most_bytes = 48 << 20;  // however many channels there are, while a register tile has all its rows
 constexpr index line = 16;              // floats of a cache line
+constexpr index far_floats = 2 << 20;   // of a picture that the caches of a core do not hold
 constexpr index small_floats = 3072;    // of an array between two axes: it and another one stay in the L1 cache
 
 index divide_up(index a, index b) { return (a + b - 1) / b; }
@@ -60,6 +61,8 @@ WinogradPlan::WinogradPlan(const Correlation& correlation, const Tiles& tiles_on
   blocks = divide_up(tiles(), block);
   input_element = spread(block * chunk_row);
   product_element = spread(block * panel);
+  const auto& [d, h, w] = problem.axis;
+  far = problem.groups * problem.in_channels * d.in * h.in * w.in > far_floats;
   strip = std::clamp(small_floats / elements / line * line, line, longest_chunk);
   together = std::max<index>(1, small_floats / (elements * panel));
 }

@@ -151,6 +151,7 @@ void WinogradInput::through_axes(const Patch& patch, index tiles, index channels
     const Axes to_strides = dense(plan.size, left ? tiles * channels : plan.input_element);
     TransformPass<float> pass =
         winograd_pass(a, from, strides, to, to_strides, plan.size, first ? channels : tiles * channels);
+    if (!plan.far) pass.fetched = std::min(line, pass.fetched);
     if (!first || tiles == 1) {
       if (first && left) pass.ahead = patch.pitch;
       plan.transform[a]->input(pass);

@@ -47,6 +47,34 @@ void exceptions_return(Report& report) {
   }
 }
 
+// Seven tasks a phase, each of which adds to what the phase before has left; unsynchronised but for the phases.
+void phases_begin_when_those_before_have_ended(Report& report) {
+  constexpr index phases = 50, each = 7;
+  report.start("%lld phases", static_cast<long long>(phases));
+  std::vector<index> sums((phases + 1) * each, 1);
+  auto before = [&](index task) { return task / each * each; };
+  parallel_in_order(phases * each, workers_for(each), before, [&](index task, int) {
+    const index phase = task / each;
+    index sum = 0;
+    for (index i = 0; i < each; ++i) sum += sums[static_cast<std::size_t>(phase * each + i)];
+    sums[static_cast<std::size_t>((phase + 1) * each + task % each)] = sum % 1000003;
+  });
+  index expected = 1;
+  for (index phase = 0; phase < phases; ++phase) expected = expected * each % 1000003;
+  for (index i = 0; i < each; ++i) report.expect(sums[phases * each + i] == expected, "a task began too early");
+
+  report.start("an exception in a phase that others wait for");
+  bool caught = false;
+  try {
+    parallel_in_order(64, workers_for(64), before, [&](index task, int) {
+      if (task == 10) throw std::runtime_error("planned");
+    });
+  } catch (const std::runtime_error&) {
+    caught = true;
+  }
+  report.expect(caught, "an exception in a phase did not reach the caller");
+}
+
 void nested_calls_are_serial(Report& report) {
   report.start("a parallel call inside a task");
   std::atomic<int> inner{0}, wide{0};
@@ -179,6 +207,7 @@ void check_parallel(Report& report) {
   set_num_threads(3);
   every_task_once(report);
   exceptions_return(report);
+  phases_begin_when_those_before_have_ended(report);
   nested_calls_are_serial(report);
   rounding_reaches_workers(report);
   threads_have_their_own_number(report);
