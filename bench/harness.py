@@ -75,6 +75,7 @@ class Case:
     prepare: Callable[[], Prepared]
     floor: float | None = None
     group: str = ""  # the class of goals.py
+    rms: bool = False  # whether the gate is for the rms of the errors, not for the largest
 
     @property
     def label(self) -> str:
@@ -116,17 +117,24 @@ def gate(length: float) -> float:
     return 1.5e-5 * math.sqrt(max(1.0, length / (9 * 512)))
 
 
-def error(actual: Results, expected: Results) -> float:
-    """max |actual - expected| / rms(expected), the worst of all results; infinite for NaN and for another shape."""
+def error(actual: Results, expected: Results, rms: bool = False) -> float:
+    """max |actual - expected| / rms(expected), the worst of all results; infinite for NaN and for another shape.
+
+    With `rms`, the root of the mean square in place of the largest.
+    """
     worst = 0.0
     for a, e in zip(actual, expected, strict=True):
         if a.shape != e.shape:
             return math.inf
         if e.size:
-            unit = math.sqrt(float(np.mean(np.square(e, dtype=np.float64)))) or 1.0
-            off = float(np.abs(a.astype(np.float64) - e).max()) / unit
-            worst = max(worst, off if math.isfinite(off) else math.inf)
+            off = a.astype(np.float64) - e
+            ratio = (root_mean_square(off) if rms else float(np.abs(off).max())) / (root_mean_square(e) or 1.0)
+            worst = max(worst, ratio if math.isfinite(ratio) else math.inf)
     return worst
+
+
+def root_mean_square(a: NDArray[Any]) -> float:
+    return math.sqrt(float(np.mean(np.square(a, dtype=np.float64))))
 
 
 def check(case: Case, prepared: Prepared) -> tuple[list[Row], list[Side]]:
@@ -134,7 +142,7 @@ def check(case: Case, prepared: Prepared) -> tuple[list[Row], list[Side]]:
     rows, alive = [], []
     for side in prepared.sides:
         try:
-            wrong, note = error(side.read(side.call()), prepared.expected), ""
+            wrong, note = error(side.read(side.call()), prepared.expected, case.rms), ""
         except Exception as failure:
             if side.ours:
                 raise

@@ -32,7 +32,7 @@ def section(run: dict[str, Any]) -> Iterator[str]:
     if run.get("clock") == "processor time":
         yield "Seconds of processor time, not of the clock: a first look on a machine that others use.  "
     if run["peak_gflops"]:
-        yield f"Measured peak {run['peak_gflops']:.0f} GFLOP/s ({run['peak_source']}).  "
+        yield f"Measured peak {run['peak_gflops']:.0f} GFLOP/s ({run['peak_source']}), and anew around each problem.  "
     yield "Peers: " + (", ".join(f"{name} {version}" for name, version in run["peers"].items()) or "none") + ".  "
     if run["skipped"]:
         yield "Without: " + ", ".join(f"{name} ({reason})" for name, reason in run["skipped"].items()) + "."

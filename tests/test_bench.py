@@ -32,6 +32,7 @@ def test_error_is_relative_to_the_rms_and_takes_the_worst_result(harness: Any) -
     off = (np.array([3.0, -4.5]), np.array([1.0]))
     assert harness.error(off, expected) == pytest.approx(0.5 / math.sqrt(12.5))
     assert harness.error((expected[0], np.array([3.0])), expected) == pytest.approx(2.0)
+    assert harness.error(off, expected, rms=True) == pytest.approx(0.5 / 5)
 
 
 @pytest.mark.parametrize("wrong", [np.array([3.0, np.nan]), np.array([3.0, np.inf]), np.array([[3.0, -4.0]])])
