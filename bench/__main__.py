@@ -13,6 +13,7 @@ from typing import Any
 
 import pyconvx
 from bench import environment
+from bench.document import write_document
 from bench.one_run import Orders, say
 from bench.report import markdown
 
@@ -110,7 +111,7 @@ def main() -> int:
     if not chosen.check:
         print(markdown(document))
         if chosen.json:
-            chosen.json.write_text(json.dumps(document, indent=1) + "\n")
+            write_document(document, chosen.json)
     return 1 if wrong else 0
 
 

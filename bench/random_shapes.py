@@ -26,6 +26,7 @@ from bench import environment
 from bench.bench_conv import FORMULA, length, prepare
 from bench.classes import IN_CALL, OURS
 from bench.harness import Case, Row, Side, Work, check, gate, take_turns
+from bench.one_run import say
 from bench.peers import Peers, find_peers
 from bench.random_summary import BAR, losers, summary, upper_bound
 from bench.shapes import DIRECTIONS, ConvProblem
@@ -149,7 +150,7 @@ def main() -> int:
             known.append(line)
             write(output, line)
             for text in losers([line]):
-                print(text, flush=True)
+                say(text)
     text = "\n".join(summary(seed, known, chosen.count))
     print(text)
     if chosen.table:

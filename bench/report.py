@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from bench.classes import cases_of, class_table, geometric_mean, peer_table, ratios, second_thread
+from bench.document import read_document
 from bench.goals import GOALS
 
 Rows = list[dict[str, Any]]
@@ -24,7 +24,8 @@ def heading(document: dict[str, Any]) -> Iterator[str]:
     machine = document["machine"]
     yield f"Processor: {machine['processor']}, {machine['processors']} cores ({machine['system']}).  "
     yield f"pyconvx {machine['pyconvx']} at commit {machine['commit']}, compiled by {machine['compiler']}.  "
-    yield f"{machine['date']}, load {machine['load']} at the start{', quick set' if document['quick'] else ''}."
+    yield f"{machine['date']}, load {machine['load']} at the start{', quick set' if document['quick'] else ''}.  "
+    yield f"All runs took {document['minutes']:.0f} minutes."
 
 
 def section(run: dict[str, Any]) -> Iterator[str]:
@@ -95,7 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
     parser.add_argument("file", type=Path)
     file: Path = parser.parse_args().file
-    document = json.loads(file.read_text())
+    document = read_document(file)
     file.with_suffix(".md").write_text(markdown(document) + "\n")
     plot(document, file.with_suffix(".png"))
 
