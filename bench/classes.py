@@ -79,14 +79,13 @@ def judge(goal: Goal, cases: dict[str, Case]) -> list[Found]:
         worst = max(calls, default=math.inf)
         found.append(Found(worst, worst <= goal.call_s, f"{worst * 1e6:.2f} us"))
     if goal.memory is not None:
-        shares = [share for case in cases.values() if (share := memory_share(case))]
-        found.append(
-            Found(max(shares), max(shares) <= goal.memory, f"{max(shares):.0%}") if shares else Found(None, None, "-")
-        )
+        share = memory_share(max(cases.values(), key=lambda case: case[OURS]["amount"]))
+        found.append(Found(share, share <= goal.memory, f"{share:.0%}") if share else Found(None, None, "-"))
     return found
 
 
 def memory_share(case: Case) -> float | None:
+    """Of the peer that needs least."""
     theirs = min((row["memory"] for row in case.values() if not row["ours"] and row["memory"]), default=None)
     mine = case[OURS]["memory"]
     return mine / theirs if mine and theirs else None

@@ -16,7 +16,8 @@ SAID_ONCE = ("why", "formula")  # the same in all rows of a problem, of a benchm
 
 def write_document(document: dict[str, Any], path: Path) -> None:
     runs = [compact(run) for run in document["runs"]]
-    head = json.dumps({**document, "runs": []}, indent=1).removesuffix("[]\n}")
+    rest = {key: value for key, value in document.items() if key != "runs"}
+    head = json.dumps({**rest, "runs": []}, indent=1).removesuffix("[]\n}")
     texts = []
     for run in runs:
         rows = ",\n".join(json.dumps(row) for row in run.pop("rows"))

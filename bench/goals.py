@@ -26,7 +26,8 @@ class Bar:
 
 @dataclass(frozen=True)
 class Goal:
-    """`call_s`: what a call may take at most, weights packed in it; `memory`: what share of its peer's peak memory."""
+    """`call_s`: what a call may take at most, weights packed in it; `memory`: what share of a peer's peak memory, on
+    the largest problem."""
 
     name: str
     groups: tuple[str, ...]
