@@ -1,8 +1,9 @@
 """`python -m bench.publish`: everything that is judged, from one command, into bench/results.
 
 Classes and end to end on one thread and two, the direct algorithm's share of the peak, a busy second processor, malloc
-as it comes, random shapes: each as JSON with machine and versions, and as tables. About an hour on an idle machine;
-`--minutes` shares out less or more. Random shapes that were measured before, at the same commit, stay as they are.
+as it comes, what limits each class, random shapes: each as tables, and but for the limits as JSON with machine and
+versions. About an hour on an idle machine; `--minutes` shares out less or more. Random shapes that were measured
+before, at the same commit, stay as they are.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ def commands(chosen: argparse.Namespace) -> dict[str, list[str]]:
     }
     for name, arguments in found.items():
         arguments += ["--json", str(folder / f"{name}.json")]
+    found["limits"] = ["bench.limits", str(folder / "classes.json")]
     lines = str(folder / "random.jsonl")
     found["random"] = ["bench.random_shapes", "--count", str(chosen.count), "--minutes", random, "--lines", lines]
     return found
@@ -40,7 +42,7 @@ def commands(chosen: argparse.Namespace) -> dict[str, list[str]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.publish", description=__doc__)
-    parser.add_argument("parts", nargs="*", help="some of classes, direct, busy, malloc, random (all)")
+    parser.add_argument("parts", nargs="*", help="some of classes, direct, busy, malloc, limits, random (all)")
     parser.add_argument("--minutes", type=float, default=60.0, help="about what all parts together may take (60)")
     parser.add_argument("--threads", default="1,2" if environment.processors() > 1 else "1", help="(1,2)")
     parser.add_argument("--isa", default=pyconvx.available_isas()[0], help="instruction sets of the classes (the best)")

@@ -309,6 +309,24 @@ def test_random_shapes_go_on_where_they_were_and_name_the_losers(tmp_path: Path,
     assert "| forward | packed beforehand | 3 | 0.93 | 0.80 | 0.50 | 2 | 1 |" in text
 
 
+def test_the_limit_of_a_layer_is_the_longest_of_what_it_must_do(harness: Any) -> None:
+    from bench import goals, limits, shapes
+
+    machine = limits.Machine(100.0, {"second-level cache": 50e9, "last cache": 50e9, "memory": 10e9}, 1e-6)
+    big = limits.limits(shapes.conv("big", "", (64, 64), (256, 256), 3, 1), "forward", machine)
+    assert big.name == "arithmetic" and 1 <= big.saved < 10
+    assert big.arithmetic == pytest.approx(2 * 64 * 64 * 9 * 256 * 256 / big.saved / 100e9)
+    thin = limits.limits(shapes.conv("thin", "", (1000, 1000), (8, 8), 3, 1, groups=8), "forward", machine)
+    assert thin.name == thin.level == "memory" and thin.memory > 64e6 / 10e9
+    assert limits.limits(shapes.conv("one", "", (1,), (1, 1), 1), "forward", machine).name == "call"
+    goal = goals.GOALS[0]
+    largest = limits.representative(goal)
+    assert largest is not None and largest.group in goal.groups
+    row = row_of(harness, "pyconvx", 0.5, problem=largest.name)
+    lines = limits.table(machine, [{"isa": "avx2", "threads": 1, "rows": [row]}], "avx2")
+    assert lines[2].startswith(f"| {goal.name} | {largest.name} |") and "| 500 ms |" in lines[2]
+
+
 def test_tables_of_the_direct_algorithm_malloc_and_a_busy_processor(harness: Any) -> None:
     from bench import busy, direct, malloc
 
