@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bench.classes import IN_CALL, OURS, geometric_mean
+from bench.shapes import DIRECTIONS
 
 BAR = 0.9
 STUDENT = {4: 2.776}  # two-sided 95% of Student's t, by degrees of freedom: five timings
@@ -41,7 +42,7 @@ def summary(seed: str, lines: Sequence[Line], wanted: int) -> Iterator[str]:
     yield ""
     yield "| direction | weights | shapes | geometric mean | median | worst | timed again | losers |"
     yield "|---|---|--:|--:|--:|--:|--:|--:|"
-    for direction in (*dict.fromkeys(line["direction"] for line in lines), "all"):
+    for direction in (*DIRECTIONS, "all"):
         for side, packed in PACKED.items():
             chosen = [line for line in lines if direction in (line["direction"], "all") and side in line["ratios"]]
             ratios = [line["ratios"][side] for line in chosen]
@@ -52,5 +53,10 @@ def summary(seed: str, lines: Sequence[Line], wanted: int) -> Iterator[str]:
                     f"| {sum(ratio < BAR for ratio in ratios)} | {len(losers(chosen, side))} |"
                 )
     lost = losers(lines)
-    yield from ("", f"{len(lost)} losers, slower than {BAR} times the best accurate peer with 95% certainty:", "")
+    shapes = sum(bool(losers([line])) for line in lines)
+    yield from (
+        "",
+        f"{len(lost)} losers, of {shapes} shapes, below {BAR} of the best accurate peer for certain (95%):",
+        "",
+    )
     yield from (f"- {text}" for text in lost)
