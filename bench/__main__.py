@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import pyconvx
 from bench import environment
+from bench.document import write_document
 from bench.one_run import Orders, say
 from bench.report import markdown
 
-BENCHMARKS = ["conv", "gram", "pool", "distance", "style"]
+BENCHMARKS = ["conv", "gram", "pool", "distance", "trunk", "triplet", "style"]
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Checks, then times, pyconvx and its peers.")
     parser.add_argument("benchmarks", nargs="*", metavar="|".join([*BENCHMARKS, "all"]), help="what to run (all)")
     parser.add_argument("--quick", action="store_true", help="few problems, short: for work in progress")
+    parser.add_argument("--minutes", type=float, help="about what all runs together may take (no limit)")
+    parser.add_argument("--only", metavar="NAME,NAME", help="these problems alone, by name")
     parser.add_argument("--threads", default=None, help="numbers of threads, for example 1,2 (1)")
     parser.add_argument("--isa", default=None, help="instruction sets, for example avx512,avx2 (the best one)")
     parser.add_argument(
@@ -55,6 +58,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(f"--threads is {chosen.threads!r}; wanted numbers, for example 1,2")
     if not all(1 <= count <= environment.processors() for count in chosen.counts):
         parser.error(f"--threads is {chosen.threads!r}; this process may use 1 to {environment.processors()}")
+    chosen.only = chosen.only.split(",") if chosen.only else []
     if chosen.processor_time and chosen.counts != [1]:
         parser.error("--processor-time adds up all threads: it goes with --threads 1 alone")
     return chosen
@@ -66,7 +70,10 @@ def one_run(orders: Orders) -> dict[str, Any]:
         output = Path(folder) / "run.json"
         command = [sys.executable, "-m", "bench.one_run", json.dumps(orders._replace(output=str(output))._asdict())]
         process = subprocess.run(
-            command, env=environment.settings(orders.isa, orders.threads), cwd=environment.ROOT, check=False
+            command,
+            env=environment.settings(orders.isa, orders.threads, orders.tuned_malloc),
+            cwd=environment.ROOT,
+            check=False,
         )
         if process.returncode != 0:
             sys.exit(f"the run with {orders.isa}, {orders.threads} thread(s), ended with {process.returncode}")
@@ -80,20 +87,31 @@ def main() -> int:
     if warning:
         say(f"warning: {warning}")
     say(f"each run is a process of its own, with GLIBC_TUNABLES={environment.GLIBC_TUNABLES}")
-    document: dict[str, Any] = {"schema": 1, "machine": environment.facts(), "quick": chosen.quick, "runs": []}
-    for isa in chosen.isas:
-        for threads in chosen.counts:
-            orders = Orders(
-                chosen.benchmarks, isa, threads, chosen.quick, chosen.check, chosen.processor_time, os.devnull
-            )
-            document["runs"].append(one_run(orders))
+    document: dict[str, Any] = {"schema": 2, "machine": environment.facts(), "quick": chosen.quick, "runs": []}
+    began, waiting = time.perf_counter(), [(isa, threads) for isa in chosen.isas for threads in chosen.counts]
+    while waiting:
+        isa, threads = waiting[0]
+        orders = Orders(
+            chosen.benchmarks,
+            isa,
+            threads,
+            chosen.quick,
+            chosen.check,
+            chosen.processor_time,
+            chosen.minutes and (chosen.minutes - (time.perf_counter() - began) / 60) / len(waiting),
+            chosen.only,
+        )
+        document["runs"].append(one_run(orders))
+        waiting.pop(0)
+    document["minutes"] = (time.perf_counter() - began) / 60
+    say(f"{document['minutes']:.1f} minutes")
     wrong = [line for run in document["runs"] for line in run["failures"]]
     for line in wrong:
         say(f"FAILED: {line}")
     if not chosen.check:
         print(markdown(document))
         if chosen.json:
-            chosen.json.write_text(json.dumps(document, indent=1) + "\n")
+            write_document(document, chosen.json)
     return 1 if wrong else 0
 
 

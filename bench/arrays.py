@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from bench.shapes import ConvProblem
 
 Array = NDArray[Any]
-DIRECTIONS = ("forward", "input_grad", "weight_grad")
 
 
 @dataclass(frozen=True)
 class ConvData:
-    """N(0, 1) in float32, channels-last; w is (*kernel, in // groups, out)."""
+    """N(0, 1) in float32, channels-last; w is (*kernel, in // groups, out); b is zero for a problem without bias."""
 
     x: Array
     w: Array
@@ -33,7 +32,7 @@ def conv_data(problem: ConvProblem) -> ConvData:
     return ConvData(
         normal(rng, problem.batch, *problem.size, problem.in_channels),
         normal(rng, *problem.kernel, problem.in_channels // problem.groups, problem.out_channels),
-        normal(rng, problem.out_channels),
+        normal(rng, problem.out_channels) * np.float32(problem.bias),
         normal(rng, problem.batch, *problem.out_size, problem.out_channels),
     )
 

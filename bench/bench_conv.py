@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 import pyconvx
-from bench.arrays import DIRECTIONS, ConvData, conv_data, oracle
+from bench.arrays import ConvData, conv_data, oracle
 from bench.harness import Case, Prepared, Results, Side, Work, gate
 from bench.peers import Peers
-from bench.shapes import CONV, ConvProblem
+from bench.problems import CONV
+from bench.shapes import ConvProblem
 from pyconvx.functional._packing import PackedWeights
 
 FORMULA = "2 x positions x kernel x in channels / groups x out channels"
@@ -23,7 +24,7 @@ def cases(peers: Peers, quick: bool, at_most: float | None = None) -> Iterator[C
         if quick and not full.quick:
             continue
         problem = full.shrunk(at_most) if at_most else full
-        for direction in DIRECTIONS:
+        for direction in problem.directions:
             yield Case(
                 "conv",
                 problem.name,
@@ -33,6 +34,7 @@ def cases(peers: Peers, quick: bool, at_most: float | None = None) -> Iterator[C
                 gate(length(problem, direction)),
                 partial(prepare, problem, direction, peers),
                 FLOORS[direction] if problem.floor else None,
+                problem.group,
             )
 
 
@@ -60,22 +62,25 @@ def expected(problem: ConvProblem, direction: str, data: ConvData) -> Results:
     return dw, db
 
 
+def options_of(problem: ConvProblem) -> dict[str, Any]:
+    """What a caller would write: no option that has its default value."""
+    padding = problem.padding * 2 if problem.rank == 1 else problem.padding
+    options: dict[str, Any] = {"padding": padding} if any(padding) else {}
+    options |= {"stride": problem.stride} if max(problem.stride) > 1 else {}
+    options |= {"dilation": problem.dilation} if max(problem.dilation) > 1 else {}
+    return options | ({"groups": problem.groups} if problem.groups > 1 else {})
+
+
 def ours(problem: ConvProblem, direction: str, data: ConvData) -> list[Side]:
-    options: dict[str, Any] = {
-        "stride": problem.stride,
-        "padding": problem.padding,
-        "dilation": problem.dilation,
-        "groups": problem.groups,
-    }
-    if problem.rank == 1:
-        options["padding"] = problem.padding * 2
+    options = options_of(problem)
     suffix = "" if direction == "forward" else f"_{direction}"
     function: Any = getattr(pyconvx, f"conv{problem.rank}d{suffix}")
     if direction == "weight_grad":
         return [Side("pyconvx", lambda: function(data.x, data.dy, problem.kernel, **options), tuple, ours=True)]
     weights = {"pyconvx": PackedWeights(data.w), "pyconvx, packs in call": data.w}
     if direction == "forward":
-        calls = {name: partial(function, data.x, w, data.b, **options) for name, w in weights.items()}
+        bias = [data.b] if problem.bias else []
+        calls = {name: partial(function, data.x, w, *bias, **options) for name, w in weights.items()}
     else:
         calls = {name: partial(function, data.dy, w, data.x.shape, **options) for name, w in weights.items()}
     return [Side(name, call, lambda y: (y,), ours=True) for name, call in calls.items()]

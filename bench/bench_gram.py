@@ -11,7 +11,8 @@ import pyconvx
 from bench.arrays import normal, oracle
 from bench.harness import Case, Prepared, Side, Work, gate
 from bench.peers import Peers
-from bench.shapes import GRAM, MapProblem
+from bench.problems.maps import GRAM
+from bench.shapes import MapProblem
 
 FORMULAS = {
     "forward": "2 x positions x channels^2: both triangles count, though one is a copy",
@@ -36,6 +37,7 @@ def cases(peers: Peers, quick: bool, at_most: float | None = None) -> Iterator[C
                 gate(problem.positions if direction == "forward" else problem.channels),
                 partial(prepare, problem, direction, peers),
                 FLOORS[direction] if problem.floor else None,
+                problem.group,
             )
 
 

@@ -12,7 +12,8 @@ import pyconvx
 from bench.arrays import Array, normal, oracle
 from bench.harness import Case, Prepared, Results, Side, Work, gate
 from bench.peers import Peers
-from bench.shapes import POOL, MapProblem
+from bench.problems.maps import POOL
+from bench.shapes import MapProblem
 
 FORMULAS = {
     "max": "4 bytes x (inputs + outputs)",
@@ -39,6 +40,7 @@ def cases(peers: Peers, quick: bool, at_most: float | None = None) -> Iterator[C
                 Work(factor * values, "GB/s", formula),
                 gate(2 ** len(problem.size)),
                 partial(prepare, problem, direction, peers),
+                group=problem.group,
             )
 
 
@@ -78,7 +80,13 @@ def expected(direction: str, x: Array, dy: Array) -> Results:
     y, indices = reference.max_pool(x, two, two, pads, (1,) * rank, False)
     if direction == "max":
         return (y,)
-    dx = np.zeros(x.shape)
-    for position, tap in enumerate(reference.taps(two)):  # windows do not overlap: no sums
-        dx[reference.read_by(tap, dy.shape[1:-1], two, (1,) * rank)] = np.where(indices == position, dy, 0.0)
-    return y, dx
+    return y, place_gradient(dy, indices, x.shape)
+
+
+def place_gradient(dy: Array, indices: Array, shape: tuple[int, ...]) -> Array:
+    """The gradient of a max pooling by windows of two, in float64: windows do not overlap, so nothing is summed."""
+    reference, two = oracle(), (2,) * (len(shape) - 2)
+    dx = np.zeros(shape)
+    for position, tap in enumerate(reference.taps(two)):
+        dx[reference.read_by(tap, dy.shape[1:-1], two, (1,) * len(two))] = np.where(indices == position, dy, 0.0)
+    return dx

@@ -19,7 +19,7 @@ import numpy as np
 
 from bench import environment, style_process, style_reference
 from bench.arrays import Array
-from bench.harness import Row, fill
+from bench.harness import Row, compare, fill
 from pyconvx import image, models
 
 SIZES = (256, 512)
@@ -88,9 +88,7 @@ def measure_size(size: int, sides: Sequence[str], isa: str, threads: int, peak: 
                 seconds[side] += run(side, threads, isa, ITERATIONS, True, path)["seconds"].tolist()
     for side, row in rows.items():
         fill(row, seconds[side], peak)
-    best = min((r.median_s for r in rows.values() if r.counted and not r.ours and r.median_s), default=None)
-    for row in rows.values():
-        row.ratio = best / row.median_s if best and row.median_s else None
+    compare(list(rows.values()))
     return list(rows.values())
 
 
@@ -108,6 +106,8 @@ def row_of(size: int, side: str, wrong: float, memory: int) -> Row:
         unit="GFLOP/s",
         formula=FORMULA,
         amount=style_reference.flops(size),
+        group="style iteration",
+        memory=memory if memory > 0 else None,
         note=f"peak memory {memory / 2**20:.0f} MiB" if memory > 0 else "peak memory unknown",
     )
 

@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ HELD_TO_AVX2 = {
     "OPENBLAS_CORETYPE": "Haswell",
     "FAISS_OPT_LEVEL": "avx2",
 }
+STARTED = "PYCONVX_BENCH_STARTED"
 ROOT = Path(__file__).parent.parent
 
 
@@ -45,6 +47,17 @@ def settings(isa: str, threads: int, tuned_malloc: bool = True) -> dict[str, str
     if isa == "avx2":
         environment |= HELD_TO_AVX2
     return environment
+
+
+def must_start_again() -> bool:
+    """Whether this process lacks the settings that all benchmarks have, which only a start can give."""
+    return STARTED not in os.environ
+
+
+def start_again(module: str, threads: int, isa: str = "") -> int:
+    """Run the module with these arguments and the settings; its exit status."""
+    environment = settings(isa or pyconvx.active_isa(), threads) | {STARTED: "1"}
+    return subprocess.run([sys.executable, "-m", module, *sys.argv[1:]], env=environment, check=False).returncode
 
 
 def pin(threads: int) -> None:

@@ -10,20 +10,27 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+import pyconvx
+
 Results = tuple[NDArray[Any], ...]
 Clock = Callable[[], float]  # seconds
+PeakNow = Callable[[], float | None]  # GFLOP/s
 
 SHORTEST_SAMPLE = 2e-3  # seconds; quicker calls are repeated within a sample
 LONG_CALL = 5e-3  # a side with longer calls is not called once more before each sample to warm its caches
 PEERS_MAY = 3  # times our own gate: ncnn's Winograd is just above it, and leaving it out would be a cheap win
 FEW = 5  # samples that every side gets
-SLOW = 4  # times slower than the fastest: a side that gets no more than these
+SLOW = 4  # times slower than the fastest: a side that gets these only
+SLOW_SAMPLES = 3
+MOST = 60  # samples
+FAILED = "failed:"  # how a note begins that is not a peer's usual lack of something
+ALONE = "pyconvx, one thread"  # beside two threads, in turns with them, so that what the second one brings is measured
 PAUSE = 2e-3  # between sides where there are several threads, so that the last one's workers stop spinning
 
 
@@ -67,6 +74,8 @@ class Case:
     gate: float
     prepare: Callable[[], Prepared]
     floor: float | None = None
+    group: str = ""  # the class of goals.py
+    rms: bool = False  # whether the gate is for the rms of the errors, not for the largest
 
     @property
     def label(self) -> str:
@@ -96,6 +105,8 @@ class Row:
     share: float | None = None  # of the measured peak; more than 1 where the formula counts work that is saved
     ratio: float | None = None  # the best accurate peer's time over this one's: above 1 is faster
     note: str = ""
+    group: str = ""
+    memory: int | None = None  # bytes at most, where that was measured
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -106,17 +117,24 @@ def gate(length: float) -> float:
     return 1.5e-5 * math.sqrt(max(1.0, length / (9 * 512)))
 
 
-def error(actual: Results, expected: Results) -> float:
-    """max |actual - expected| / rms(expected), the worst of all results; infinite for NaN and for another shape."""
+def error(actual: Results, expected: Results, rms: bool = False) -> float:
+    """max |actual - expected| / rms(expected), the worst of all results; infinite for NaN and for another shape.
+
+    With `rms`, the root of the mean square in place of the largest.
+    """
     worst = 0.0
     for a, e in zip(actual, expected, strict=True):
         if a.shape != e.shape:
             return math.inf
         if e.size:
-            unit = math.sqrt(float(np.mean(np.square(e, dtype=np.float64)))) or 1.0
-            off = float(np.abs(a.astype(np.float64) - e).max()) / unit
-            worst = max(worst, off if math.isfinite(off) else math.inf)
+            off = a.astype(np.float64) - e
+            ratio = (root_mean_square(off) if rms else float(np.abs(off).max())) / (root_mean_square(e) or 1.0)
+            worst = max(worst, ratio if math.isfinite(ratio) else math.inf)
     return worst
+
+
+def root_mean_square(a: NDArray[Any]) -> float:
+    return math.sqrt(float(np.mean(np.square(a, dtype=np.float64))))
 
 
 def check(case: Case, prepared: Prepared) -> tuple[list[Row], list[Side]]:
@@ -124,15 +142,20 @@ def check(case: Case, prepared: Prepared) -> tuple[list[Row], list[Side]]:
     rows, alive = [], []
     for side in prepared.sides:
         try:
-            wrong, note = error(side.read(side.call()), prepared.expected), ""
+            wrong, note = error(side.read(side.call()), prepared.expected, case.rms), ""
         except Exception as failure:
             if side.ours:
                 raise
-            wrong, note = math.inf, f"failed: {type(failure).__name__}: {str(failure).splitlines()[0][:120]}"
+            wrong, note = math.inf, told(failure)
         else:
             alive.append(side)
         rows.append(row_of(case, side, wrong, note))
     return rows, alive
+
+
+def told(failure: Exception) -> str:
+    """An exception in one line of a table."""
+    return f"{FAILED} {type(failure).__name__}: {str(failure).partition(chr(10))[0][:120]}"
 
 
 def row_of(case: Case, side: Side, wrong: float, note: str) -> Row:
@@ -151,23 +174,53 @@ def row_of(case: Case, side: Side, wrong: float, note: str) -> Row:
         formula=case.work.formula,
         amount=case.work.amount,
         note=note,
+        group=case.group,
     )
 
 
 def check_and_time(
-    case: Case, peak: float | None, seconds: float, threads: int, clock: Clock = time.perf_counter
+    case: Case, peak: PeakNow, seconds: float, threads: int, clock: Clock = time.perf_counter
 ) -> list[Row]:
-    """All rows of a case, timed. `seconds` is about what one side may take."""
+    """All rows of a case, timed. `seconds` is about what the timing may take, few samples of each side being due.
+
+    The peak is measured before and after, since the clock of a shared host wanders; the higher one counts.
+    """
     prepared = case.prepare()
     rows, alive = check(case, prepared)
+    rows += [
+        row_of(case, Side(name, list, tuple), math.inf, reason)
+        for name, reason in prepared.skipped.items()
+        if reason.startswith(FAILED)
+    ]
+    mine = next((side for side in alive if side.ours), None)
+    if threads > 1 and mine:
+        alive.append(one_thread(mine))
+        rows.append(replace(next(row for row in rows if row.side == mine.name), side=ALONE))
+    before = peak()
     times = dict(zip([side.name for side in alive], take_turns(alive, seconds, threads, clock), strict=True))
+    limit = max(before or 0.0, peak() or 0.0) or None
     for row in rows:
         if row.side in times:
-            fill(row, times[row.side], peak if row.unit == "GFLOP/s" else None)
+            fill(row, times[row.side], limit if row.unit == "GFLOP/s" else None)
+    compare(rows)
+    return rows
+
+
+def one_thread(side: Side) -> Side:
+    """The same call on one thread; its result has the same bits (tests see to that) and is not checked again."""
+
+    def call() -> Any:
+        with pyconvx.num_threads(1):
+            return side.call()
+
+    return replace(side, name=ALONE, call=call)
+
+
+def compare(rows: Sequence[Row]) -> None:
+    """Fill in how much faster each side is than the best peer that is accurate."""
     best = min((r.median_s for r in rows if r.counted and not r.ours and r.median_s), default=None)
     for row in rows:
         row.ratio = best / row.median_s if best and row.median_s else None
-    return rows
 
 
 def fill(row: Row, seconds: Sequence[float], peak: float | None) -> None:
@@ -180,21 +233,21 @@ def fill(row: Row, seconds: Sequence[float], peak: float | None) -> None:
 
 def take_turns(sides: Sequence[Side], seconds: float, threads: int, clock: Clock) -> list[list[float]]:
     """Seconds a call of each side, sample by sample: each round takes one sample of every side, first another one."""
-    calls = [max(1, math.ceil(SHORTEST_SAMPLE / best_of(side.call, 2, clock))) for side in sides]
-    usual = [sample(side.call, n, False, clock) for side, n in zip(sides, calls, strict=True)]
-    slow = [second > SLOW * min(usual) for second in usual]
-    longest = max((second * n for second, n, s in zip(usual, calls, slow, strict=True) if not s), default=1.0)
-    rounds = min(60, max(FEW, int(seconds / longest)))
+    once = [best_of(side.call, 2, clock) for side in sides]
+    calls = [max(1, math.ceil(SHORTEST_SAMPLE / second)) for second in once]
+    slow = [second > SLOW * min(once) for second in once]
+    warm = [second < LONG_CALL for second in once]
+    spent = sum(second * (n + w) for second, n, w, s in zip(once, calls, warm, slow, strict=True) if not s)
+    rounds = min(MOST, max(FEW, int(seconds / spent)))
     times: list[list[float]] = [[] for _ in sides]
     for turn in range(rounds):
         for place in range(len(sides)):
             index = (turn + place) % len(sides)
-            if slow[index] and turn >= FEW:
+            if slow[index] and turn >= SLOW_SAMPLES:
                 continue
             if threads > 1:
                 time.sleep(PAUSE)
-            warm = not times[index] or times[index][-1] < LONG_CALL
-            times[index].append(sample(sides[index].call, calls[index], warm, clock))
+            times[index].append(sample(sides[index].call, calls[index], warm[index], clock))
     return times
 
 

@@ -9,20 +9,21 @@ import importlib
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyconvx
 from bench import bench_style, environment
 from bench.floor import check_floor
-from bench.harness import Case, Row, check, check_and_time, failures
+from bench.harness import Case, Clock, Row, check, check_and_time, failures
+from bench.pace import Pace
 from bench.peak import measure_peak
 from bench.peers import Peers, find_peers
 
-SECONDS = {True: 0.3, False: 1.5}  # what one side of one case may take, by `quick`
 SMALL = {"scalar": 2e7}  # operations of a problem in a check without timing
 USUALLY_SMALL = 3e8
+PEAK_SAMPLES = 4  # before and after each case
 STYLE = "style"  # has processes of its own and no cases
 
 
@@ -30,10 +31,13 @@ class Orders(NamedTuple):
     benchmarks: list[str]
     isa: str
     threads: int
-    quick: bool
-    check: bool
-    processor_time: bool
-    output: str
+    quick: bool = False
+    check: bool = False
+    processor_time: bool = False
+    minutes: float | None = None  # for this run
+    only: Sequence[str] = ()  # names of problems; all of them, if empty
+    tuned_malloc: bool = True
+    output: str = ""
 
 
 def main(orders: Orders) -> None:
@@ -45,7 +49,8 @@ def main(orders: Orders) -> None:
 
 
 def measure(orders: Orders) -> dict[str, Any]:
-    """Every case checked and timed."""
+    """Every case checked and timed; style transfer first, so that the rest knows what time is left."""
+    began = time.perf_counter()
     peers = find_peers(orders.threads, best_isa=orders.isa == pyconvx.available_isas()[0])
     clock = time.process_time if orders.processor_time else time.perf_counter
     peak = measure_peak(orders.isa, orders.threads, clock=clock)
@@ -53,24 +58,36 @@ def measure(orders: Orders) -> dict[str, Any]:
     for name, reason in peers.skipped.items():
         say(f"  without {name}: {reason}")
     rows: list[Row] = []
-    for case in all_cases(orders, peers):
-        found = check_and_time(case, peak.best if peak else None, SECONDS[orders.quick], orders.threads, clock)
-        say(summary(case, found))
-        rows += found
     if STYLE in orders.benchmarks:
         best = peak.best if peak else None
-        rows += bench_style.measure(orders.isa, orders.threads, orders.quick, best, say, "torch" in peers.modules)
+        rows += bench_style.measure(orders.isa, orders.threads, orders.quick, best, say, "torch" in peers.versions)
+    cases = list(all_cases(orders, peers))
+    pace = Pace(len(cases), orders.quick, orders.minutes and orders.minutes * 60 - (time.perf_counter() - began))
+    for case in cases:
+        found = check_and_time(case, peak_now(orders, clock), pace.next(), orders.threads, clock)
+        say(summary(case, found))
+        rows += found
     return {
         "isa": orders.isa,
         "threads": orders.threads,
         "clock": "processor time" if orders.processor_time else "time",
+        "malloc": "tuned" if orders.tuned_malloc else "default",
         "peak_gflops": peak.best if peak else None,
         "peak_source": peak.source if peak else "none for scalar code",
         "peers": peers.versions,
         "skipped": peers.skipped,
+        "minutes": (time.perf_counter() - began) / 60,
         "failures": failures(rows),
         "rows": [row.as_json() for row in rows],
     }
+
+
+def peak_now(orders: Orders, clock: Clock) -> Callable[[], float | None]:
+    def measure_now() -> float | None:
+        peak = measure_peak(orders.isa, orders.threads, PEAK_SAMPLES, clock)
+        return peak.best if peak else None
+
+    return measure_now
 
 
 def check_only(orders: Orders) -> dict[str, Any]:
@@ -96,9 +113,12 @@ def check_only(orders: Orders) -> dict[str, Any]:
 
 
 def all_cases(orders: Orders, peers: Peers, at_most: float | None = None) -> Iterator[Case]:
+    """The cases of all benchmarks that have some; with `at_most`, shrunk to about that many operations."""
     for name in orders.benchmarks:
         if name != STYLE:
-            yield from importlib.import_module(f"bench.bench_{name}").cases(peers, orders.quick, at_most)
+            for case in importlib.import_module(f"bench.bench_{name}").cases(peers, orders.quick, at_most):
+                if not orders.only or case.problem in orders.only:
+                    yield case
 
 
 def summary(case: Case, rows: list[Row]) -> str:

@@ -25,7 +25,7 @@ import pyconvx
 from bench.harness import Clock
 from pyconvx.functional._packing import PackedWeights
 
-SAMPLE_SECONDS = 2e-3  # of one thread; several take four times as long, so that starting them does not count
+SAMPLE_SECONDS = 2e-3
 NOISY = 0.7  # the median sample below this share of the best one: others use the processor
 
 
@@ -37,13 +37,23 @@ class Peak(NamedTuple):
     source: str
 
 
-def measure_peak(isa: str, threads: int, samples: int = 25, clock: Clock = time.perf_counter) -> Peak | None:
-    """The peak of `threads` threads together; None for scalar code, which the compiler may or may not vectorise."""
+def measure_peak(
+    isa: str,
+    threads: int,
+    samples: int = 25,
+    clock: Clock = time.perf_counter,
+    seconds: float = SAMPLE_SECONDS,
+) -> Peak | None:
+    """The peak of `threads` threads together; None for scalar code, which the compiler may or may not vectorise.
+
+    A sample takes about `seconds`, or four times as long for several threads, so that starting them does not count.
+    """
     if isa == "scalar":
         return None
     loop = compiled_loop(isa)
     measure = partial(together, loop) if loop else resident_convolution
-    rates = sorted(measure(threads, clock) for _ in range(samples))
+    length = seconds * (4 if threads > 1 else 1)
+    rates = sorted(measure(threads, clock, length) for _ in range(samples))
     source = "loop of multiply-adds, bench/peak.cpp" if loop else "no compiler: pyconvx's own 3x3 convolution in cache"
     return Peak(rates[-1], rates[len(rates) // 2], source)
 
@@ -78,12 +88,12 @@ def compiled_loop(isa: str) -> Callable[[int], float] | None:
     return run
 
 
-def together(loop: Callable[[int], float], threads: int, clock: Clock) -> float:
+def together(loop: Callable[[int], float], threads: int, clock: Clock, seconds: float) -> float:
     """GFLOP/s of `threads` threads at once; ctypes releases the interpreter lock."""
     rounds = 10_000
     start = clock()
     loop(rounds)
-    rounds = max(rounds, int(rounds * SAMPLE_SECONDS * (4 if threads > 1 else 1) / (clock() - start)))
+    rounds = max(rounds, int(rounds * seconds / (clock() - start)))
     done: list[float] = []
     workers = [threading.Thread(target=lambda: done.append(loop(rounds))) for _ in range(threads - 1)]
     start = clock()
@@ -95,17 +105,17 @@ def together(loop: Callable[[int], float], threads: int, clock: Clock) -> float:
     return sum(done) / (clock() - start) / 1e9
 
 
-def resident_convolution(threads: int, clock: Clock) -> float:
+def resident_convolution(threads: int, clock: Clock, seconds: float) -> float:
     """GFLOP/s of a 3x3 convolution of 64 channels to 64 over 28x28 pixels."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((28, 28, 64), np.float32)
     w = PackedWeights(rng.standard_normal((3, 3, 64, 64), np.float32))
     with pyconvx.num_threads(threads):
         pyconvx.conv2d(x, w, padding=1)  # type: ignore[arg-type]
-        calls = 10
-        start = clock()
-        for _ in range(calls):
+        calls, start = 0, clock()
+        while calls == 0 or clock() - start < seconds:
             pyconvx.conv2d(x, w, padding=1)  # type: ignore[arg-type]
+            calls += 1
         return calls * 2 * 28 * 28 * 9 * 64 * 64 / (clock() - start) / 1e9
 
 

@@ -1,20 +1,22 @@
-"""From the JSON of a run to a table and a plot: `python -m bench.report FILE.json` writes FILE.md and FILE.png."""
+"""From the JSON of a run to tables and a plot: `python -m bench.report FILE.json` writes FILE.md and FILE.png."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from bench.classes import cases_of, class_table, geometric_mean, peer_table, ratios, second_thread
+from bench.document import read_document
+from bench.goals import GOALS
 
 Rows = list[dict[str, Any]]
 
 
 def markdown(document: dict[str, Any]) -> str:
-    """One section a run: its summary, then a line for each side of each case."""
+    """One section a run: the classes, the peers, then a line for each side of each case."""
     return "\n".join([*heading(document), *(line for run in document["runs"] for line in section(run))])
 
 
@@ -22,7 +24,8 @@ def heading(document: dict[str, Any]) -> Iterator[str]:
     machine = document["machine"]
     yield f"Processor: {machine['processor']}, {machine['processors']} cores ({machine['system']}).  "
     yield f"pyconvx {machine['pyconvx']} at commit {machine['commit']}, compiled by {machine['compiler']}.  "
-    yield f"{machine['date']}, load {machine['load']} at the start{', quick set' if document['quick'] else ''}."
+    yield f"{machine['date']}, load {machine['load']} at the start{', quick set' if document['quick'] else ''}.  "
+    yield f"All runs took {document['minutes']:.0f} minutes."
 
 
 def section(run: dict[str, Any]) -> Iterator[str]:
@@ -30,40 +33,23 @@ def section(run: dict[str, Any]) -> Iterator[str]:
     if run.get("clock") == "processor time":
         yield "Seconds of processor time, not of the clock: a first look on a machine that others use.  "
     if run["peak_gflops"]:
-        yield f"Measured peak {run['peak_gflops']:.0f} GFLOP/s ({run['peak_source']}).  "
+        yield f"Measured peak {run['peak_gflops']:.0f} GFLOP/s ({run['peak_source']}), and anew around each problem.  "
     yield "Peers: " + (", ".join(f"{name} {version}" for name, version in run["peers"].items()) or "none") + ".  "
     if run["skipped"]:
         yield "Without: " + ", ".join(f"{name} ({reason})" for name, reason in run["skipped"].items()) + "."
-    yield from ("", *geomeans(run["rows"]), "")
-    for benchmark in dict.fromkeys(row["benchmark"] for row in run["rows"]):
-        rows = [row for row in run["rows"] if row["benchmark"] == benchmark]
-        noted = any(row["note"] for row in rows)
-        yield from (f"### {benchmark}", "")
-        yield "| problem | side | median | spread | rate | of peak | error | faster than the best peer |" + " |" * noted
-        yield "|---|---|--:|--:|--:|--:|--:|--:|" + "---|" * noted
-        for row in rows:
-            yield "| " + " | ".join([*cells(row), *[row["note"]] * noted]) + " |"
-        yield ""
+    rows = run["rows"]
+    yield from ("", "### Classes", "", *class_table(rows), "", *second_thread(rows), "")
+    yield from ("### How many times faster than each peer, weights packed beforehand", "", *peer_table(rows), "")
+    for benchmark in dict.fromkeys(row["benchmark"] for row in rows):
+        yield from (f"### {benchmark}", "", *details([row for row in rows if row["benchmark"] == benchmark]), "")
 
 
-def geomeans(rows: Rows) -> Iterator[str]:
-    """How pyconvx stands to the best accurate peer, over all problems of a benchmark and direction."""
-    yield "| benchmark | geometric mean | worst | cases |"
-    yield "|---|--:|--:|--:|"
-    for (benchmark, direction), ratios in grouped_ratios(rows):
-        mean = geometric_mean(ratio for _, ratio in ratios)
-        name, worst = min(ratios, key=lambda pair: pair[1])
-        yield f"| {benchmark} {direction} | {mean:.2f} | {worst:.2f} ({name}) | {len(ratios)} |"
-
-
-def grouped_ratios(rows: Rows) -> Iterator[tuple[tuple[str, str], list[tuple[str, float]]]]:
-    """((benchmark, direction), [(problem, ratio of pyconvx's first side)])."""
-    firsts: dict[tuple[str, str], dict[str, float]] = {}
+def details(rows: Rows) -> Iterator[str]:
+    noted = any(row["note"] for row in rows)
+    yield "| problem | side | median | spread | rate | of peak | error | faster than the best peer |" + " |" * noted
+    yield "|---|---|--:|--:|--:|--:|--:|--:|" + "---|" * noted
     for row in rows:
-        if row["ours"] and row["ratio"] and row["counted"]:
-            firsts.setdefault((row["benchmark"], row["direction"]), {}).setdefault(row["problem"], row["ratio"])
-    for key, ratios in firsts.items():
-        yield key, list(ratios.items())
+        yield "| " + " | ".join([*cells(row), *[row["note"]] * noted]) + " |"
 
 
 def cells(row: dict[str, Any]) -> Iterator[str]:
@@ -81,39 +67,36 @@ def cells(row: dict[str, Any]) -> Iterator[str]:
 
 
 def plot(document: dict[str, Any], path: Path) -> None:
-    """pyconvx against the best accurate peer, one panel a run: a point for each problem, a row for each operation."""
+    """pyconvx against the best accurate peer, one panel a run: a point for each problem, a row for each class."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         sys.exit("the plot needs matplotlib: pip install pyconvx[bench]")
     runs = document["runs"]
-    panels = [list(grouped_ratios(run["rows"])) for run in runs]
-    height = 1.2 + 0.45 * max(map(len, panels), default=1)
+    panels = [
+        {goal.name: list(found.values()) for goal in GOALS if (found := ratios(cases_of(goal, run["rows"])))}
+        for run in runs
+    ]
+    height = 1.2 + 0.25 * max(map(len, panels), default=1)
     figure = Figure(figsize=(8, height * len(runs)), layout="constrained")
     for axes, run, groups in zip(figure.subplots(len(runs), squeeze=False)[:, 0], runs, panels, strict=True):
-        for place, (_, ratios) in enumerate(groups):
-            values = [ratio for _, ratio in ratios]
+        for place, values in enumerate(groups.values()):
             axes.scatter(values, [place] * len(values), s=18, alpha=0.6, color="tab:blue")
             axes.scatter(geometric_mean(values), place, s=90, marker="|", color="black")
         axes.axvline(1, color="tab:red", linewidth=1)
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}x")
-        axes.set_yticks(range(len(groups)), [" ".join(key).strip() for key, _ in groups])
+        axes.set_yticks(range(len(groups)), list(groups), fontsize=7)
         axes.invert_yaxis()
         axes.set_title(f"{run['isa']}, {run['threads']} thread(s): speed over the best accurate peer (bar: mean)")
     figure.savefig(path, dpi=120)
-
-
-def geometric_mean(values: Iterable[float]) -> float:
-    logs = [math.log(value) for value in values]
-    return math.exp(sum(logs) / len(logs))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
     parser.add_argument("file", type=Path)
     file: Path = parser.parse_args().file
-    document = json.loads(file.read_text())
+    document = read_document(file)
     file.with_suffix(".md").write_text(markdown(document) + "\n")
     plot(document, file.with_suffix(".png"))
 

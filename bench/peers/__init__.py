@@ -1,8 +1,8 @@
 """The libraries to compare with, each used if it is installed: how they are found, held to one instruction set, asked.
 
-A peer is a module of this folder with functions named after what is asked (conv, gram, pool, distances, nearest), each
-returning the sides that can do a problem, or raising Unsupported. Peers get their best: weights packed beforehand where
-they can, outputs bound, the layout that they like.
+A peer is a module of this folder with functions named after what is asked (conv, gram, pool, distances, nearest,
+trunk, triplet_step), each returning the sides that can do a problem, or raising Unsupported. Peers get their best:
+weights packed beforehand where they can, outputs bound, the layout that they like.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from importlib import metadata
 from types import ModuleType
 from typing import Any
 
-from bench.harness import Side
+from bench.harness import Side, told
 
 
 class Unsupported(Exception):
@@ -33,18 +33,20 @@ class Peer:
 
 KNOWN = [
     Peer("torch", "torch", "pytorch", held=True),
+    Peer("torch", "torch", "pytorch_nets", held=True),
     Peer("onnxruntime", "onnxruntime", "onnx_runtime", held=False),
     Peer("ncnn", "ncnn", "ncnn_net", held=False),
     Peer("openvino", "openvino", "open_vino", held=False),
     Peer("numpy", "numpy", "numpy_blas", held=True),
     Peer("scipy", "scipy", "scipy_spatial", held=True),
+    Peer("scipy", "scipy", "scipy_filters", held=True),
     Peer("faiss", "faiss-cpu", "faiss_flat", held=True),
 ]
 
 
 @dataclass
 class Peers:
-    """The peers of one run: modules and versions by name, and the reason for each one left out."""
+    """The peers of one run: modules by their own name, versions and what is left out by the package's."""
 
     threads: int
     modules: dict[str, ModuleType] = field(default_factory=dict)
@@ -63,7 +65,7 @@ class Peers:
             except Unsupported as reason:
                 skipped[name] = str(reason)
             except Exception as failure:
-                skipped[name] = f"failed: {type(failure).__name__}: {str(failure).splitlines()[0][:120]}"
+                skipped[name] = told(failure)
         return sides, skipped
 
 
@@ -75,7 +77,7 @@ def find_peers(threads: int, best_isa: bool) -> Peers:
             peers.skipped[peer.package] = "cannot be held to this instruction set"
             continue
         try:
-            peers.modules[peer.package] = importlib.import_module(f"bench.peers.{peer.module}")
+            peers.modules[peer.module] = importlib.import_module(f"bench.peers.{peer.module}")
             peers.versions[peer.package] = metadata.version(peer.distribution)
         except ModuleNotFoundError as missing:
             peers.skipped[peer.package] = f"not installed ({missing.name or missing})"

@@ -17,27 +17,37 @@ import pyconvx
 from bench.arrays import Array, ConvData, first, last, output_padding, weight_first
 from bench.harness import Side
 from bench.peers import Unsupported
-from bench.shapes import ConvProblem
+from bench.shapes import ConvProblem, Trunk
 
 PLACES = (0, 10, 20)  # option numbers of the last axis, the one before, and so on
 
 
 def network(layer: str, options: dict[int, int], weights: bytes, threads: int, winograd63: bool) -> Any:
+    return network_of([(layer, options)], weights, threads, winograd63)
+
+
+def network_of(layers: list[tuple[str, dict[int, int]]], weights: bytes, threads: int, winograd63: bool) -> Any:
+    """Layers one after the other, from in0 to out0."""
     net = ncnn.Net()
     net.opt.num_threads = threads
     net.opt.use_vulkan_compute = False
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
     net.opt.use_bf16_storage = net.opt.use_bf16_packed = False
     net.opt.use_winograd63_convolution = winograd63
-    listed = " ".join(f"{key}={value}" for key, value in options.items())
-    text = f"7767517\n2 2\nInput in0 0 1 in0\n{layer} layer 1 1 in0 out0 {listed}\n"
-    if net.load_param_mem(text) != 0:
-        raise Unsupported(f"no layer {layer}")
+    lines, source = ["Input in0 0 1 in0"], "in0"
+    for index, (layer, options) in enumerate(layers):
+        name = "out0" if index == len(layers) - 1 else f"blob{index}"
+        listed = " ".join(f"{key}={value}" for key, value in options.items())
+        lines.append(f"{layer} layer{index} 1 1 {source} {name} {listed}")
+        source = name
+    count = len(lines)
+    if net.load_param_mem("\n".join(["7767517", f"{count} {count}", *lines, ""])) != 0:
+        raise Unsupported(f"no layer {layers[0][0]}")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.bin"
         path.write_bytes(weights)
         if net.load_model(str(path)) != 0:
-            raise Unsupported(f"{layer} refuses its weights")
+            raise Unsupported(f"{layers[0][0]} refuses its weights")
     return net
 
 
@@ -114,3 +124,19 @@ def pool(direction: str, x: Array, dy: Array, threads: int) -> list[Side]:
     layer = "Pooling" + {1: "1D", 2: "", 3: "3D"}[rank]
     options = {0: int(direction == "average")} | per_axis(1, (2,) * rank) | per_axis(2, (2,) * rank)
     return [side("ncnn", network(layer, options, b"", threads, winograd63=True), first(x)[0])]
+
+
+def trunk(steps: Trunk, x: Array, y_shape: tuple[int, ...], threads: int) -> list[Side]:
+    layers, stored = [], b""
+    for step in steps:
+        if step is None:
+            layers.append(("Pooling", {0: 0} | per_axis(1, (2, 2)) | per_axis(2, (2, 2))))
+        else:
+            w, b = step
+            options = {0: w.shape[-1], 5: 1, 6: w.size, 9: 1}  # 9: a ReLU at the end
+            layers.append(("Convolution", options | per_axis(1, (3, 3)) | per_axis(4, (1, 1))))
+            stored += b"\0\0\0\0" + weight_first(w).tobytes() + b.tobytes()
+    return [
+        side(name, network_of(layers, stored, threads, winograd63), first(x)[0])
+        for name, winograd63 in (("ncnn", True), ("ncnn, no F(6,3)", False))
+    ]

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from bench.arrays import Array, ConvData, first, last, output_padding, weight_first
 from bench.harness import Side
 from bench.peers import Unsupported
-from bench.shapes import ConvProblem
+from bench.shapes import ConvProblem, Trunk
 
 
 def session(model: onnx.ModelProto, threads: int) -> onnxruntime.InferenceSession:
@@ -30,10 +30,14 @@ def side(
     operator: str, x: Array, constants: dict[str, Array], y_shape: tuple[int, ...], threads: int, **options: Any
 ) -> Side:
     """A side that runs one operator on channels-first x."""
-    node = helper.make_node(operator, ["x", *constants], ["y"], **options)
+    return run([helper.make_node(operator, ["x", *constants], ["y"], **options)], x, constants, y_shape, threads)
+
+
+def run(nodes: list[Any], x: Array, constants: dict[str, Array], y_shape: tuple[int, ...], threads: int) -> Side:
+    """A side that runs a network from "x", channels-first, to "y"."""
     graph = helper.make_graph(
-        [node],
-        "one",
+        nodes,
+        "network",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, y_shape)],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
@@ -73,3 +77,19 @@ def pool(direction: str, x: Array, dy: Array, threads: int) -> list[Side]:
     operator = "MaxPool" if direction == "max" else "AveragePool"
     y_shape = (1, x.shape[-1], *dy.shape[1:-1])
     return [side(operator, first(x), {}, y_shape, threads, kernel_shape=window, strides=window)]
+
+
+def trunk(steps: Trunk, x: Array, y_shape: tuple[int, ...], threads: int) -> list[Side]:
+    nodes, source = [], "x"
+    constants: dict[str, Array] = {}
+    for index, step in enumerate(steps):
+        name = "y" if index == len(steps) - 1 else f"step{index}"
+        if step is None:
+            nodes.append(helper.make_node("MaxPool", [source], [name], kernel_shape=[2, 2], strides=[2, 2]))
+        else:
+            constants |= {f"w{index}": weight_first(step[0]), f"b{index}": step[1]}
+            inputs = [source, f"w{index}", f"b{index}"]
+            nodes.append(helper.make_node("Conv", inputs, [f"conv{index}"], kernel_shape=[3, 3], pads=[1] * 4))
+            nodes.append(helper.make_node("Relu", [f"conv{index}"], [name]))
+        source = name
+    return [run(nodes, first(x), constants, (y_shape[0], y_shape[-1], *y_shape[1:-1]), threads)]

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import openvino
+from openvino import opset1
 from openvino import opset13 as operations
 
 from bench.arrays import Array, ConvData, first, last, output_padding, weight_first
 from bench.harness import Side
 from bench.peers import Unsupported
-from bench.shapes import ConvProblem
+from bench.shapes import ConvProblem, Trunk
 
 CORE = openvino.Core()
 
@@ -65,3 +66,18 @@ def conv(problem: ConvProblem, direction: str, data: ConvData, threads: int) -> 
         output_padding=list(output_padding(problem)),
     )
     return [side(node, parameter, x, threads)]
+
+
+def trunk(steps: Trunk, x: Array, y_shape: tuple[int, ...], threads: int) -> list[Side]:
+    source = first(x)
+    parameter = node = operations.parameter(list(source.shape), np.float32)
+    for step in steps:
+        if step is None:
+            node = opset1.max_pool(node, [2, 2], [0, 0], [0, 0], [2, 2])
+        else:
+            bias = operations.constant(step[1].reshape(1, -1, 1, 1))
+            node = operations.convolution(
+                node, operations.constant(weight_first(step[0])), [1, 1], [1, 1], [1, 1], [1, 1]
+            )
+            node = operations.relu(operations.add(node, bias))
+    return [side(node, parameter, source, threads)]
