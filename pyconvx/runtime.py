@@ -57,6 +57,7 @@ def available_isas() -> list[str]:
 def force_isa(name: str | None) -> None:
     """Use this instruction set in the whole process (for tests); None goes back to the default.
 
+    Every thread uses it from then on, so force one while no other thread computes.
     The environment variable PYCONVX_ISA does the same from the start.
     """
     _core.force_isa(name or "")

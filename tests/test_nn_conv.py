@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 import pyconvx
 from pyconvx import nn
 from pyconvx.errors import ShapeError
+from pyconvx.functional._packing import PackedWeights
 
 Array = NDArray[Any]
 
@@ -58,13 +59,13 @@ def two_stages() -> nn.Sequential:
 def calls(net: nn.Sequential, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
     """Record how convolutions are run: their output channels, and whether with a ReLU."""
     seen: list[tuple[int, bool]] = []
-    forward = nn.Conv2d._forward
+    compute = nn.Conv2d._compute
 
-    def spy(self: nn.Conv2d, x: Array, relu: bool = False) -> Array:
+    def spy(self: nn.Conv2d, x: Array, packed: PackedWeights, relu: bool) -> Array:
         seen.append((self.out_channels, relu))
-        return forward(self, x, relu)
+        return compute(self, x, packed, relu)
 
-    monkeypatch.setattr(nn.Conv2d, "_forward", spy)
+    monkeypatch.setattr(nn.Conv2d, "_compute", spy)
     return seen
 
 
@@ -145,6 +146,15 @@ def test_weights_are_packed_once_for_each_version_and_instruction_set() -> None:
     finally:
         pyconvx.force_isa(chosen)
     assert (old.packed, new.packed) == (2, 1 + (chosen != "scalar"))
+
+
+def test_forms_belong_to_an_array_and_not_to_a_number() -> None:
+    """Two threads that assign at once can bring back a version that was there before."""
+    layer, x = nn.Conv2d(3, 4, 3, random_state=1), picture(1, 8, 8, 3)
+    y = layer(x)
+    layer.weight.assign(layer.weight.value * 2)
+    layer.weight._version -= 1
+    np.testing.assert_allclose(layer(x), 2 * y, rtol=1e-5, atol=1e-5)
 
 
 def test_copies_and_pickles_compute_the_same() -> None:

@@ -12,6 +12,7 @@ import sysconfig
 import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -197,6 +198,22 @@ def test_callers_on_several_python_threads() -> None:
         for y, dw in pool.map(compute, [1 + i % 3 for i in range(60)], timeout=TIMEOUT):
             assert_same_bits(y, expected)
             assert_same_bits(dw, expected_dw)
+
+
+@pytest.mark.parametrize("name", pyconvx.available_isas())
+def test_many_threads_at_once_have_the_bits_of_one(name: str) -> None:
+    program = Path(__file__).with_name("stress.py")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", program, "2", "6"],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+        env={**os.environ, "PYCONVX_ISA": name},
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[0]) > 1000
+    assert done.stdout.split()[-1] == str(not sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
 @pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python always has its lock")

@@ -1,6 +1,7 @@
 #include "base/buffer.h"
 
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -69,7 +70,7 @@ struct Pool {
   std::array<std::vector<Header*>, 64 * 8> free_blocks;  // the small ones
   Spans spans{system_take, system_give};
   std::size_t in_use = 0, cached = 0, peak = 0, limit = std::size_t{1} << 30;  // cached: in free_blocks
-  bool poison = false;
+  std::atomic<bool> poison{false};
 
   void count_out(std::size_t bytes) {
     in_use += bytes;
@@ -136,7 +137,7 @@ void* pool_take(std::size_t bytes) {
     if (!header) header = take_fresh(p, size_class);
   }
   void* data = reinterpret_cast<char*>(header) + line;
-  if (p.poison) std::memset(data, 0xFF, header->capacity - line);
+  if (p.poison.load(std::memory_order_relaxed)) std::memset(data, 0xFF, header->capacity - line);
   return data;
 }
 
@@ -197,10 +198,6 @@ void pool_reset_peak() noexcept {
   p.peak = p.in_use;
 }
 
-void pool_set_poison(bool on) noexcept {
-  Pool& p = pool();
-  std::lock_guard<std::mutex> lock(p.mutex);
-  p.poison = on;
-}
+void pool_set_poison(bool on) noexcept { pool().poison = on; }
 
 }  // namespace pcx

@@ -12,7 +12,7 @@ bool is_brief(const ConvShape& s) {
          s.x_size() + s.y_size() + s.w_size() <= brief_elements;
 }
 
-// args: name, rank, x or dy, w, b or input_size, options, ...
+// args: name, rank, x or dy, w, b or options, ...
 template <class T>
 Call convolution(const ConvShape& shape, Direction direction, const Tiles& tiles, bool relu, const Sizes& sizes) {
   return [=, brief = is_brief(shape)](PyObject* const* args) -> py::object {
@@ -28,7 +28,7 @@ Call convolution(const ConvShape& shape, Direction direction, const Tiles& tiles
   };
 }
 
-// args: name, rank, x, dy, kernel_size, options
+// args: name, rank, x, dy, ...
 template <class T>
 Call weight_gradient(const ConvShape& shape, const Tiles& tiles, const Sizes& sizes) {
   return [=, brief = is_brief(shape), channels = Sizes{shape.out_channels}](PyObject* const* args) -> py::object {

@@ -58,7 +58,7 @@ Call average(const PoolShape& shape, const Sizes& sizes, bool count_include_pad,
   };
 }
 
-// args: name, x, normalize, ...
+// args: name, x, ...
 template <class T>
 Call gram_matrix(const GramShape& shape, const Sizes& sizes, bool normalize) {
   const bool brief = shape.batch * shape.positions * shape.channels * shape.channels <= brief_products;
@@ -71,7 +71,7 @@ Call gram_matrix(const GramShape& shape, const Sizes& sizes, bool normalize) {
   };
 }
 
-// args: name, x, dg, normalize, ...
+// args: name, x, dg, ...
 template <class T>
 Call gram_gradient(const GramShape& shape, const Sizes& sizes, bool normalize) {
   const bool brief = shape.batch * shape.positions * shape.channels * shape.channels <= brief_products;

@@ -32,24 +32,16 @@ int type_number(PyObject* array) {
 }
 
 // Arguments in a form that is equal for two calls exactly if all that matters is: for arrays, element type and sizes;
-// for other values, type and value. (True is not 1 here, nor is 1.0.)
+// for options, type and value. (True is not 1 here, nor is 1.0.) An array among the options has no such form.
 class Key {
  public:
   Key() { words_[size_++] = reinterpret_cast<std::intptr_t>(&active_table()); }
 
   // False where the value has no such form: the call then takes the long way.
   bool add(PyObject* value) {
-    if (size_ == words_.size()) return false;
-    if (PyLong_CheckExact(value)) return add_integer(value);
-    if (value == Py_None) return put(none, 0);
-    if (PyBool_Check(value)) return put(boolean, value == Py_True);
     if (is_plain_array(value)) return add_array(array, value);
-    if (PyUnicode_CheckExact(value)) {
-      // Of equal interned strings there is one, which `hold` keeps.
-      return PyUnicode_CHECK_INTERNED(value) && put(text, static_cast<std::int64_t>(reinterpret_cast<intptr_t>(value)));
-    }
     if (const KeptWeight* kept = kept_weight(value)) return add_array(weight, kept->w.ptr());
-    return PyTuple_Check(value) && Py_TYPE(value)->tp_iter == PyTuple_Type.tp_iter && add_tuple(value);
+    return add_option(value);
   }
 
   std::uint64_t hash() const {
@@ -74,6 +66,17 @@ class Key {
     return true;
   }
 
+  bool add_option(PyObject* value) {
+    if (PyLong_CheckExact(value)) return add_integer(value);
+    if (value == Py_None) return put(none, 0);
+    if (PyBool_Check(value)) return put(boolean, value == Py_True);
+    if (PyUnicode_CheckExact(value)) {
+      // Of equal interned strings there is one, which `hold` keeps.
+      return PyUnicode_CHECK_INTERNED(value) && put(text, static_cast<std::int64_t>(reinterpret_cast<intptr_t>(value)));
+    }
+    return PyTuple_Check(value) && Py_TYPE(value)->tp_iter == PyTuple_Type.tp_iter && add_tuple(value);
+  }
+
   bool add_integer(PyObject* value) {
     int overflow = 0;
     const std::int64_t number = PyLong_AsLongLongAndOverflow(value, &overflow);
@@ -93,7 +96,7 @@ class Key {
     const Py_ssize_t count = PyTuple_GET_SIZE(value);
     if (!put(tuple, count)) return false;
     for (Py_ssize_t i = 0; i < count; ++i) {
-      if (!add(PyTuple_GET_ITEM(value, i))) return false;
+      if (!add_option(PyTuple_GET_ITEM(value, i))) return false;
     }
     return true;
   }

@@ -13,7 +13,8 @@ namespace pcx::bind {
 using Call = std::function<py::object(PyObject* const* args)>;
 
 // Makes `recall(*args)` run `call` for args like these, on this thread. Nothing happens where an argument is neither a
-// contiguous array nor a plain value, as bool, int, an interned str, None or a tuple of those are.
+// contiguous array nor a plain value, as bool, int, an interned str, None or a tuple of those are. Of an array only
+// type and sizes count, so what a caller might write as an array of numbers, a stride, must stand in a tuple.
 void remember(Call call, const py::tuple& args);
 
 // A weight whose packed forms are kept from call to call.

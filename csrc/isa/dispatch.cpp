@@ -75,8 +75,9 @@ const KernelTable* find_default() {
 
 const KernelTable& active_table() {
   const KernelTable* table = active.load(std::memory_order_relaxed);
-  if (!table) active = table = find_default();
-  return *table;
+  if (table) return *table;
+  const KernelTable* found = find_default();
+  return active.compare_exchange_strong(table, found) ? *found : *table;  // or another thread forced one meanwhile
 }
 
 std::vector<std::string> available_isas() {

@@ -22,6 +22,7 @@ inline const Kernels<double>& kernels<double>() {
 
 std::vector<std::string> available_isas();  // best first
 // Throws std::invalid_argument where this build or this processor lacks it; an empty name goes back to the default.
+// Not while another thread computes: a call reads the table more than once.
 void force_isa(const std::string& name);
 
 }  // namespace pcx

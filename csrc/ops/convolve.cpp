@@ -60,6 +60,12 @@ void PackedForms<T>::keep(Form form) {
 }
 
 template <class T>
+std::size_t PackedForms<T>::made() const {
+  const std::lock_guard<std::mutex> lock(forms_mutex());
+  return made_;
+}
+
+template <class T>
 void convolve(const ConvShape& shape, Direction direction, const Tiles& tiles, const T* x, const T* w,
               PackedForms<T>* kept, const T* bias, bool relu, T* y) {
   const auto run = direction == Direction::forward ? conv_forward<T> : conv_input_grad<T>;

@@ -63,7 +63,7 @@ class PackedForms {
 
   Form find(const ConvShape& shape, Direction direction, const Tiles& tiles) const;  // for the active table, or null
   void keep(Form form);
-  std::size_t made() const { return made_; }
+  std::size_t made() const;
 
  private:
   std::vector<Form> forms_;

@@ -109,13 +109,19 @@ index WinogradInput::transform(const Segment& segment, const Axes& at, index slo
   const index width = straight ? segment.channels : plan.strip;
   for (index c = 0; c < segment.channels; c += width) {
     const index channels = std::min(width, segment.channels - c);
-    if (inside)
+    if (inside || crosses_whole(patch))
       through_axes(patch, tiles, channels, goal + c);
     else
       through_axes(padded(patch, channels), 1, channels, goal + c);
     patch.data += channels;
   }
   return tiles;
+}
+
+// Whether the lines along the axis that comes first lie inside, those that there are; the others give zeros.
+bool WinogradInput::crosses_whole(const Patch& patch) const {
+  const int a = plan.transform[2] ? 2 : 1;
+  return plan.transformed > 1 && patch.begin[a] == 0 && patch.end[a] == plan.size[a];
 }
 
 // The patch with zeros outside of the picture.
@@ -135,7 +141,7 @@ WinogradInput::Patch WinogradInput::padded(const Patch& patch, index channels) c
       std::fill(to + patch.end[2] * channels, to + strides[1], 0.0f);
     }
   }
-  return {small, strides, {}, {}, 0, 0};
+  return {small, strides, {}, plan.size, 0, 0};
 }
 
 // From one small array to the next, in which tiles lie side by side as more channels do; the last axis writes to goal.
@@ -149,8 +155,16 @@ void WinogradInput::through_axes(const Patch& patch, index tiles, index channels
     const bool first = left-- == plan.transformed;
     float* const to = left ? buffers[left % 2] : goal;
     const Axes to_strides = dense(plan.size, left ? tiles * channels : plan.input_element);
+    Axes lines = plan.size;
+    index skipped = 0;
+    if (first) {  // of a patch that crosses the border, the lines inside
+      for (int i = 0; i < 3; ++i) lines[i] = patch.end[i] - patch.begin[i];
+      if (lines != plan.size) std::fill_n(to, plan.elements * channels, 0.0f);
+      from += dot(patch.begin, strides);
+      skipped = dot(patch.begin, to_strides);
+    }
     TransformPass<float> pass =
-        winograd_pass(a, from, strides, to, to_strides, plan.size, first ? channels : tiles * channels);
+        winograd_pass(a, from, strides, to + skipped, to_strides, lines, first ? channels : tiles * channels);
     if (!plan.far) pass.fetched = std::min(line, pass.fetched);
     if (!first || tiles == 1) {
       if (first && left) pass.ahead = patch.pitch;

@@ -18,6 +18,7 @@ struct WinogradInput {
   struct Segment;
   struct Patch;
   Patch patch_of(const Segment& segment, const Axes& tile) const;
+  bool crosses_whole(const Patch& patch) const;
   Patch padded(const Patch& patch, index channels) const;
   index transform(const Segment& segment, const Axes& tile, index slot, index most) const;
   void through_axes(const Patch& patch, index tiles, index channels, float* goal) const;

@@ -123,7 +123,7 @@ def input_grad(
     out: Array | None = None,
 ) -> Array:
     if out is None:
-        known: Array | None = _core.recall("conv_input_grad", rank, dy, w, input_size, options)
+        known: Array | None = _core.recall("conv_input_grad", rank, dy, w, (input_size, options))
         if known is not None:
             return known
     return _input_grad(rank, dy, w, input_size, options, out)
@@ -151,14 +151,14 @@ def _input_grad(
     call = compute(plan, "input_grad", options, source, tensor, None, False, result.array)
     dx = result.finish()
     if out is None and not first:
-        _core.remember_conv(*call, dx.shape, ("conv_input_grad", rank, dy, w, input_size, asked))
+        _core.remember_conv(*call, dx.shape, ("conv_input_grad", rank, dy, w, (input_size, asked)))
     return dx
 
 
 def weight_grad(
     rank: int, x: ArrayLike, dy: ArrayLike, kernel_size: PerAxis, options: ConvOptions | tuple[Any, ...]
 ) -> tuple[Array, Array]:
-    known: tuple[Array, Array] | None = _core.recall("conv_weight_grad", rank, x, dy, kernel_size, options)
+    known: tuple[Array, Array] | None = _core.recall("conv_weight_grad", rank, x, dy, (kernel_size, options))
     return _weight_grad(rank, x, dy, kernel_size, options) if known is None else known
 
 
@@ -181,6 +181,6 @@ def _weight_grad(
     tiles = plan.tiles("weight_grad", options, tensor.dtype, False)
     _core.conv_weight_grad(plan.shape, tiles, tensor, gradient, dw, db)
     if not first:
-        args = ("conv_weight_grad", rank, x, dy, kernel_size, asked)
+        args = ("conv_weight_grad", rank, x, dy, (kernel_size, asked))
         _core.remember_conv(plan.shape, "weight_grad", tiles, False, tensor.itemsize == 8, w_shape, args)
     return weight_from_last(dw, rank, first), db

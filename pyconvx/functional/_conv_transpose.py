@@ -90,7 +90,7 @@ def input_grad(
     out: Array | None = None,
 ) -> Array:
     if out is None:
-        known: Array | None = _core.recall("conv_transpose_input_grad", rank, dy, w, input_size, options)
+        known: Array | None = _core.recall("conv_transpose_input_grad", rank, dy, w, (input_size, options))
         if known is not None:
             return known
     options.check()
@@ -106,7 +106,7 @@ def input_grad(
     call = compute(plan, "forward", options, source, tensor, None, False, result.array)
     dx = result.finish()
     if out is None and not first:
-        _core.remember_conv(*call, dx.shape, ("conv_transpose_input_grad", rank, dy, w, input_size, options))
+        _core.remember_conv(*call, dx.shape, ("conv_transpose_input_grad", rank, dy, w, (input_size, options)))
     return dx
 
 

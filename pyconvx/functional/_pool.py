@@ -120,7 +120,8 @@ def max_forward(
     data_format: str,
     out: Array | None,
 ) -> Any:
-    args = ("max_pool", rank, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices, data_format)
+    options = (kernel_size, stride, padding, dilation, ceil_mode, return_indices, data_format)
+    args = ("max_pool", rank, x, options)
     known = _core.recall(*args) if out is None else None
     if known is not None:
         return known
@@ -161,19 +162,8 @@ def max_grad(
     data_format: str,
     out: Array | None,
 ) -> Array:
-    args = (
-        "max_pool_grad",
-        rank,
-        dy,
-        indices,
-        input_size,
-        kernel_size,
-        stride,
-        padding,
-        dilation,
-        ceil_mode,
-        data_format,
-    )
+    options = (input_size, kernel_size, stride, padding, dilation, ceil_mode, data_format)
+    args = ("max_pool_grad", rank, dy, indices, options)
     known: Array | None = _core.recall(*args) if out is None else None
     if known is not None:
         return known
@@ -211,7 +201,8 @@ def avg_forward(
     data_format: str,
     out: Array | None,
 ) -> Array:
-    args = ("avg_pool", rank, x, kernel_size, stride, padding, ceil_mode, count_include_pad, data_format)
+    options = (kernel_size, stride, padding, ceil_mode, count_include_pad, data_format)
+    args = ("avg_pool", rank, x, options)
     known: Array | None = _core.recall(*args) if out is None else None
     if known is not None:
         return known
@@ -240,18 +231,8 @@ def avg_grad(
     data_format: str,
     out: Array | None,
 ) -> Array:
-    args = (
-        "avg_pool_grad",
-        rank,
-        dy,
-        input_size,
-        kernel_size,
-        stride,
-        padding,
-        ceil_mode,
-        count_include_pad,
-        data_format,
-    )
+    options = (input_size, kernel_size, stride, padding, ceil_mode, count_include_pad, data_format)
+    args = ("avg_pool_grad", rank, dy, options)
     known: Array | None = _core.recall(*args) if out is None else None
     if known is not None:
         return known

@@ -57,7 +57,7 @@ def gram(
     array([[10., 14.],
            [14., 20.]])
     """
-    args = ("gram", x, normalize, data_format)
+    args = ("gram", x, (normalize, data_format))
     known: Array | None = _core.recall(*args) if out is None else None
     if known is not None:
         return known
@@ -119,7 +119,7 @@ def gram_grad(
     array([[2., 4.],
            [6., 8.]])
     """
-    args = ("gram_grad", x, dg, normalize, data_format)
+    args = ("gram_grad", x, dg, (normalize, data_format))
     known: Array | None = _core.recall(*args) if out is None else None
     if known is not None:
         return known

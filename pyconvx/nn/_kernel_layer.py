@@ -57,17 +57,20 @@ class KernelLayer(FusesReLU):
         self._packed = Packed(self.weight, self.weight.shape)
 
     def _forward(self, x: Array, relu: bool = False) -> Array:
+        return self._compute(x, self._packed.present(), relu)
+
+    def _compute(self, x: Array, packed: PackedWeights, relu: bool) -> Array:
         name = type(self).__name__
         check_same_type(x, self.weight.dtype, name)
         check_channels(x, self.in_channels, name)
         bias = None if self.bias is None else self.bias.value
         activation = "relu" if relu else None
-        y: Array = self._functions.forward(self._rank, x, self._packed.present(), bias, self._options, activation)
+        y: Array = self._functions.forward(self._rank, x, packed, bias, self._options, activation)
         return y
 
     def _vjp(self, x: Array, wants: Wants, relu: bool = False) -> tuple[Array, Backward]:
-        packed = self._packed.present()
-        y = self._forward(x, relu)
+        packed = self._packed.present()  # there and back with the same weight, whoever assigns another meanwhile
+        y = self._compute(x, packed, relu)
         kept = x if wants.parameters else None
         shape = x.shape
         bits = passed_bits(y) if relu else None

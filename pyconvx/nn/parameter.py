@@ -16,7 +16,8 @@ class Parameter:
 
     The array is never changed in place: `assign` puts a new one in its stead. So a pullback that was made before keeps
     the weights that it was made with, a `state_dict` is a snapshot without a copy, and whoever derived something from
-    the weights (a packed or transformed form) knows by `version` whether it still holds.
+    the weights (a packed or transformed form) knows by the array whether it still holds. Of threads that assign at
+    once, one has the last word; the version then may have counted one of them only.
 
     Parameters
     ----------

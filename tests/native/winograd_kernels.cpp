@@ -25,8 +25,9 @@ struct Lines {
 
 template <class T>
 TransformPass<T> pass(const Guarded<T>& in, const Lines& from, const Guarded<T>& out, const Lines& to) {
-  return {in.data(),       out.data(), nullptr,           from.step,       to.step,       from.outer, from.outer_stride,
-          to.outer_stride, from.inner, from.inner_stride, to.inner_stride, from.channels, false,      0};
+  return {in.data(),       out.data(),        nullptr,         from.step,  to.step,
+          from.outer,      from.outer_stride, to.outer_stride, from.inner, from.inner_stride,
+          to.inner_stride, from.channels,     false,           0,          from.channels};
 }
 
 // In fractions: sum over j of output[i][j] filter[j][k] input[j][l] is 1 where l = i + k, else 0. Then any product of
