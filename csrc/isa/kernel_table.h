@@ -181,7 +181,7 @@ struct TransformPass {
 };
 
 // F(tile, kernel) on one axis. `last` adds the bias, applies the ReLU, and tells whether all sums before it were
-// finite. In float64 there is the filter's alone, which is rounded to float32 once.
+// finite. In float64 there is the filter's alone; filter_rounded writes to `out` instead, in float32.
 template <class T>
 struct WinogradAxis {
   int tile, kernel;
@@ -190,6 +190,7 @@ struct WinogradAxis {
   void (*filter)(const TransformPass<T>& pass);  // kernel -> size
   void (*output)(const TransformPass<T>& pass);  // size -> tile
   bool (*last)(const TransformPass<T>& pass);
+  void (*filter_rounded)(const TransformPass<T>& pass, float* out);
 
   int size() const { return tile + kernel - 1; }
 };

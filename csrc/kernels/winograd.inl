@@ -92,13 +92,14 @@ static void winograd_input(const TransformPass<T>& p) {
     input_pass<T, Tile, Kernel, false>(p);
 }
 
-template <class T, int Tile, int Kernel>
-static void winograd_filter(const TransformPass<T>& p) {
+template <class T, int Tile, int Kernel, class Out>
+PCX_INLINE void filter_pass(const TransformPass<T>& pass, Out* out) {
   constexpr int size = Tile + Kernel - 1;
+  const TransformPass<T> p = pass;
   for (index r = 0; r < p.outer; ++r) {
     for (index c = 0; c < p.inner; ++c) {
       const T* from = p.in + r * p.in_outer + c * p.in_inner;
-      T* to = p.out + r * p.out_outer + c * p.out_inner;
+      Out* to = out + r * p.out_outer + c * p.out_inner;
       for (index k = 0; k < p.channels; k += lanes<T>) {
         decltype(zero<T>()) in[Kernel];
         PCX_UNROLL
@@ -106,11 +107,24 @@ static void winograd_filter(const TransformPass<T>& p) {
         PCX_UNROLL
         for (int i = 0; i < size; ++i) {
           const auto sum = combine<T>(toom_cook<Tile, Kernel>.filter[i], in, 0, 1);
-          store_first(to + i * p.out_step + k, sum, p.channels - k);
+          if constexpr (sizeof(Out) < sizeof(T))
+            store_rounded(to + i * p.out_step + k, sum, p.channels - k);
+          else
+            store_first(to + i * p.out_step + k, sum, p.channels - k);
         }
       }
     }
   }
+}
+
+template <class T, int Tile, int Kernel>
+static void winograd_filter(const TransformPass<T>& p) {
+  filter_pass<T, Tile, Kernel>(p, p.out);
+}
+
+template <class T, int Tile, int Kernel>
+static void winograd_filter_rounded(const TransformPass<T>& p, float* out) {
+  filter_pass<T, Tile, Kernel>(p, out);
 }
 
 template <class T, int Tile, int Kernel, bool Last, bool Whole>
@@ -169,8 +183,11 @@ static bool winograd_last(const TransformPass<T>& p) {
 template <class T, int Tile, int Kernel>
 constexpr WinogradAxis<T> winograd_axis() {
   WinogradAxis<T> axis{
-      Tile, Kernel, toom_cook<Tile, Kernel>.amplification, nullptr, winograd_filter<T, Tile, Kernel>, nullptr, nullptr};
-  if constexpr (sizeof(T) == 4) {
+      Tile,    Kernel, toom_cook<Tile, Kernel>.amplification, nullptr, winograd_filter<T, Tile, Kernel>, nullptr,
+      nullptr, nullptr};
+  if constexpr (sizeof(T) == 8) {
+    axis.filter_rounded = winograd_filter_rounded<T, Tile, Kernel>;
+  } else {
     axis.input = winograd_input<T, Tile, Kernel>;
     axis.output = winograd_output<T, Tile, Kernel>;
     axis.last = winograd_last<T, Tile, Kernel>;

@@ -21,9 +21,10 @@ constexpr double default_amplification = 49, fast_amplification = 26 * 26;
 // In multiply-adds: a product, a chunk of a sum on its way to memory, an element of a transform for one channel and
 // axis, an element of the transformed weight, read and made. In cycles: a call of the products' kernel, a strip of
 // channels on its way through one axis.
-constexpr double product_cost = 1.05, chunk_cost = 9, transform_cost = 8.8, weight_read_cost = 3, weight_made_cost = 60;
+constexpr double product_cost = 1.05, chunk_cost = 9, transform_cost = 8.8, weight_read_cost = 3, weight_made_cost = 45;
 constexpr double call_cycles = 40, strip_cycles = 210;
-constexpr double direct_cost = 1.2, direct_weight_cost = 2;  // of one multiply-add; of an element of the weight
+constexpr double direct_cost = 1.2;                            // of one multiply-add
+constexpr double direct_read_cost = 2, direct_made_cost = 12;  // of an element of the weight
 
 struct Choice {
   Tiles tiles;
@@ -106,9 +107,9 @@ bool winograd_pays(const Correlation& problem, const Tiles& tiles, bool kept) {
   const double lanes = kernels<float>().lanes;
   const double columns = std::ceil(static_cast<double>(problem.out_channels) / lanes) * lanes;
   const double products = static_cast<double>(problem.taps() * problem.in_channels) * columns;
-  const double made = kept ? 0 : weight_made_cost * weight_elements(problem, tiles) - direct_weight_cost * products;
+  const double made = kept ? 0 : weight_made_cost * weight_elements(problem, tiles) - direct_made_cost * products;
   return transformed_cost(WinogradPlan(problem, tiles)) + made <
-         products * (direct_cost * static_cast<double>(problem.positions()) + direct_weight_cost);
+         products * (direct_cost * static_cast<double>(problem.positions()) + direct_read_cost);
 }
 
 }  // namespace pcx

@@ -43,29 +43,35 @@ class FilterTransform {
       kernel_[a] = scheme.kernel;
       parts_[a] = scheme.parts;
       size_[a] = scheme.size();
+      transformed_ += transform_[a] != nullptr;
     }
   }
 
   index elements() const { return size_[0] * size_[1] * size_[2]; }
   index parts() const { return parts_[0] * parts_[1] * parts_[2]; }
 
-  // Element e of the result goes to to + e * stride; columns past `columns` are zero. `a` and `b` are scratch for
-  // elements() * channels * width doubles.
-  void run(const float* w, index part, index channels, index columns, index width, float* to, index stride, double* a,
-           double* b) const {
-    for (index c = 0; c < channels; ++c)
-      read(w + c * strides_.in, part, columns, width, a + c * width, channels * width);
+  index scratch(index channels) const { return 2 * elements() * channels * kernels<float>().panel; }
+
+  // Element e of the result goes to to + e * stride; columns past `columns` are zero. `a` has scratch(channels)
+  // doubles.
+  void run(const float* w, index part, index channels, index columns, index width, float* to, index stride,
+           double* a) const {
+    double* b = a + scratch(channels) / 2;
+    read(w, part, channels, columns, width, a, reinterpret_cast<float*>(b));
     width *= channels;
     Axes extents = kernel_;
+    int left = transformed_;
     for (int axis : {2, 1, 0}) {
       if (!transform_[axis]) continue;
       const Axes before = extents;
       extents[axis] = size_[axis];
-      transform_[axis]->filter(winograd_pass(axis, a, dense(before, width), b, dense(extents, width), before, width));
+      const Axes goal = dense(extents, --left ? width : stride);
+      const TransformPass<double> pass = winograd_pass(axis, a, dense(before, width), b, goal, before, width);
+      if (left)
+        transform_[axis]->filter(pass);
+      else
+        transform_[axis]->filter_rounded(pass, to);
       std::swap(a, b);
-    }
-    for (index e = 0; e < elements(); ++e) {
-      for (index j = 0; j < width; ++j) to[e * stride + j] = static_cast<float>(a[e * width + j]);
     }
   }
 
@@ -77,20 +83,33 @@ class FilterTransform {
     return (axis.kernel_first + tap * axis.kernel_step) * strides_.kernel[a];
   }
 
-  // Taps beyond the kernel are zero.
-  void read(const float* w, index part, index columns, index width, double* to, index stride) const {
+  // The taps of a part, for each of them channels x width; taps beyond the kernel are zero.
+  void read(const float* w, index part, index channels, index columns, index width, double* to, float* turned) const {
     const Axes first{part / (parts_[1] * parts_[2]) * kernel_[0], part / parts_[2] % parts_[1] * kernel_[1],
                      part % parts_[2] * kernel_[2]};
     auto taps = [&](int a) { return p_.axis[a].taps; };
     for (index d = first[0]; d < first[0] + kernel_[0]; ++d) {
       for (index h = first[1]; h < first[1] + kernel_[1]; ++h) {
-        for (index i = first[2]; i < first[2] + kernel_[2]; ++i, to += stride) {
-          const index there = d < taps(0) && h < taps(1) && i < taps(2) ? columns : 0;
-          const float* from = there ? w + tap_source(0, d) + tap_source(1, h) + tap_source(2, i) : nullptr;
-          for (index j = 0; j < there; ++j) to[j] = from[j * strides_.out];
-          std::fill(to + there, to + width, 0.0);
+        for (index i = first[2]; i < first[2] + kernel_[2]; ++i, to += channels * width) {
+          if (d < taps(0) && h < taps(1) && i < taps(2))
+            read_tap(w + tap_source(0, d) + tap_source(1, h) + tap_source(2, i), channels, columns, width, to, turned);
+          else
+            std::fill_n(to, channels * width, 0.0);
         }
       }
+    }
+  }
+
+  void read_tap(const float* w, index channels, index columns, index width, double* to, float* turned) const {
+    index row = strides_.in;
+    if (strides_.out != 1) {  // the input gradient reads the weight the other way round
+      kernels<float>().transpose(w, strides_.out, turned, width, columns, channels);
+      w = turned;
+      row = width;
+    }
+    for (index c = 0; c < channels; ++c, w += row, to += width) {
+      std::copy_n(w, columns, to);
+      std::fill(to + columns, to + width, 0.0);
     }
   }
 
@@ -98,6 +117,7 @@ class FilterTransform {
   const WeightStrides& strides_;
   std::array<const WinogradAxis<double>*, 3> transform_{};
   Axes kernel_{}, parts_{}, size_{};
+  int transformed_ = 0;
 };
 
 }  // namespace
@@ -109,7 +129,7 @@ void winograd_pack(const Correlation& problem, const Tiles& tiles, const float* 
   const index panels = divide_up(problem.out_channels, k.panel), channels = problem.in_channels;
   const index group_size = winograd_packed_size(problem, tiles) / problem.groups;
   const index depth = transform.parts() * channels, at_once = std::min(channels, channels_at_once);
-  const index tasks = problem.groups * panels, scratch = 2 * transform.elements() * at_once * k.panel;
+  const index tasks = problem.groups * panels, scratch = transform.scratch(at_once);
   const int workers = problem.groups * group_size < (1 << 18) ? 1 : workers_for(tasks);
   Buffer<double> buffer(scratch * workers);
   parallel_for(tasks, workers, [&](index task, int worker) {
@@ -121,7 +141,7 @@ void winograd_pack(const Correlation& problem, const Tiles& tiles, const float* 
       for (index c = 0; c < channels; c += at_once) {
         const float* from = w + group * strides.group + c * strides.in + first * strides.out;
         transform.run(from, part, std::min(at_once, channels - c), columns, width, goal + (part * channels + c) * width,
-                      depth * width, a, a + scratch / 2);
+                      depth * width, a);
       }
     }
   });

@@ -48,6 +48,13 @@ PCX_INLINE void store_first(double* p, __m256d v, index n) {
     _mm256_maskstore_pd(p, first64(n), v);
 }
 
+PCX_INLINE void store_rounded(float* p, __m256d v, index n) {
+  if (n >= 4)
+    _mm_storeu_ps(p, _mm256_cvtpd_ps(v));
+  else
+    _mm_maskstore_ps(p, _mm_cmpgt_epi32(_mm_set1_epi32(int(n)), _mm_setr_epi32(0, 1, 2, 3)), _mm256_cvtpd_ps(v));
+}
+
 PCX_INLINE __m256 fmadd(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
 PCX_INLINE __m256d fmadd(__m256d a, __m256d b, __m256d c) { return _mm256_fmadd_pd(a, b, c); }
 PCX_INLINE __m256 add(__m256 a, __m256 b) { return _mm256_add_ps(a, b); }

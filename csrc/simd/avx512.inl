@@ -28,6 +28,9 @@ PCX_INLINE __m512 load_first(const float* p, index n) { return _mm512_maskz_load
 PCX_INLINE __m512d load_first(const double* p, index n) { return _mm512_maskz_loadu_pd(__mmask8(first(n, 8)), p); }
 PCX_INLINE void store_first(float* p, __m512 v, index n) { _mm512_mask_storeu_ps(p, __mmask16(first(n, 16)), v); }
 PCX_INLINE void store_first(double* p, __m512d v, index n) { _mm512_mask_storeu_pd(p, __mmask8(first(n, 8)), v); }
+PCX_INLINE void store_rounded(float* p, __m512d v, index n) {
+  _mm256_mask_storeu_ps(p, __mmask8(first(n, 8)), _mm512_cvtpd_ps(v));
+}
 
 PCX_INLINE __m512 fmadd(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a, b, c); }
 PCX_INLINE __m512d fmadd(__m512d a, __m512d b, __m512d c) { return _mm512_fmadd_pd(a, b, c); }

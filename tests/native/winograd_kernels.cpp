@@ -107,6 +107,27 @@ void check_axis(Report& report, Random& random, const WinogradAxis<float>& axis,
   for (const Guarded<T>* array : {&td, &tg, &y, &last}) report.intact(*array, "a result");
 }
 
+// The filter's transform in float64: as it is, and rounded once.
+void check_rounded_filter(Report& report, Random& random, const WinogradAxis<double>& axis, index channels) {
+  const index size = axis.size(), inner = 1 + random.below(3);
+  const Lines g_lines(axis.kernel, 1, inner, channels, random.coin(), 0);
+  const Lines t_lines(size, 1, inner, channels, random.coin(), 5);
+  Guarded<double> g(g_lines.size(), random.edge()), exact(t_lines.size(), random.edge());
+  Guarded<float> rounded(t_lines.size(), random.edge());
+  fill(g, random, Numbers::reals);
+  exact.poison();
+  rounded.poison();
+  report.start("rounded filter of F(%d, %d), channels %lld", axis.tile, axis.kernel, static_cast<long long>(channels));
+  const TransformPass<double> both = pass(g, g_lines, exact, t_lines);
+  axis.filter(both);
+  axis.filter_rounded(both, rounded.data());
+  for (index i = 0; i < exact.size(); ++i) {
+    const bool same = rounded[i] == static_cast<float>(exact[i]) || (std::isnan(rounded[i]) && std::isnan(exact[i]));
+    report.expect(same, "the rounded transform is not the exact one rounded");
+  }
+  report.intact(rounded, "the rounded transform");
+}
+
 // Products of rows and a panel, for every number of rows that a register tile can have.
 template <class T>
 void check_product(Report& report, Random& random, index rows, index width) {
@@ -162,6 +183,9 @@ void check_axes(Report& report) {
     for (index channels : sizes_around(k.lanes, k.panel)) {
       for (int repeat = 0; repeat < 6; ++repeat) check_axis(report, random, axis, channels);
     }
+  }
+  for (const WinogradAxis<double>& axis : tested<double>().winograd) {
+    for (index channels : sizes_around(k.lanes, k.panel)) check_rounded_filter(report, random, axis, channels);
   }
 }
 

@@ -110,6 +110,10 @@ void masked_store(void* p, unsigned mask, V v) {
     if (has(mask, i)) std::memcpy(static_cast<L*>(p) + i, &x.at[i], sizeof(L));
   }
 }
+inline __m256 round(__m512d v) {
+  const Lanes<__m512d> x(v);
+  return each<__m256>([&](int i) { return static_cast<float>(x.at[i]); });
+}
 template <class V>
 V zero_unless(unsigned mask, V v) {
   const Lanes<V> x(v);
@@ -242,6 +246,8 @@ V permute(__m512i numbers, V v) {
 #define _mm512_mask_storeu_ps PCX_E::masked_store
 #define _mm512_mask_storeu_pd PCX_E::masked_store
 #define _mm512_mask_storeu_epi32 PCX_E::masked_store
+#define _mm256_mask_storeu_ps PCX_E::masked_store
+#define _mm512_cvtpd_ps PCX_E::round
 #define _mm512_maskz_mov_ps PCX_E::zero_unless<__m512>
 #define _mm512_maskz_mov_pd PCX_E::zero_unless<__m512d>
 #define _mm512_maskz_div_ps(mask, a, b) PCX_E::zero_unless(mask, PCX_E::div<__m512>(a, b))
