@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cfenv>
+#include <chrono>
 #include <exception>
 #include <thread>
 #include <utility>
@@ -51,6 +52,8 @@ class FloatMode {
 #endif
 };
 
+constexpr int brief_turns = 1000, patient_turns = 1050;  // some 5 us, then 20 us more
+
 struct Job {
   std::int64_t tasks;
   TaskFunction function;
@@ -59,6 +62,7 @@ struct Job {
   std::atomic<std::int64_t> next{0};
   std::atomic<bool> failed{false};
   std::exception_ptr error{};
+  std::atomic<std::int64_t> finished{0};  // workers
 
   void work(int worker) {
     const FloatMode own;
@@ -73,13 +77,18 @@ struct Job {
     }
     inside_task = outer;
     own.apply();
+    finished.fetch_add(1, std::memory_order_release);
   }
 };
 
 #if defined(_OPENMP)
 void open_team(Job& job, int workers) {
 #pragma omp parallel num_threads(workers)
-  job.work(omp_get_thread_num());
+  {
+    job.work(omp_get_thread_num());
+    // At its own barrier OpenMP spins for milliseconds, on a processor that a preempted worker could have.
+    if (omp_get_thread_num() == 0) wait_for(job.finished, omp_get_num_threads());
+  }
 }
 
 void run_team(Job& job, int workers) {
@@ -102,6 +111,18 @@ void run_team(Job& job, int workers) {
 
 }  // namespace
 
+// Asleep, a thread gives its processor to the one that it waits for: where another process has a processor, too, that
+// one would else sit behind it for a slice of the scheduler.
+void wait_for(const std::atomic<std::int64_t>& done, std::int64_t count) {
+  for (int turn = 0; done.load(std::memory_order_acquire) < count; ++turn) {
+    if (turn < brief_turns) continue;
+    if (turn < patient_turns)
+      std::this_thread::yield();
+    else
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+  }
+}
+
 int default_num_threads() {
   static const int n = usable_processors();
   return n;
@@ -113,13 +134,6 @@ void set_num_threads(int n) { requested_threads = n; }
 int workers_for(std::int64_t tasks) {
   if (inside_task || tasks < 2) return 1;
   return static_cast<int>(std::min<std::int64_t>(tasks, get_num_threads()));
-}
-
-void wait_for(const std::atomic<std::int64_t>& done, std::int64_t count) {
-  constexpr int patience = 2000;  // some 20 us: then whoever is waited for may need this processor
-  for (int turn = 0; done.load(std::memory_order_acquire) < count; ++turn) {
-    if (turn > patience) std::this_thread::yield();
-  }
 }
 
 void run_tasks(std::int64_t tasks, int workers, TaskFunction function, void* context) {
