@@ -82,7 +82,7 @@ def test_every_flag_reaches_the_options(sources: Path, monkeypatch: pytest.Monke
         "--image-size 32 --content-weight 5 --style-weight 100 --tv-weight 0.001 --style-blend-weights 3,7 "
         "--style-scale 0.5 --style-layers relu1,relu2 --layer-weights 1,0.25 --content-layers relu1 "
         "--normalization lecture --init other.png --optimizer adam --learning-rate 3 --num-iterations 2 --pyramid 1 "
-        "--original-colors --pooling max --seed 7"
+        "--original-colors --pooling max --seed 7 --margin 3"
     )
     assert paint("content.png", "style.png", "other.png", "-o", "out.png", *flags.split()) == exit_codes.OK
     assert seen == {
@@ -91,6 +91,7 @@ def test_every_flag_reaches_the_options(sources: Path, monkeypatch: pytest.Monke
         "style_weight": 100.0,
         "tv_weight": 0.001,
         "style_blend_weights": [3.0, 7.0],
+        "margin": 3,
         "style_scale": 0.5,
         "style_layers": {"relu1": 1.0, "relu2": 0.25},
         "content_layers": ["relu1"],

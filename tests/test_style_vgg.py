@@ -33,7 +33,7 @@ result = StyleTransfer(size=256, steps=3, network=network).run(*sources)
 measured = (kibibytes("VmHWM") - before) * 1024
 options = StyleTransfer().options
 taps = [*options.style_layers, *options.content_layers]
-height, width = result.picture.shape[:2]
+height, width = (size + 2 * options.margin for size in result.picture.shape[:2])
 print(json.dumps([measured, memory.estimate(network.net, taps, height, width, vectors=picture_vectors("lbfgs"))]))
 """
 

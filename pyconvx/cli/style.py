@@ -67,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         learning_rate=arguments.learning_rate,
         steps=arguments.iterations,
         pyramid=arguments.pyramid,
+        margin=arguments.margin,
         style_scale=arguments.style_scale,
         style_blend_weights=arguments.style_blend_weights,
         preserve_colors=arguments.preserve_colors,

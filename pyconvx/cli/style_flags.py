@@ -28,6 +28,7 @@ def _add_picture_flags(group: argparse._ArgumentGroup) -> None:
     add(
         "--style-scale", type=float, default=1.0, metavar="X", help="size of the style pictures; larger: larger strokes"
     )
+    add("--margin", type=int, default=8, metavar="N", help="pixels around the picture that are painted and cut off")
     add("--style-blend-weights", type=_numbers, metavar="A,B", help="one weight a style picture; equal if not given")
     add("--init", default="content", metavar="START", help="content, random, style-stats, or a picture file")
     add(

@@ -21,6 +21,7 @@ Init = Literal["content", "random", "style-stats", "picture"]
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 CONTENT_LAYERS = ("relu4_2",)
 SMALLEST_SIZE = 16
+MARGIN = 8  # measured at 256 px: what is seen of the edge reaches 8 px in
 
 # (alpha, beta, weight of the total variation): "balanced" chosen by eye at 256 and 384 px; "lecture" has the ratio of
 # the lecture's exercise (10 to 40).
@@ -54,6 +55,7 @@ class Options:
     learning_rate: float | None
     steps: int
     pyramid: int | Literal["auto", "off"]
+    margin: int
     style_scale: float
     style_blend_weights: tuple[float, ...] | None
     preserve_colors: PreserveColors
@@ -68,6 +70,7 @@ class Options:
             _require_int("size", self.size, SMALLEST_SIZE)
         _require_int("steps", self.steps, 1)
         _require_int("seed", self.seed, 0)
+        _require_int("margin", self.margin, 0)
         for name in ("content_weight", "style_weight", "tv_weight"):
             _require_number(name, getattr(self, name), zero=True)
         if self.content_weight == self.style_weight == 0:

@@ -56,7 +56,7 @@ class Outlets:
     def __init__(
         self,
         levels: Sequence[Level],
-        deprocess: Callable[[Any], Picture],
+        picture: Callable[[Any], Picture],
         saving: Saving,
         identity: dict[str, Any],
         report: Report,
@@ -64,7 +64,7 @@ class Outlets:
         state: State,
     ) -> None:
         self._levels = levels
-        self._deprocess = deprocess
+        self._picture = picture
         self._saving = saving
         self._identity = identity
         self._report = report
@@ -86,7 +86,7 @@ class Outlets:
             checkpoints.save(saving.checkpoint, state, self._identity)
         record = state.trace[-1]
         done = sum(earlier.steps for earlier in self._levels[: state.level]) + state.step
-        step = Step(done, self._total, {**record, "seconds_left": seconds_left}, lambda: self._deprocess(state.x))
+        step = Step(done, self._total, {**record, "seconds_left": seconds_left}, lambda: self._picture(state.x))
         if saving.frames is not None and (done % saving.frames_every == 0 or done == self._total):
             self._save_frame(Path(saving.frames), step)
         self._report(done, self._total, step.record)

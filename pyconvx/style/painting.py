@@ -16,6 +16,7 @@ from pyconvx.models import Network
 from pyconvx.style.checkpoint import State
 from pyconvx.style.color import random_with_colors
 from pyconvx.style.descent import Descent, make_descent
+from pyconvx.style.margin import cut, extend
 from pyconvx.style.objective import Objective, Terms, style_targets
 from pyconvx.style.options import Options
 from pyconvx.style.pyramid import Level
@@ -38,16 +39,16 @@ class Job:
 
     def begin(self) -> State:
         """Return the state before the first step."""
-        height, width, _ = self.levels[0]
+        level, margin = self.levels[0], self.options.margin
+        height, width = level.height + 2 * margin, level.width + 2 * margin
         rng = np.random.default_rng(self.options.seed)
         if self.options.init == "random":
-            first = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+            x = self.network.preprocess(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
         elif self.options.init == "style-stats":
             noise = random_with_colors((height, width), self.styles[0], rng)
-            first = np.clip(np.rint(noise), 0, 255).astype(np.uint8)
+            x = self.network.preprocess(np.clip(np.rint(noise), 0, 255).astype(np.uint8))
         else:
-            first = pictures.resize(self.content if self.start is None else self.start, (height, width))
-        x = self.network.preprocess(first)
+            x = self.canvas(self.content if self.start is None else self.start, level)
         return State(x=x, best=x, best_cost=np.inf, random=dict(rng.bit_generator.state))
 
     def objective(self, level: Level) -> Objective:
@@ -57,8 +58,16 @@ class Job:
         if options.style_weight:
             scaled = [self._style_at(level, picture) for picture in self.styles]
             style = style_targets(net, scaled, options.blend(len(scaled)), list(options.style_layers))
-        content = self.network.preprocess(pictures.resize(self.content, (level.height, level.width)))
-        return Objective(net, content, style, options, self.grey_level)
+        return Objective(net, self.canvas(self.content, level), style, options, self.grey_level)
+
+    def canvas(self, picture: Picture, level: Level) -> Array:
+        """Return a picture at one size as the network takes it, with the margin around it."""
+        resized = pictures.resize(picture, (level.height, level.width))
+        return self.network.preprocess(extend(resized, self.options.margin))
+
+    def picture(self, x: Array) -> Picture:
+        """Return the picture of what `canvas` gives, without its margin."""
+        return cut(self.network.deprocess(x), self.options.margin)
 
     @property
     def grey_level(self) -> float:
@@ -125,8 +134,7 @@ def _paint_level(job: Job, level: Level, state: State, between: Between) -> Stop
 def _start_next_level(job: Job, state: State) -> None:
     """Bring the best picture to the next size; the optimiser starts anew there."""
     level = job.levels[state.level + 1]
-    enlarged = pictures.resize(job.network.deprocess(state.best), (level.height, level.width))
-    x = job.network.preprocess(enlarged)
+    x = job.canvas(job.picture(state.best), level)
     state.x, state.best, state.best_cost = x, x, np.inf
     state.level, state.step, state.optimizer = state.level + 1, 0, {}
 

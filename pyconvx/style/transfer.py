@@ -19,6 +19,7 @@ from pyconvx.style.descent import picture_vectors
 from pyconvx.style.options import (
     CONTENT_LAYERS,
     DEFAULT_WEIGHTS,
+    MARGIN,
     STYLE_LAYERS,
     Init,
     Normalization,
@@ -70,6 +71,9 @@ class StyleTransfer:
         At the coarsest level of the pyramid; each finer level takes half of those of the level before.
     pyramid : "auto", "off" or int
         Levels of the coarse-to-fine pyramid: "auto" uses more than one from 384 px.
+    margin : int
+        Pixels around the picture, at every size, that are painted with it and cut off: its mirror image at first. At
+        the edge of what is painted the style picture's frame comes through.
     style_scale : float
         Long edge of the style pictures over that of the painting: larger gives larger strokes.
     style_blend_weights : sequence of float, optional
@@ -108,6 +112,7 @@ class StyleTransfer:
         learning_rate: float | None = None,
         steps: int = 150,
         pyramid: int | Literal["auto", "off"] = "auto",
+        margin: int = MARGIN,
         style_scale: float = 1.0,
         style_blend_weights: Sequence[float] | None = None,
         preserve_colors: PreserveColors = "off",
@@ -131,6 +136,7 @@ class StyleTransfer:
             learning_rate=learning_rate,
             steps=steps,
             pyramid=pyramid,
+            margin=margin,
             style_scale=style_scale,
             style_blend_weights=blend_weights(style_blend_weights),
             preserve_colors=preserve_colors,
@@ -193,7 +199,7 @@ class StyleTransfer:
             job = self._job(content, style, limit)
             identity = self._identity(job, digests=checkpoint is not None)
             state = _resumed(saving, identity) or job.begin()
-            outlets = Outlets(job.levels, job.network.deprocess, saving, identity, report, callback, state)
+            outlets = Outlets(job.levels, job.picture, saving, identity, report, callback, state)
             try:
                 stopped = paint(job, state, outlets)
             except KeyboardInterrupt:
@@ -213,7 +219,8 @@ class StyleTransfer:
         levels = schedule(height, width, options.steps, options.pyramid)
         network = self._network or vgg16(pooling=options.pooling)
         taps = [*options.style_layers, *options.content_layers]
-        needed = memory.estimate(network.net, taps, height, width, vectors=picture_vectors(options.optimizer))
+        canvas = height + 2 * options.margin, width + 2 * options.margin
+        needed = memory.estimate(network.net, taps, *canvas, vectors=picture_vectors(options.optimizer))
         memory.require(needed, limit, width=width, height=height)
         resized = pictures.resize(original, (height, width))
         styles = [pictures.load(source) for source in sources]
@@ -234,7 +241,7 @@ class StyleTransfer:
         return identity
 
     def _result(self, job: Job, state: State, stopped: Stopped, identity: dict[str, Any]) -> Result:
-        painted = job.network.deprocess(state.best)
+        painted = job.picture(state.best)
         if painted.shape != job.content.shape:  # stopped before the last level
             painted = pictures.resize(painted, job.content.shape[:2])
         if self.options.preserve_colors == "luma":
