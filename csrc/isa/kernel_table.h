@@ -63,16 +63,29 @@ struct ConvPixels {
   bool accumulate, relu;
 };
 
-// A rectangle of pixels contracted: dw[c][k] += sum over pixels of x[pixel][c] * dy[pixel][k], in pixel order.
-// c < channels, k < columns <= panel.
+// Pixels contracted: dw[c][k] = (dw[c][k] +) sum over pixels of x[pixel][c] * dy[pixel][k], in pixel order.
+// c < channels, k < columns <= panel. The pixels are `rows` rows of `cols`, which start at x_rows[r] and dy_rows[r]; no
+// lists: one row that starts at 0. Channel c stands x_at[c] from there, or c where there is no list.
 template <class T>
 struct PixelSum {
   const T* x;
   const T* dy;
   T* dw;
   index rows, cols;
-  index x_row, x_pixel, dy_row, dy_pixel, dw_stride;
+  index x_pixel, dy_pixel, dw_stride;
   int channels, columns;
+  const index* x_rows;  // both or none
+  const index* dy_rows;
+  const index* x_at;  // or null
+  bool overwrite;     // dw, whatever it holds
+};
+
+// Pixels summed: y[k] += sum over pixels of x[pixel * step + k], k < columns.
+template <class T>
+struct ColumnSum {
+  const T* x;
+  T* y;
+  index pixels, step, columns;
 };
 
 // Taps that read neighbouring columns, the first one column + p for output pixel p.
@@ -208,6 +221,7 @@ struct Kernels {
   void (*conv_row)(const ConvRow<T>& row);  // columns <= narrow; a row of w has as many entries
   void (*panel_product)(const PanelProduct<T>& product);
   void (*pixel_sum)(const PixelSum<T>& sum);
+  void (*column_sum)(const ColumnSum<T>& sum);
   void (*depthwise_row)(const DepthwiseRow<T>& row);
   void (*depthwise_sum)(const DepthwiseSum<T>& sum);
   void (*fill_columns)(const PixelColumns<T>& part);

@@ -10,6 +10,7 @@ constexpr Kernels<T> kernels_of() {
           conv_row<T>,
           panel_product<T>,
           pixel_sum<T>,
+          column_sum<T>,
           depthwise_row<T>,
           depthwise_sum<T>,
           fill_columns<T>,

@@ -1,7 +1,12 @@
 // PixelSum: the outer products of two lists of pixels, summed. Channels of x are broadcast, channels of dy lie in
-// lanes; both are read where they are, so nothing is packed.
-template <class T, int Channels, int Vectors>
-static void pixel_sum_tile(const PixelSum<T>& sum, const T* x, T* dw) {
+// lanes; both are read where they are. A tile of channels that are not side by side keeps a pointer for each. ColumnSum
+// is what remains of it where x is one.
+// Channels of a tile: with one vector of columns a third more, so that enough sums are under way.
+template <class T, int Vectors>
+constexpr int sum_channels = Vectors > 1 ? tile_pixels<T> : tile_pixels<T> + tile_pixels<T> / 3;
+
+template <class T, int Channels, int Vectors, bool Listed>
+static void pixel_sum_tile(const PixelSum<T>& sum, const T* x, const index* at, T* dw) {
   using vec = decltype(zero<T>());
   vec acc[Channels][Vectors];
   PCX_UNROLL
@@ -10,12 +15,19 @@ static void pixel_sum_tile(const PixelSum<T>& sum, const T* x, T* dw) {
     for (int v = 0; v < Vectors; ++v) acc[c][v] = zero<T>();
   }
   const bool whole = sum.columns == Vectors * lanes<T>;
+  const index x_pixel = sum.x_pixel, dy_pixel = sum.dy_pixel;
   PCX_UNROLL
   for (int c = 0; c < Channels; ++c) prefetch(dw + c * sum.dw_stride);
   for (index r = 0; r < sum.rows; ++r) {
-    const T* xp = x + r * sum.x_row;
-    const T* dyp = sum.dy + r * sum.dy_row;
-    for (index i = sum.cols; i > 0; --i, xp += sum.x_pixel, dyp += sum.dy_pixel) {
+    const T* xp = sum.x_rows ? x + sum.x_rows[r] : x;
+    const T* dyp = sum.x_rows ? sum.dy + sum.dy_rows[r] : sum.dy;
+    const T* each[Listed ? Channels : 1] = {xp};
+    if constexpr (Listed) {
+      PCX_UNROLL
+      for (int c = 0; c < Channels; ++c) each[c] = xp + at[c];
+    }
+    index p = 0;
+    for (index i = sum.cols; i > 0; --i, p += x_pixel, dyp += dy_pixel) {
       vec d[Vectors];
       PCX_UNROLL
       for (int v = 0; v < Vectors; ++v) {
@@ -23,10 +35,11 @@ static void pixel_sum_tile(const PixelSum<T>& sum, const T* x, T* dw) {
       }
       PCX_UNROLL
       for (int c = 0; c < Channels; ++c) {
-        const vec xc = set1(xp[c]);
+        const vec xc = set1(Listed ? each[c][p] : xp[c]);
         PCX_UNROLL
         for (int v = 0; v < Vectors; ++v) acc[c][v] = fmadd(xc, d[v], acc[c][v]);
       }
+      if constexpr (!Listed) xp += x_pixel;
     }
   }
   PCX_UNROLL
@@ -34,28 +47,41 @@ static void pixel_sum_tile(const PixelSum<T>& sum, const T* x, T* dw) {
     PCX_UNROLL
     for (int v = 0; v < Vectors; ++v) {
       const index first = v * lanes<T>, left = sum.columns - first;
-      store_first(dw + first, add(load_first(dw + first, left), acc[c][v]), left);
+      const vec s = acc[c][v];
+      store_first(dw + first, sum.overwrite ? s : add(load_first(dw + first, left), s), left);
     }
   }
 }
 
+// Whether a tile's channels are side by side after all.
+PCX_INLINE bool side_by_side(const index* at, index channels) {
+  for (index c = 1; c < channels; ++c) {
+    if (at[c] != at[0] + c) return false;
+  }
+  return true;
+}
+
 template <class T, int Vectors, int Channels>
-PCX_INLINE void pixel_sum_tile_of(index channels, const PixelSum<T>& sum, const T* x, T* dw) {
-  if (channels == Channels) return pixel_sum_tile<T, Channels, Vectors>(sum, x, dw);
-  if constexpr (Channels > 1) pixel_sum_tile_of<T, Vectors, Channels - 1>(channels, sum, x, dw);
+PCX_INLINE void pixel_sum_tile_of(index channels, const PixelSum<T>& sum, index first, T* dw) {
+  if (channels == Channels) {
+    if (!sum.x_at) return pixel_sum_tile<T, Channels, Vectors, false>(sum, sum.x + first, nullptr, dw);
+    const index* at = sum.x_at + first;
+    if (side_by_side(at, channels)) return pixel_sum_tile<T, Channels, Vectors, false>(sum, sum.x + *at, nullptr, dw);
+    return pixel_sum_tile<T, Channels, Vectors, true>(sum, sum.x, at, dw);
+  }
+  if constexpr (Channels > 1) pixel_sum_tile_of<T, Vectors, Channels - 1>(channels, sum, first, dw);
 }
 
 template <class T, int Vectors>
 static void pixel_sum_tiles(const PixelSum<T>& sum) {
-  const index tiles = (sum.channels + tile_pixels<T> - 1) / tile_pixels<T>;
+  constexpr int most = sum_channels<T, Vectors>;
+  const index tiles = (sum.channels + most - 1) / most;
   const index least = sum.channels / tiles, longer = sum.channels % tiles;
-  const T* x = sum.x;
-  T* dw = sum.dw;
+  index first = 0;
   for (index t = 0; t < tiles; ++t) {
     const index channels = least + (t < longer);
-    pixel_sum_tile_of<T, Vectors, tile_pixels<T>>(channels, sum, x, dw);
-    x += channels;
-    dw += channels * sum.dw_stride;
+    pixel_sum_tile_of<T, Vectors, most>(channels, sum, first, sum.dw + first * sum.dw_stride);
+    first += channels;
   }
 }
 
@@ -65,4 +91,50 @@ static void pixel_sum(const PixelSum<T>& sum) {
     pixel_sum_tiles<T, 1>(sum);
   else
     pixel_sum_tiles<T, vectors<T>>(sum);
+}
+
+// Four pixels at a time, each with sums of its own.
+template <class T, int Vectors>
+static void column_sum_panel(const ColumnSum<T>& sum, const T* x, T* y, index columns) {
+  using vec = decltype(zero<T>());
+  constexpr int pixels = 4;
+  const bool whole = columns >= Vectors * lanes<T>;
+  vec acc[pixels][Vectors];
+  PCX_UNROLL
+  for (int p = 0; p < pixels; ++p) {
+    PCX_UNROLL
+    for (int v = 0; v < Vectors; ++v) acc[p][v] = zero<T>();
+  }
+  index left = sum.pixels;
+  for (; left >= pixels; left -= pixels, x += pixels * sum.step) {
+    PCX_UNROLL
+    for (int p = 0; p < pixels; ++p) {
+      PCX_UNROLL
+      for (int v = 0; v < Vectors; ++v) {
+        const T* at = x + p * sum.step + v * lanes<T>;
+        acc[p][v] = add(acc[p][v], whole ? load(at) : load_first(at, columns - v * lanes<T>));
+      }
+    }
+  }
+  for (; left > 0; --left, x += sum.step) {
+    PCX_UNROLL
+    for (int v = 0; v < Vectors; ++v) acc[0][v] = add(acc[0][v], load_first(x + v * lanes<T>, columns - v * lanes<T>));
+  }
+  PCX_UNROLL
+  for (int v = 0; v < Vectors; ++v) {
+    const vec all = add(add(acc[0][v], acc[1][v]), add(acc[2][v], acc[3][v]));
+    const index first = v * lanes<T>;
+    store_first(y + first, add(load_first(y + first, columns - first), all), columns - first);
+  }
+}
+
+template <class T>
+static void column_sum(const ColumnSum<T>& sum) {
+  for (index k = 0; k < sum.columns; k += panel<T>) {
+    const index columns = sum.columns - k;
+    if (columns <= lanes<T>)
+      column_sum_panel<T, 1>(sum, sum.x + k, sum.y + k, columns);
+    else
+      column_sum_panel<T, vectors<T>>(sum, sum.x + k, sum.y + k, columns);
+  }
 }

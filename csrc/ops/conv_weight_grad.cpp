@@ -2,8 +2,6 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "base/parallel.h"
-#include "isa/dispatch.h"
 #include "ops/depthwise.h"
 #include "ops/ops.h"
 #include "ops/parts.h"
@@ -14,46 +12,17 @@ namespace pcx {
 
 namespace {
 
-// db = the sum of dy over all pixels: an outer product with a pixel that is always one. Slices as above.
 template <class T>
-void bias_grad(const ConvShape& s, const T* dy, T* db) {
-  constexpr index slice_pixels = 4096;
-  const Kernels<T>& k = kernels<T>();
-  const index channels = s.out_channels, pixels = s.y_size() / channels, slices = divide_up(pixels, slice_pixels);
-  Buffer<T> sums(slices * channels);
-  std::fill_n(sums.data(), slices * channels, T(0));
-  const T one = 1;
-  const int workers = s.y_size() < (1 << 20) ? 1 : workers_for(slices);
-  parallel_for(slices, workers, [&](index slice, int) {
-    PixelSum<T> sum{};
-    sum.x = &one;
-    sum.rows = 1;
-    sum.cols = std::min(slice_pixels, pixels - slice * slice_pixels);
-    sum.dy_pixel = channels;
-    sum.channels = 1;
-    for (index c = 0; c < channels; c += k.panel) {
-      sum.dy = dy + slice * slice_pixels * channels + c;
-      sum.dw = sums.data() + slice * channels + c;
-      sum.columns = static_cast<int>(std::min<index>(k.panel, channels - c));
-      k.pixel_sum(sum);
-    }
-  });
-  std::fill_n(db, channels, T(0));
-  for (index slice = 0; slice < slices; ++slice) {
-    for (index c = 0; c < channels; ++c) db[c] += sums.data()[slice * channels + c];
-  }
-}
-
-template <class T>
-void sums_of_products(const ConvShape& shape, const Tiles& tiles, const T* x, const T* dy, T* dw) {
+void sums_of_products(const ConvShape& shape, const Tiles& tiles, const T* x, const T* dy, T* dw, T* db) {
+  const Correlation forward = forward_parts(shape)[0];
+  bool done = false;
   if constexpr (sizeof(T) == sizeof(float)) {
-    if (tiles != Tiles{1, 1, 1} && winograd_weight_grad(shape, tiles, x, dy, dw)) return;
+    done = tiles != Tiles{1, 1, 1} && winograd_weight_grad(shape, tiles, x, dy, dw);
   }
   // Also where a sum was not finite: these know which of them are.
-  if (const Correlation forward = forward_parts(shape)[0]; depthwise_suits<T>(forward))
-    depthwise_weight_grad(forward, x, dy, dw);
-  else
-    direct_weight_grad(shape, x, dy, dw);
+  if (!done && !depthwise_suits<T>(forward)) return direct_weight_grad(shape, x, dy, dw, db);
+  if (!done) depthwise_weight_grad(forward, x, dy, dw);
+  if (db) bias_grad(shape, dy, db);
 }
 
 }  // namespace
@@ -73,11 +42,8 @@ template Tiles weight_grad_tiles<double>(const ConvShape&, Algorithm);
 
 template <class T>
 void conv_weight_grad(const ConvShape& shape, const Tiles& tiles, const T* x, const T* dy, T* dw, T* db) {
-  if (shape.y_size() == 0 || shape.x_size() == 0) {
-    std::fill_n(dw, shape.w_size(), T(0));
-  } else {
-    sums_of_products(shape, tiles, x, dy, dw);
-  }
+  if (shape.y_size() > 0 && shape.x_size() > 0) return sums_of_products(shape, tiles, x, dy, dw, db);
+  std::fill_n(dw, shape.w_size(), T(0));
   if (!db) return;
   if (shape.y_size() == 0)
     std::fill_n(db, shape.out_channels, T(0));

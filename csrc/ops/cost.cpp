@@ -8,7 +8,7 @@
 #include "ops/parts.h"
 #include "ops/weight_grad.h"
 #include "ops/winograd.h"
-#include "ops/winograd_pass.h"
+#include "ops/winograd_weight_grad_plan.h"
 
 namespace pcx {
 
@@ -41,9 +41,9 @@ Cost cost_of(const ConvShape& shape, Direction direction, const Tiles& tiles) {
   Cost cost;
   for (int a = 0; a < 3; ++a) {
     if (tiles[a] == 1) continue;
-    const int taps = static_cast<int>(shape.kernel[a]);  // a weight gradient slides tiles of dy: F(kernel, tile)
+    const index taps = shape.kernel[a];  // a weight gradient slides tiles of dy: F(kernel, tile)
     cost.amplification *= direction == Direction::weight_grad
-                              ? axis_amplification(taps, tiles[a])
+                              ? axis_amplification(winograd_weight_grad_scheme(tiles[a], taps).kernel, tiles[a])
                               : axis_amplification(tiles[a], winograd_scheme(tiles[a], taps).kernel);
   }
   if (direction == Direction::weight_grad) {

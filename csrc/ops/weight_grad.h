@@ -13,30 +13,47 @@ namespace pcx {
 template <class T>
 Tiles weight_grad_tiles(const ConvShape& shape, Algorithm algorithm);
 
-// dw by sums over all pixels, for any stride, dilation and type.
+// dw by sums over all pixels, for any stride, dilation and type, and db where it is not null.
 template <class T>
-void direct_weight_grad(const ConvShape& shape, const T* x, const T* dy, T* dw);
+void direct_weight_grad(const ConvShape& shape, const T* x, const T* dy, T* dw, T* db);
 
 template <class T>
 Work direct_weight_grad_work(const ConvShape& shape);
+
+// db = the sum of dy over all pixels.
+template <class T>
+void bias_grad(const ConvShape& shape, const T* dy, T* db);
 
 // Of whichever algorithm has these tiles.
 template <class T>
 Work weight_grad_work(const ConvShape& shape, const Tiles& tiles);
 
 inline index divide_up(index a, index b) { return (a + b - 1) / b; }
+inline index round_up(index a, index b) { return divide_up(a, b) * b; }
 inline index even_part(index whole, index most) { return divide_up(whole, divide_up(whole, most)); }
 
-// Channels of x and of dy that one task takes, of one group.
+// An odd number of cache lines: arrays so far apart, that are written side by side, lie in different cache sets.
+template <class T>
+index spread(index elements) {
+  constexpr index line = 64 / sizeof(T);
+  return (divide_up(elements, line) | 1) * line;
+}
+
+// Channels of x and of dy that one task takes, of one group: whole strips of channels and panels of columns.
 struct ChannelParts {
   index channels, columns;  // of a part; the last may have less
   index c_parts, k_parts;
 
-  ChannelParts(const ConvShape& s, index most, index panel)
-      : channels(even_part(s.group_in(), most)),
-        columns(s.group_out() <= most ? s.group_out() : divide_up(even_part(s.group_out(), most), panel) * panel),
+  ChannelParts(const ConvShape& s, index most, index strip, index panel)
+      : channels(part(s.group_in(), most, strip)),
+        columns(part(s.group_out(), most, panel)),
         c_parts(divide_up(s.group_in(), channels)),
         k_parts(divide_up(s.group_out(), columns)) {}
+
+ private:
+  static index part(index whole, index most, index unit) {
+    return whole <= most ? whole : round_up(even_part(whole, most), unit);
+  }
 };
 
 struct ChannelPart {
@@ -52,27 +69,53 @@ struct ChannelPart {
   }
 };
 
-// dw = the sum over slices of what compute(part, slice, dw of the slice, worker) adds to a dw of zeros.
-template <class T, class Compute>
-void sum_slices(const ConvShape& s, const ChannelParts& parts, index slices, int workers, T* dw, Compute compute) {
-  const index size = s.w_size();
-  Buffer<T> own(slices > 1 ? slices * size : 0);
-  T* const sums = slices > 1 ? own.data() : dw;
-  parallel_for(slices, workers, [&](index slice, int) { std::fill_n(sums + slice * size, size, T(0)); });
-  parallel_for(slices * s.groups * parts.c_parts * parts.k_parts, workers, [&](index task, int worker) {
-    const index slice = task % slices;
-    compute(ChannelPart(s, parts, task / slices), slice, sums + slice * size, worker);
-  });
-  if (slices == 1) return;
-  constexpr index stretch = 1 << 14;
-  parallel_for(divide_up(size, stretch), workers, [&](index task, int) {
-    const index begin = task * stretch, count = std::min(stretch, size - begin);
-    std::copy_n(sums + begin, count, dw + begin);
-    for (index slice = 1; slice < slices; ++slice) {
-      const T* from = sums + slice * size + begin;
-      for (index i = 0; i < count; ++i) dw[begin + i] += from[i];
+// A gradient of the whole weight, and of the bias or null.
+template <class T>
+struct WeightSums {
+  T* dw;
+  T* db;
+};
+
+// The gradients of slices, which are added in order; one slice is the total itself.
+template <class T>
+class SliceSums {
+ public:
+  SliceSums(const ConvShape& s, index slices, const WeightSums<T>& total)
+      : total_(total),
+        slices_(slices),
+        dw_size_(s.w_size()),
+        size_(dw_size_ + (total.db ? s.out_channels : 0)),
+        own_(slices > 1 ? slices * size_ : 0) {}
+
+  WeightSums<T> of(index slice) const {
+    if (slices_ == 1) return total_;
+    T* const sums = own_.data() + slice * size_;
+    return {sums, total_.db ? sums + dw_size_ : nullptr};
+  }
+
+  void add_up(int workers) const {
+    if (slices_ == 1) return;
+    constexpr index stretch = 1 << 12;
+    parallel_for(divide_up(dw_size_, stretch), workers, [&](index task, int) {
+      const index begin = task * stretch;
+      add_up(begin, std::min(begin + stretch, dw_size_), total_.dw + begin);
+    });
+    if (total_.db) add_up(dw_size_, size_, total_.db);
+  }
+
+ private:
+  void add_up(index begin, index end, T* to) const {
+    const T* from = own_.data() + begin;
+    std::copy_n(from, end - begin, to);
+    for (index slice = 1; slice < slices_; ++slice) {
+      from += size_;
+      for (index i = 0; i < end - begin; ++i) to[i] += from[i];
     }
-  });
-}
+  }
+
+  const WeightSums<T> total_;
+  const index slices_, dw_size_, size_;
+  const Buffer<T> own_;
+};
 
 }  // namespace pcx

@@ -1,229 +1,174 @@
-// dw[t][c][k] = sum over pixels of x[pixel * stride + t][c] * dy[pixel][k], block by block of pixels. What a block
-// reads is copied first if its pixels lie far apart, which would fall into few sets of the first cache: dy pixel by
-// pixel, x by tiles of channels, each in the order in which the kernel reads it.
+// dw[t][c][k] = sum over pixels of x[pixel * stride + t][c] * dy[pixel][k], block by block of pixels. dy is copied into
+// panels and x into strips of channels, so that what the kernel reads lies together.
 #include <algorithm>
+#include <utility>
+#include <vector>
 
-#include "isa/dispatch.h"
-#include "ops/weight_grad.h"
+#include "ops/weight_grad_cut.h"
 
 namespace pcx {
 
 namespace {
 
-constexpr index most_channels = 128;      // of x and of dy that one task takes
-constexpr index panel_bytes = 16 << 10;   // of a block's dy that stays in the first cache
-constexpr index far_apart = 256;          // bytes from pixel to pixel
-constexpr index worth_copying = 128;      // products of each element
-constexpr index slices_bytes = 32 << 20;  // of all private dw together
-constexpr index copies_bytes = 1 << 20;   // of a block, at most
-constexpr index line = 64;                // bytes of a cache line
-constexpr index least_tasks = 16;
-constexpr double slice_flops = 4e6, parallel_flops = 15e6;
-
-struct Range {
-  index begin, end;
-  index size() const { return end - begin; }
-  bool empty() const { return begin >= end; }
-};
-
-// A rectangle of pixels of some channels.
+// One part of the channels, one slice of the pixels.
 template <class T>
-struct Patch {
-  const T* data;
-  index row, pixel;
-};
-
-// Copies channels [begin, end) of a rectangle; the copy's pixels follow each other `pixel` elements apart.
-template <class T>
-Patch<T> copied(const Patch<T>& from, index rows, index cols, index begin, index end, index pixel, T* to) {
-  for (index r = 0; r < rows; ++r) {
-    for (index i = 0; i < cols; ++i) {
-      const T* source = from.data + r * from.row + i * from.pixel;
-      std::copy(source + begin, source + end, to + (r * cols + i) * pixel);
-    }
-  }
-  return {to, cols * pixel, pixel};
-}
-
-// Elements from pixel to pixel of a copy: an odd number of cache lines, so that pixels spread over all cache sets.
-template <class T>
-index copied_pixel(index channels) {
-  const index floats = line / static_cast<index>(sizeof(T));
-  return (divide_up(channels, floats) | 1) * floats;
-}
-
-template <class T>
-class WeightGrad {
+class Task {
  public:
-  WeightGrad(const ConvShape& shape, const T* x, const T* dy)
-      : s_(shape), k_(kernels<T>()), parts_(shape, most_channels, k_.panel), x_(x), dy_(dy) {
-    const index pixels = panel_bytes / (k_.panel * static_cast<index>(sizeof(T)));
-    cols_ = even_part(s_.out[2], pixels);
-    rows_ = even_part(s_.out[1], std::max<index>(1, pixels / cols_));
-    blocks_ = {s_.out[0], divide_up(s_.out[1], rows_), divide_up(s_.out[2], cols_)};
-    units_ = s_.batch * blocks_[0] * blocks_[1] * blocks_[2];
-    slices_ = slices();
-    dy_pixel_ = copied_pixel<T>(parts_.columns);
-    const index x_pixels = hull(1, rows_) * hull(2, cols_), taps = s_.kernel[1] * s_.kernel[2];
-    auto strided = [](index elements) { return elements * static_cast<index>(sizeof(T)) >= far_apart; };
-    copy_x_ = strided(s_.in_channels * s_.stride[2]) && x_pixels * parts_.channels <= copies_bytes / index(sizeof(T)) &&
-              taps * parts_.columns * rows_ * cols_ >= worth_copying * x_pixels;
-    copy_dy_ = strided(s_.out_channels) && s_.taps() * parts_.channels >= worth_copying;
-    x_copy_ = copy_x_ ? x_pixels * parts_.channels : 0;
-    dy_copy_ = copy_dy_ ? rows_ * cols_ * dy_pixel_ : 0;
+  Task(const WeightGradCut<T>& cut, const ChannelPart& part, const T* x, const T* dy, const WeightSums<T>& sums,
+       T* scratch)
+      : cut_(cut),
+        s_(cut.s),
+        part_(part),
+        x_(x + part.group * s_.group_in() + part.c0),
+        dy_(dy + first_column()),
+        dw_(sums.dw + part.c0 * s_.out_channels + first_column()),
+        db_(sums.db && part.c0 == 0 ? sums.db + first_column() : nullptr),
+        patch_(scratch),
+        panels_(scratch + cut.patch.size()),
+        rows_(static_cast<std::size_t>(2 * cut_.block.rows() * tap_rows())),
+        counts_(static_cast<std::size_t>(tap_rows())) {
+    sum_.x_pixel = cut_.patch.pixel();
+    sum_.dy_pixel = cut_.copy_dy ? cut_.k.panel : s_.out_channels;
+    sum_.dw_stride = s_.out_channels;
+    if (cut_.few) sum_.x_at = cut_.x_at.data();
   }
 
-  Work work() const {
-    const index bytes = (x_copy_ + dy_copy_) * index(sizeof(T)), blocks = divide_up(units_, slices_) + slices_;
-    const index own = slices_ > 1 ? slices_ * s_.w_size() * index(sizeof(T)) : 0;
-    const index tasks = slices_ * s_.groups * parts_.c_parts * parts_.k_parts;
-    return {flops() / 2, rows_ * cols_ + blocks, own, bytes, flops() < parallel_flops ? 1 : tasks};
-  }
-
-  void run(T* dw) {
-    const int workers = workers_for(work().workers);
-    Buffer<T> scratch(workers * (x_copy_ + dy_copy_));
-    sum_slices(s_, parts_, slices_, workers, dw, [&](const ChannelPart& part, index slice, T* sums, int worker) {
-      T* const copies = scratch.data() + worker * (x_copy_ + dy_copy_);
-      T* const to = sums + part.c0 * s_.out_channels + part.group * s_.group_out() + part.k0;
-      const index begin = units_ * slice / slices_, end = units_ * (slice + 1) / slices_;
-      for (index unit = begin; unit < end; ++unit) add_block(part, unit, to, copies);
-    });
+  // Writes the sums over blocks [begin, end).
+  void run(index begin, index end) {
+    sum_.overwrite = true;
+    if (db_) std::fill_n(db_, part_.columns, T(0));
+    for (index unit = begin; unit < end; ++unit, sum_.overwrite = false) {
+      block_ = cut_.unit(unit);
+      add_block();
+    }
   }
 
  private:
-  double flops() const { return 2.0 * s_.y_size() * s_.taps() * s_.group_in(); }
+  index first_column() const { return part_.group * s_.group_out() + part_.k0; }
+  index tap_rows() const { return cut_.few ? 1 : s_.kernel[0] * s_.kernel[1]; }
 
-  index slices() const {
-    const index parts = s_.groups * parts_.c_parts * parts_.k_parts;
-    const index affordable = slices_bytes / std::max<index>(1, s_.w_size() * static_cast<index>(sizeof(T)));
-    const index worth = static_cast<index>(flops() / slice_flops);
-    return std::max<index>(1, std::min({divide_up(least_tasks, parts), affordable, worth, units_}));
-  }
-
-  // Pixels of x along axis a that `size` neighbouring outputs see.
-  index hull(int a, index size) const {
-    return std::min(s_.in[a], (size - 1) * s_.stride[a] + (s_.kernel[a] - 1) * s_.dilation[a] + 1);
-  }
-  Range seen(int a, const Range& outputs) const {
-    const index first = outputs.begin * s_.stride[a] - s_.pad_before[a];
-    const index last = (outputs.end - 1) * s_.stride[a] + (s_.kernel[a] - 1) * s_.dilation[a] - s_.pad_before[a];
-    return {std::clamp<index>(first, 0, s_.in[a]), std::clamp<index>(last + 1, 0, s_.in[a])};
-  }
-  // Those of some outputs on axis a whose tap lies inside x.
-  Range inside(int a, const Range& outputs, index tap) const {
-    const index shift = tap * s_.dilation[a] - s_.pad_before[a], stride = s_.stride[a];
-    const index begin = shift < 0 ? divide_up(-shift, stride) : 0;
-    const index end = shift < s_.in[a] ? (s_.in[a] - 1 - shift) / stride + 1 : 0;
-    return {std::max(outputs.begin, begin), std::min(outputs.end, end)};
-  }
-
-  // What a block reads of one slice of x: channel tile t is a patch of its own.
-  struct Input {
-    Range h, w;
-    Patch<T> patch;
-    index tiles;
-    index begin(index channels, index tile) const { return channels * tile / tiles; }
-  };
-
-  Input read(const ChannelPart& part, const Range& h, const Range& w, index plane, T* copies) const {
-    const index pixel = (plane * s_.in[1] + h.begin) * s_.in[2] + w.begin;
-    Input x{
-        h,
-        w,
-        {x_ + pixel * s_.in_channels + part.group * s_.group_in() + part.c0, s_.in[2] * s_.in_channels, s_.in_channels},
-        1};
-    if (!copy_x_) return x;
-    x.tiles = divide_up(part.channels, k_.tile);
-    const Patch<T> there = x.patch;
-    for (index tile = 0; tile < x.tiles; ++tile) {
-      const index begin = x.begin(part.channels, tile), end = x.begin(part.channels, tile + 1);
-      copied(there, h.size(), w.size(), begin, end, end - begin, copies + begin * h.size() * w.size());
-    }
-    x.patch = {copies, 0, 0};
-    return x;
-  }
-
-  void add_block(const ChannelPart& part, index unit, T* dw, T* copies) const {
-    const index w0 = unit % blocks_[2] * cols_, h0 = unit / blocks_[2] % blocks_[1] * rows_;
-    const index plane = unit / (blocks_[2] * blocks_[1]), d = plane % s_.out[0], image = plane / s_.out[0];
-    const Range h{h0, std::min(h0 + rows_, s_.out[1])}, w{w0, std::min(w0 + cols_, s_.out[2])};
-    const Range xh = seen(1, h), xw = seen(2, w);
-    if (xh.empty() || xw.empty()) return;
-    Patch<T> dy{
-        dy_ + ((plane * s_.out[1] + h0) * s_.out[2] + w0) * s_.out_channels + part.group * s_.group_out() + part.k0,
-        s_.out[2] * s_.out_channels, s_.out_channels};
-    if (copy_dy_) dy = copied(dy, h.size(), w.size(), 0, part.columns, dy_pixel_, copies + x_copy_);
-    for (index td = 0; td < s_.kernel[0]; ++td) {
-      const index xd = d * s_.stride[0] + td * s_.dilation[0] - s_.pad_before[0];
-      if (xd < 0 || xd >= s_.in[0]) continue;
-      const Input x = read(part, xh, xw, image * s_.in[0] + xd, copies);
-      for (index k = 0; k < part.columns; k += k_.panel) {
-        for (index th = 0; th < s_.kernel[1]; ++th) {
-          for (index tw = 0; tw < s_.kernel[2]; ++tw) {
-            const index tap = (td * s_.kernel[1] + th) * s_.kernel[2] + tw;
-            add_tap(part, x, dy, h, w, th, tw, k, dw + tap * s_.group_in() * s_.out_channels + k);
-          }
-        }
+  void add_block() {
+    const index row = s_.out[2] * s_.out_channels, panel = cut_.k.panel;
+    const T* const dy =
+        dy_ +
+        (((block_.image * s_.out[0] + block_.start[0]) * s_.out[1] + block_.start[1]) * s_.out[2] + block_.start[2]) *
+            s_.out_channels;
+    if (cut_.copy_dy) pack_panels(dy, block_, row, s_.out_channels, part_.columns, panel, cut_.panel_step, panels_);
+    cut_.patch.fill(x_, block_, part_.channels, patch_);
+    dy_row_ = cut_.copy_dy ? block_.cols() * panel : row;
+    list_rows();
+    for (index k = 0; k < part_.columns; k += panel) {
+      const T* const from = cut_.copy_dy ? panels_ + k / panel * cut_.panel_step : dy + k;
+      sum_.columns = static_cast<int>(std::min(panel, part_.columns - k));
+      if (db_) add_to_bias(from, db_ + k);
+      for (index c = 0; c < part_.channels; c += cut_.strip) {
+        const T* const strip = patch_ + cut_.patch.strip(c / cut_.strip);
+        T* const dw = dw_ + c * s_.out_channels + k;
+        if (cut_.few)
+          add_all_taps(from, strip, dw);
+        else
+          add_taps(from, strip, std::min(cut_.strip, part_.channels - c), dw);
       }
     }
   }
 
-  // The products of one panel with one tap.
-  void add_tap(const ChannelPart& part, const Input& x, const Patch<T>& dy, const Range& block_h, const Range& block_w,
-               index th, index tw, index k, T* dw) const {
-    const Range h = inside(1, block_h, th), w = inside(2, block_w, tw);
-    if (h.empty() || w.empty()) return;
-    const index xh = h.begin * s_.stride[1] + th * s_.dilation[1] - s_.pad_before[1] - x.h.begin;
-    const index xw = w.begin * s_.stride[2] + tw * s_.dilation[2] - s_.pad_before[2] - x.w.begin;
-    PixelSum<T> sum{};
-    sum.rows = h.size();
-    sum.cols = w.size();
-    sum.dy = dy.data + (h.begin - block_h.begin) * dy.row + (w.begin - block_w.begin) * dy.pixel + k;
-    sum.dy_pixel = dy.pixel;
-    sum.dy_row = dy.row;
-    sum.dw_stride = s_.out_channels;
-    sum.columns = static_cast<int>(std::min<index>(k_.panel, part.columns - k));
-    for (index tile = 0; tile < x.tiles; ++tile) {
-      const index begin = x.begin(part.channels, tile), channels = x.begin(part.channels, tile + 1) - begin;
-      Patch<T> patch = x.patch;
-      if (copy_x_) patch = {patch.data + begin * x.h.size() * x.w.size(), x.w.size() * channels, channels};
-      sum.x = patch.data + xh * patch.row + xw * patch.pixel;
-      sum.x_pixel = s_.stride[2] * patch.pixel;
-      sum.x_row = s_.stride[1] * patch.row;
-      sum.channels = static_cast<int>(channels);
-      sum.dw = dw + begin * s_.out_channels;
-      k_.pixel_sum(sum);
+  // Where the rows of x and dy start: with few channels of all, else of those that a tap finds inside x.
+  void list_rows() {
+    const index most = cut_.block.rows(), h = block_.extents[1], d = block_.extents[0];
+    for (index tap = 0; tap < tap_rows(); ++tap) {
+      index* const x = rows_.data() + 2 * most * tap;
+      index count = 0;
+      for (index r = 0; r < block_.rows(); ++r) {
+        const index at_h = r % h, at_d = r / h % d;
+        if (!cut_.few && !(cut_.inside(1, block_.start[1] + at_h, tap % s_.kernel[1]) &&
+                           cut_.inside(0, block_.start[0] + at_d, tap / s_.kernel[1])))
+          continue;
+        x[count] = cut_.patch.row(r / (h * d), at_d, at_h);
+        x[most + count++] = r * dy_row_;
+      }
+      counts_[static_cast<std::size_t>(tap)] = count;
     }
   }
 
+  void add_to_bias(const T* panel, T* db) const {
+    for (index r = 0; r < block_.rows(); ++r)
+      cut_.k.column_sum({panel + r * dy_row_, db, block_.cols(), sum_.dy_pixel, sum_.columns});
+  }
+
+  void add_all_taps(const T* panel, const T* strip, T* dw) {
+    sum_.channels = static_cast<int>(cut_.x_at.size());
+    sum_.x = strip;
+    add(panel, 0, block_.cols(), dw);
+  }
+
+  void add_taps(const T* panel, const T* strip, index channels, T* dw) {
+    sum_.channels = static_cast<int>(channels);
+    for (index tap = 0; tap < tap_rows(); ++tap) {
+      for (index w = 0; w < s_.kernel[2]; ++w, dw += s_.group_in() * s_.out_channels) {
+        index begin = 0, end = block_.cols();
+        while (begin < end && !cut_.inside(2, block_.start[2] + begin, w)) ++begin;
+        while (begin < end && !cut_.inside(2, block_.start[2] + end - 1, w)) --end;
+        sum_.x = strip + cut_.patch.tap(tap / s_.kernel[1], tap % s_.kernel[1], w) + begin * sum_.x_pixel;
+        add(panel + begin * sum_.dy_pixel, tap, end - begin, dw);
+      }
+    }
+  }
+
+  // The rows of `tap` in the list, `cols` pixels of each.
+  void add(const T* dy, index tap, index cols, T* dw) {
+    sum_.x_rows = rows_.data() + 2 * cut_.block.rows() * tap;
+    sum_.dy_rows = sum_.x_rows + cut_.block.rows();
+    sum_.rows = counts_[static_cast<std::size_t>(tap)];
+    sum_.cols = cols;
+    sum_.dy = dy;
+    sum_.dw = dw;
+    if (sum_.overwrite || sum_.rows * cols > 0) cut_.k.pixel_sum(sum_);
+  }
+
+  const WeightGradCut<T>& cut_;
   const ConvShape& s_;
-  const Kernels<T>& k_;
-  const ChannelParts parts_;
-  const T* x_;
-  const T* dy_;
-  index cols_, rows_, units_, slices_;
-  Axes blocks_;
-  bool copy_x_, copy_dy_;
-  index dy_pixel_, x_copy_, dy_copy_;
+  const ChannelPart part_;
+  const T* const x_;
+  const T* const dy_;
+  T* const dw_;
+  T* const db_;
+  T* const patch_;
+  T* const panels_;
+  std::vector<index> rows_, counts_;  // for each row of taps: starts in x, starts in dy; how many
+  PixelBlock block_{};
+  index dy_row_ = 0;  // elements from row to row, in the copy or in dy
+  PixelSum<T> sum_{};
 };
 
 }  // namespace
 
 template <class T>
 Work direct_weight_grad_work(const ConvShape& shape) {
-  return WeightGrad<T>(shape, nullptr, nullptr).work();
+  const WeightGradCut<T> cut(shape);
+  const index blocks = divide_up(cut.units, cut.slices) + cut.slices;
+  const index own = cut.slices > 1 ? cut.slices * (shape.w_size() + shape.out_channels) : 0;
+  return {cut.flops() / 2, cut.block.pixels() + blocks, own * index(sizeof(T)), cut.scratch() * index(sizeof(T)),
+          cut.workers()};
+}
+
+template <class T>
+void direct_weight_grad(const ConvShape& shape, const T* x, const T* dy, T* dw, T* db) {
+  const WeightGradCut<T> cut(shape);
+  const int workers = workers_for(cut.workers());
+  Buffer<T> scratch(workers * cut.scratch());
+  const SliceSums<T> sums(shape, cut.slices, {dw, db});
+  parallel_for(cut.tasks(), workers, [&](index task, int worker) {
+    const index slice = task % cut.slices;
+    Task<T>(cut, ChannelPart(shape, cut.parts, task / cut.slices), x, dy, sums.of(slice),
+            scratch.data() + worker * cut.scratch())
+        .run(cut.units * slice / cut.slices, cut.units * (slice + 1) / cut.slices);
+  });
+  sums.add_up(workers);
 }
 
 template Work direct_weight_grad_work<float>(const ConvShape&);
 template Work direct_weight_grad_work<double>(const ConvShape&);
-
-template <class T>
-void direct_weight_grad(const ConvShape& shape, const T* x, const T* dy, T* dw) {
-  WeightGrad<T>(shape, x, dy).run(dw);
-}
-
-template void direct_weight_grad(const ConvShape&, const float*, const float*, float*);
-template void direct_weight_grad(const ConvShape&, const double*, const double*, double*);
+template void direct_weight_grad(const ConvShape&, const float*, const float*, float*, float*);
+template void direct_weight_grad(const ConvShape&, const double*, const double*, double*, double*);
 
 }  // namespace pcx

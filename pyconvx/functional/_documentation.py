@@ -46,7 +46,7 @@ _COMMON = """\
         transposition each way.
     algorithm : "auto", "direct" or "winograd"
         How to compute. Winograd's needs a quarter of the products for 3x3 kernels; it takes kernels of 1 to 9 on each
-        axis, in float32, with stride 1 (weight gradients: kernels of 1 and 3, dilation 1). Its error is relative to
+        axis, in float32, with stride 1 (weight gradients: also dilation 1). Its error is relative to
         the largest numbers of a tile, where the direct algorithm's is local. "auto" depends on the shape, the element
         type and the instruction set alone, so results do not change from call to call.
     precision : "default" or "fast"

@@ -28,6 +28,11 @@ void pixel_sum(const PixelSum<T>& sum) {
   sum.dw[(sum.channels - 1) * sum.dw_stride + sum.columns - 1] += 1;
 }
 template <class T>
+void column_sum(const ColumnSum<T>& sum) {
+  kernels<T>().column_sum(sum);
+  sum.y[sum.columns - 1] += 1;
+}
+template <class T>
 void depthwise_row(const DepthwiseRow<T>& row) {
   kernels<T>().depthwise_row(row);
   row.y[(row.pixels - 1) * row.y_step + row.channels - 1] += 1;
@@ -112,9 +117,10 @@ void write_between(const T* from, index from_stride, T* to, index to_stride, ind
 }  // namespace
 
 std::vector<std::string> spoilable() {
-  return {"conv_pixels",   "conv_row",      "panel_product", "pixel_sum",   "depthwise_row", "depthwise_sum",
-          "fill_columns",  "transpose",     "distances",     "winograd",    "max_pool",      "avg_pool",
-          "max_pool_grad", "avg_pool_grad", "relu_passed",   "keep_passed", "read_past",     "write_between"};
+  return {"conv_pixels",   "conv_row",      "panel_product", "pixel_sum",     "column_sum",
+          "depthwise_row", "depthwise_sum", "fill_columns",  "transpose",     "distances",
+          "winograd",      "max_pool",      "avg_pool",      "max_pool_grad", "avg_pool_grad",
+          "relu_passed",   "keep_passed",   "read_past",     "write_between"};
 }
 
 bool spoil(const std::string& kernel) {
@@ -132,6 +138,7 @@ Kernels<T> tested() {
   if (spoiled == "conv_pixels") k.conv_pixels = conv_pixels<T>;
   if (spoiled == "panel_product") k.panel_product = panel_product<T>;
   if (spoiled == "pixel_sum") k.pixel_sum = pixel_sum<T>;
+  if (spoiled == "column_sum") k.column_sum = column_sum<T>;
   if (spoiled == "depthwise_row") k.depthwise_row = depthwise_row<T>;
   if (spoiled == "depthwise_sum") k.depthwise_sum = depthwise_sum<T>;
   if (spoiled == "fill_columns") k.fill_columns = fill_columns<T>;

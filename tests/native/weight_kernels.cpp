@@ -1,4 +1,5 @@
-// pixel_sum and transpose: every number of channels that a tile can have, columns around every vector and panel.
+// pixel_sum, column_sum and transpose: every number of channels that a tile can have, columns around every vector and
+// panel.
 #include "check.h"
 #include "spoil.h"
 
@@ -6,24 +7,38 @@ namespace pcx::check {
 
 namespace {
 
+// Starts that ascend, with gaps here and there, or consecutive ones.
+std::vector<index> ascending(Random& random, index count, index step, bool gaps) {
+  std::vector<index> list;
+  for (index i = 0, at = 0; i < count; ++i, at += step + (gaps ? random.below(4) : 0)) list.push_back(at);
+  return list;
+}
+
 template <class T>
 void check_sum(Report& report, Random& random, int channels, int columns) {
   const Numbers numbers = random.coin() ? Numbers::integers : Numbers::reals;
   PixelSum<T> sum{};
   sum.channels = channels;
   sum.columns = columns;
-  sum.rows = random.pick<index>({1, 2, 3});
+  sum.rows = random.pick<index>({0, 1, 2, 3});
   sum.cols = random.pick<index>({1, 2, 5, 17});
   sum.x_pixel = random.pick<index>({0, 1, channels, channels + 3});  // pixels may overlap, or be one and the same
-  sum.x_row = sum.cols * sum.x_pixel + random.pick<index>({0, 5});
   sum.dy_pixel = columns + random.pick<index>({0, 3});
-  sum.dy_row = sum.cols * sum.dy_pixel + random.pick<index>({0, 5});
   sum.dw_stride = columns + random.pick<index>({0, 3});
-  auto extent_of = [&](index row, index pixel, index last) {
-    return (sum.rows - 1) * row + (sum.cols - 1) * pixel + last;
+  sum.overwrite = random.coin();
+  const std::vector<index> x_rows = ascending(random, sum.rows, sum.cols * sum.x_pixel, true);
+  const std::vector<index> dy_rows = ascending(random, sum.rows, sum.cols * sum.dy_pixel, true);
+  const std::vector<index> x_at = ascending(random, channels, 1, random.coin());
+  if (sum.rows != 1 || random.coin()) {
+    sum.x_rows = x_rows.data();
+    sum.dy_rows = dy_rows.data();
+  }
+  if (random.coin()) sum.x_at = x_at.data();
+  auto extent_of = [&](const std::vector<index>& rows, index pixel, index last) {
+    return rows.empty() ? 1 : rows.back() + (sum.cols - 1) * pixel + last;
   };
-  Guarded<T> x(extent_of(sum.x_row, sum.x_pixel, channels), random.edge());
-  Guarded<T> dy(extent_of(sum.dy_row, sum.dy_pixel, columns), random.edge());
+  Guarded<T> x(extent_of(x_rows, sum.x_pixel, sum.x_at ? x_at.back() + 1 : channels), random.edge());
+  Guarded<T> dy(extent_of(dy_rows, sum.dy_pixel, columns), random.edge());
   Guarded<T> dw((channels - 1) * sum.dw_stride + columns, random.edge());
   sum.x = x.data();
   sum.dy = dy.data();
@@ -31,12 +46,13 @@ void check_sum(Report& report, Random& random, int channels, int columns) {
   fill(x, random, numbers);
   fill(dy, random, numbers);
   dw.poison();
-  for (index c = 0; c < channels; ++c) {
+  for (index c = 0; c < channels && !sum.overwrite; ++c) {
     for (index i = 0; i < columns; ++i) dw[c * sum.dw_stride + i] = static_cast<T>(c + i);
   }
-  report.start("%zu bytes, channels %d, columns %d, rows %lld, cols %lld, x_pixel %lld, dw_stride %lld", sizeof(T),
-               channels, columns, static_cast<long long>(sum.rows), static_cast<long long>(sum.cols),
-               static_cast<long long>(sum.x_pixel), static_cast<long long>(sum.dw_stride));
+  report.start("%zu bytes, channels %d, columns %d, rows %lld, cols %lld, x_pixel %lld, dw_stride %lld, %s, %s",
+               sizeof(T), channels, columns, static_cast<long long>(sum.rows), static_cast<long long>(sum.cols),
+               static_cast<long long>(sum.x_pixel), static_cast<long long>(sum.dw_stride),
+               sum.x_at ? "listed" : "side by side", sum.overwrite ? "overwriting" : "adding");
   tested<T>().pixel_sum(sum);
   for (index i = 0; i < dw.size(); ++i) {
     const index c = i / sum.dw_stride, column = i % sum.dw_stride;
@@ -44,11 +60,14 @@ void check_sum(Report& report, Random& random, int channels, int columns) {
       report.expect(std::isnan(dw[i]), "an element between two channels was written");
       continue;
     }
-    double expected = static_cast<double>(c + column), extent = expected;
+    double expected = sum.overwrite ? 0 : static_cast<double>(c + column), extent = expected;
     for (index r = 0; r < sum.rows; ++r) {
       for (index p = 0; p < sum.cols; ++p) {
-        const double product = static_cast<double>(x[r * sum.x_row + p * sum.x_pixel + c]) *
-                               static_cast<double>(dy[r * sum.dy_row + p * sum.dy_pixel + column]);
+        const index from = sum.x_rows ? x_rows[static_cast<std::size_t>(r)] : 0,
+                    at = sum.x_at ? x_at[static_cast<std::size_t>(c)] : c;
+        const index dy_from = sum.x_rows ? dy_rows[static_cast<std::size_t>(r)] : 0;
+        const double product = static_cast<double>(x[from + p * sum.x_pixel + at]) *
+                               static_cast<double>(dy[dy_from + p * sum.dy_pixel + column]);
         expected += product;
         extent += std::fabs(product);
       }
@@ -56,6 +75,32 @@ void check_sum(Report& report, Random& random, int channels, int columns) {
     report.close(dw[i], expected, extent, numbers == Numbers::integers ? 0 : sum.rows * sum.cols + 1, i);
   }
   report.intact(dw, "dw");
+}
+
+template <class T>
+void check_column_sum(Report& report, Random& random, index columns) {
+  const Numbers numbers = random.coin() ? Numbers::integers : Numbers::reals;
+  ColumnSum<T> sum{};
+  sum.columns = columns;
+  sum.pixels = random.pick<index>({1, 3, 4, 5, 18});
+  sum.step = columns + random.pick<index>({0, 3});
+  Guarded<T> x((sum.pixels - 1) * sum.step + columns, random.edge()), y(columns, random.edge());
+  sum.x = x.data();
+  sum.y = y.data();
+  fill(x, random, numbers);
+  for (index k = 0; k < columns; ++k) y[k] = static_cast<T>(k);
+  report.start("%zu bytes, columns %lld, pixels %lld, step %lld", sizeof(T), static_cast<long long>(columns),
+               static_cast<long long>(sum.pixels), static_cast<long long>(sum.step));
+  tested<T>().column_sum(sum);
+  for (index k = 0; k < columns; ++k) {
+    double expected = static_cast<double>(k), extent = expected;
+    for (index p = 0; p < sum.pixels; ++p) {
+      expected += static_cast<double>(x[p * sum.step + k]);
+      extent += std::fabs(static_cast<double>(x[p * sum.step + k]));
+    }
+    report.close(y[k], expected, extent, numbers == Numbers::integers ? 0 : sum.pixels + 1, k);
+  }
+  report.intact(y, "y");
 }
 
 template <class T>
@@ -67,6 +112,15 @@ void check_sums(Report& report) {
       if (columns > k.panel) continue;
       for (int repeat = 0; repeat < 4; ++repeat) check_sum<T>(report, random, channels, static_cast<int>(columns));
     }
+  }
+}
+
+template <class T>
+void check_column_sums(Report& report) {
+  Random random{4};
+  const Kernels<T> k = tested<T>();
+  for (index columns : sizes_around(k.lanes, 2 * k.panel)) {
+    for (int repeat = 0; repeat < 8; ++repeat) check_column_sum<T>(report, random, columns);
   }
 }
 
@@ -105,6 +159,8 @@ void check_transposes(Report& report) {
 void check_weight_kernels(Report& report) {
   check_sums<float>(report);
   check_sums<double>(report);
+  check_column_sums<float>(report);
+  check_column_sums<double>(report);
 }
 
 void check_transpose_kernels(Report& report) {

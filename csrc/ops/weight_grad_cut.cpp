@@ -1,0 +1,99 @@
+#include "ops/weight_grad_cut.h"
+
+#include <algorithm>
+
+namespace pcx {
+
+namespace {
+
+constexpr index line = 64;                 // bytes of a cache line
+constexpr index panel_bytes = 16 << 10;    // of a block's dy that stays in the first cache
+constexpr index copies_bytes = 320 << 10;  // of a block, in the second
+constexpr index least_pixels = 64, longest_row = 64;
+constexpr index few_uses = 24;            // rows of dw: fewer do not pay for a copy of dy
+constexpr index slices_bytes = 32 << 20;  // of all private dw together
+constexpr index least_tasks = 16, slice_pixels = 512;
+constexpr double slice_flops = 4e6, parallel_flops = 15e6;
+
+// Channels of x and of dy that one task takes: more where there is less to do with them.
+index most_channels(const ConvShape& s) { return s.taps() > 1 ? 128 : 256; }
+
+}  // namespace
+
+template <class T>
+WeightGradCut<T>::WeightGradCut(const ConvShape& shape)
+    : s(shape),
+      k(kernels<T>()),
+      strip(std::min<index>(line / index(sizeof(T)), s.group_in())),
+      few(s.group_in() == strip),
+      parts(s, most_channels(s), strip, k.panel),
+      block(first_block()),
+      blocks{divide_up(s.out[0], block.extents[0]), divide_up(s.out[1], block.extents[1]),
+             divide_up(s.out[2], block.extents[2])},
+      units(divide_up(s.batch, block.images) * blocks[0] * blocks[1] * blocks[2]),
+      slices(slice_count()),
+      patch(s, block, strip, strips()),
+      copy_dy(s.out_channels > k.panel && s.taps() * parts.channels >= few_uses),
+      panel_step(spread<T>(block.pixels() * k.panel)) {
+  if (!few) return;
+  for (index d = 0; d < s.kernel[0]; ++d) {
+    for (index h = 0; h < s.kernel[1]; ++h) {
+      for (index w = 0; w < s.kernel[2]; ++w) {
+        for (index c = 0; c < strip; ++c) x_at.push_back(patch.tap(d, h, w) + c);
+      }
+    }
+  }
+}
+
+template <class T>
+index WeightGradCut<T>::workers() const {
+  return flops() < parallel_flops ? 1 : tasks();
+}
+
+// A block with so many pixels: rows that are not too long where taps read several of them.
+template <class T>
+PixelBlock WeightGradCut<T>::block_of(index pixels) const {
+  const bool one_row = s.kernel[0] * s.kernel[1] == 1;
+  PixelBlock b{0, 1, {}, {1, 1, even_part(s.out[2], one_row ? pixels : std::min(pixels, longest_row))}};
+  auto fit = [&](index whole) { return even_part(whole, std::max<index>(1, pixels / b.pixels())); };
+  b.extents[1] = fit(s.out[1]);
+  if (b.extents[1] == s.out[1]) b.extents[0] = fit(s.out[0]);
+  if (b.extents[1] == s.out[1] && b.extents[0] == s.out[0]) b.images = fit(s.batch);
+  return b;
+}
+
+template <class T>
+PixelBlock WeightGradCut<T>::first_block() const {
+  const index bytes = sizeof(T);
+  for (index pixels = panel_bytes / (k.panel * bytes);; pixels /= 2) {
+    const PixelBlock b = block_of(pixels);
+    const index x = WeightGradPatch<T>(s, b, strip, strips()).size(), dy = b.pixels() * parts.columns;
+    if (pixels <= least_pixels || (x + dy) * bytes <= copies_bytes) return b;
+  }
+}
+
+template <class T>
+index WeightGradCut<T>::slice_count() const {
+  const index affordable = slices_bytes / std::max<index>(1, s.w_size() * index(sizeof(T)));
+  const index worth = std::min(static_cast<index>(flops() / slice_flops), s.y_size() / s.out_channels / slice_pixels);
+  const index wanted = divide_up(least_tasks, s.groups * parts.c_parts * parts.k_parts);
+  return std::max<index>(1, std::min({wanted, affordable, worth, units}));
+}
+
+template <class T>
+PixelBlock WeightGradCut<T>::unit(index number) const {
+  PixelBlock b = block;
+  for (int a : {2, 1, 0}) {
+    b.start[a] = number % blocks[a] * block.extents[a];
+    b.extents[a] = std::min(block.extents[a], s.out[a] - b.start[a]);
+    number /= blocks[a];
+  }
+  b.image = number * block.images;
+  b.images = std::min(block.images, s.batch - b.image);
+  return b;
+}
+
+template struct WeightGradCut<float>;
+template struct WeightGradCut<double>;
+
+}  // namespace pcx

@@ -1,0 +1,115 @@
+#include "ops/weight_grad_patch.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "ops/parts.h"
+#include "ops/weight_grad.h"
+
+namespace pcx {
+
+namespace {
+
+constexpr index line = 64;  // bytes of a cache line
+
+// Lines of a constant length are a few vector moves.
+template <class T>
+void copy_channels(const T* from, index count, T* to) {
+  constexpr index whole = line / sizeof(T);
+  for (; count >= whole; count -= whole, from += whole, to += whole) std::memcpy(to, from, line);
+  for (index i = 0; i < count; ++i) to[i] = from[i];
+}
+
+// Each run of `width` channels to the next of the places that are `step` apart.
+template <class T>
+void deal_channels(const T* from, index count, index width, index step, T* to) {
+  for (; count > width; count -= width, from += width, to += step) copy_channels(from, width, to);
+  copy_channels(from, count, to);
+}
+
+}  // namespace
+
+template <class T>
+WeightGradPatch<T>::WeightGradPatch(const ConvShape& shape, const PixelBlock& block, index strip, index strips)
+    : x_(forward_parts(shape)[0].axis),
+      axis_{PatchAxis(x_[0], block.extents[0]), PatchAxis(x_[1], block.extents[1]), PatchAxis(x_[2], block.extents[2])},
+      x_pixel_(shape.in_channels),
+      strips_(strips) {
+  slot_[2] = strip;
+  slot_[1] = slot_[2] * axis_[2].slots;
+  slot_[0] = slot_[1] * axis_[1].slots;
+  image_ = slot_[0] * axis_[0].slots;
+  strip_step_ = spread<T>(block.images * image_);
+}
+
+template <class T>
+void WeightGradPatch<T>::clear(index count, index channels, T* to) const {
+  for (; channels > 0; channels -= slot_[2], to += strip_step_) std::fill_n(to, count, T(0));
+}
+
+template <class T>
+void WeightGradPatch<T>::fill_row(const T* x, index start, index channels, T* row) const {
+  const index slot = slot_[2];
+  for (const PatchAxis::Piece& piece : axis_[2].pieces) {
+    const index first = piece.first + start * x_[2].step;
+    // Slots [begin, end) of the piece lie inside x; the others are padding.
+    const index begin = std::clamp<index>(first < 0 ? (-first + piece.step - 1) / piece.step : 0, 0, piece.count);
+    const index end =
+        std::clamp<index>(first < x_[2].in ? (x_[2].in - 1 - first) / piece.step + 1 : 0, begin, piece.count);
+    T* to = row + piece.slot * slot;
+    clear(begin * slot, channels, to);
+    clear((piece.count - end) * slot, channels, to + end * slot);
+    const T* from = x + (first + begin * piece.step) * x_pixel_;
+    to += begin * slot;
+    if (piece.step == 1 && x_pixel_ == channels && slot == channels) {
+      copy_channels(from, (end - begin) * channels, to);
+      continue;
+    }
+    for (index i = begin; i < end; ++i, from += piece.step * x_pixel_, to += slot)
+      deal_channels(from, channels, slot, strip_step_, to);
+  }
+}
+
+template <class T>
+void WeightGradPatch<T>::fill(const T* x, const PixelBlock& block, index channels, T* patch) const {
+  const index row = x_[2].in * x_pixel_, plane = x_[1].in * row;
+  x += block.image * x_[0].in * plane;
+  for (index image = 0; image < block.images; ++image, x += x_[0].in * plane, patch += image_) {
+    for (const PatchAxis::Piece& deep : axis_[0].pieces) {
+      for (index i = 0; i < deep.count; ++i) {
+        const index d = deep.first + block.start[0] * x_[0].step + i * deep.step;
+        T* slice = patch + (deep.slot + i) * slot_[0];
+        if (d < 0 || d >= x_[0].in) {
+          clear(slot_[0], channels, slice);
+          continue;
+        }
+        for (const PatchAxis::Piece& high : axis_[1].pieces) {
+          for (index j = 0; j < high.count; ++j) {
+            const index h = high.first + block.start[1] * x_[1].step + j * high.step;
+            T* to = slice + (high.slot + j) * slot_[1];
+            if (h < 0 || h >= x_[1].in)
+              clear(slot_[1], channels, to);
+            else
+              fill_row(x + d * plane + h * row, block.start[2], channels, to);
+          }
+        }
+      }
+    }
+  }
+}
+
+template <class T>
+void pack_panels(const T* dy, const PixelBlock& block, index row, index pixel, index columns, index panel, index step,
+                 T* to) {
+  for (index r = 0; r < block.rows(); ++r) {
+    const T* from = dy + r * row;
+    for (index i = 0; i < block.cols(); ++i, from += pixel, to += panel) deal_channels(from, columns, panel, step, to);
+  }
+}
+
+template class WeightGradPatch<float>;
+template class WeightGradPatch<double>;
+template void pack_panels(const float*, const PixelBlock&, index, index, index, index, index, float*);
+template void pack_panels(const double*, const PixelBlock&, index, index, index, index, index, double*);
+
+}  // namespace pcx
