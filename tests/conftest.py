@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import check
@@ -9,6 +10,12 @@ import pytest
 
 import pyconvx
 from pyconvx import _core
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of collected tests are no garbage: gc.collect() in one of them need not look through all the others."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

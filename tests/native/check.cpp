@@ -1,8 +1,8 @@
 // The kernel checker: every kernel and every operation on every instruction set of this machine, against plain loops.
 //   check [--isa NAME[,NAME...]] [--require NAME[,NAME...]] [--break KERNEL]
 // --isa runs only those; --require fails where one is missing. --break spoils one kernel, or lets one go where it may
-// not (see spoil.cpp): the checks must then fail, or they are worth nothing. --break list prints what there is to
-// spoil.
+// not (see spoil.cpp): the checks must then fail, or they are worth nothing; the first family that does is the last.
+// --break list prints what there is to spoil.
 #include "check.h"
 
 #include <csignal>
@@ -60,7 +60,7 @@ bool contains(const std::vector<std::string>& list, const std::string& name) {
   return false;
 }
 
-long long run_isa(const std::string& isa) {
+long long run_isa(const std::string& isa, bool until_a_failure) {
   force_isa(isa);
   if (isa != active_table().isa) {
     std::printf("FAILED: forced %s, but %s runs\n", isa.c_str(), active_table().isa);
@@ -75,6 +75,7 @@ long long run_isa(const std::string& isa) {
     std::fflush(stdout);
     failures += report.failures;
     if (report.cases == 0) ++failures;
+    if (failures && until_a_failure) break;
   }
   return failures;
 }
@@ -84,6 +85,7 @@ long long run_isa(const std::string& isa) {
 int main(int argc, char** argv) {
   std::vector<std::string> isas = available_isas();
   const std::vector<std::string> available = isas;
+  bool spoiled = false;
   for (int i = 1; i + 1 < argc; i += 2) {
     if (!std::strcmp(argv[i], "--isa")) isas = split(argv[i + 1]);
     if (!std::strcmp(argv[i], "--require")) {
@@ -93,7 +95,9 @@ int main(int argc, char** argv) {
         return 1;
       }
     }
-    if (!std::strcmp(argv[i], "--break") && !spoil(argv[i + 1])) {
+    if (std::strcmp(argv[i], "--break")) continue;
+    spoiled = spoil(argv[i + 1]);
+    if (!spoiled) {
       for (const std::string& name : spoilable()) std::printf("%s\n", name.c_str());
       return std::strcmp(argv[i + 1], "list") ? 2 : 0;
     }
@@ -102,7 +106,7 @@ int main(int argc, char** argv) {
   std::signal(SIGBUS, on_fault);
   pool_set_poison(true);
   long long failures = 0;
-  for (const std::string& isa : isas) failures += run_isa(isa);
+  for (const std::string& isa : isas) failures += run_isa(isa, spoiled);
   std::printf("%s: %lld failures\n", failures ? "FAILED" : "passed", failures);
   return failures ? 1 : 0;
 }
