@@ -95,41 +95,51 @@ struct TapRun {
 constexpr index longest_tap_run = 7;
 
 // A row of output pixels in which every channel has weights of its own. x[r], r < rows, holds what the pixels see in
-// one row of taps, in columns of vectors: channel c of column q at x[r][(c / lanes * columns + q) * lanes + c % lanes].
+// one row of taps, in columns of whole vectors `x_step` apart: channel c of column q at x[r][q * x_step + c].
 //   y[p * y_step + c] = sum over r, over the taps of all runs: x[r][column of the tap + p] * w, + bias[c], max(0, .)
-// w is [c / lanes][r][tap][c % lanes]. A null x[r] is left out. Every sum runs in this order. Up to depthwise_pixels -
-// 1 columns beyond the last one needed are read and not used, and w and x hold whole vectors.
+// w is [c / lanes][r][tap][c % lanes]. A null x[r] is left out. Every sum runs in this order. w and x hold whole
+// vectors.
 template <class T>
 struct DepthwiseRow {
   const T* const* x;
   const TapRun* runs;
   const T* w;
   T* y;
-  const T* bias;                                                   // or null
-  index rows, run_count, taps, columns, pixels, channels, y_step;  // taps: of all runs together
+  const T* bias;                                                  // or null
+  index rows, run_count, taps, x_step, pixels, channels, y_step;  // taps: of all runs together
   bool relu;
 };
 
-// The weights' part in the gradient, x and w as above, for one row of dy:
-//   dw[c / lanes][r][tap][c % lanes] += sum over p < pixels of x[r][column of the tap + p] * dy[p * dy_step + c]
+// The weights' part in the gradient, for `high` rows of dy; row h sees x[h * rows + r], as above but for the order:
+// here channel c of column q is at x[..][c / lanes * x_vector + q * lanes + c % lanes]. A null row r is one for all h.
+//   dw[c / lanes][r][tap][c % lanes] += sum over h < high, p < pixels of
+//                                       x[h * rows + r][column of the tap + p] * dy[h * dy_row + p * dy_step + c]
 template <class T>
 struct DepthwiseSum {
   const T* const* x;
   const TapRun* runs;
   const T* dy;
   T* dw;
-  index rows, run_count, taps, columns, pixels, channels, dy_step;
+  index high, rows, run_count, taps, x_vector, pixels, channels, dy_row, dy_step;
 };
 
-// Pixels into columns of vectors, p < pixels and c < channels, with zeros in the lanes beyond:
-//   to[(c / lanes * columns + p) * lanes + c % lanes] = x[p * x_step + (from ? from[c] : c)]
+// Pixels into columns of whole vectors, p < pixels and c < channels, with zeros in the lanes beyond:
+//   to[c / lanes * to_vector + p * to_step + c % lanes] = x[p * x_step + (from ? from[c] : c)]
 template <class T>
 struct PixelColumns {
   const T* x;
   const std::int32_t* from;  // ascending, or null
   T* to;
-  index pixels, channels, x_step, columns;
-  index ahead;  // how far beyond x to fetch what is read next
+  index pixels, channels, x_step, to_vector, to_step;
+};
+
+// Rows of `count` elements, row r from from[r * from_stride] to to[r * to_stride], stored past the caches where a whole
+// line is written: for results that nobody will find there again.
+template <class T>
+struct StreamedRows {
+  const T* from;
+  T* to;
+  index rows, count, from_stride, to_stride;
 };
 
 enum class Difference { squared, absolute, chi2 };  // (a - b)^2, |a - b|, (a - b)^2 / (|a| + |b|) with 0 / 0 = 0
@@ -179,6 +189,21 @@ struct PoolGradRow {
   index taps, pixels, channels, dy_step, dx_step;
 };
 
+// The gradient of a row of windows that do not overlap and have the same taps: window p gives
+//   dx[p * dx_step + offsets[i] + c] = dy[p * dy_step + c] where indices[.. + c] is positions[i], else 0; or
+//   dx[p * dx_step + offsets[i] + c] = dy[p * dy_step + c] * scale where index_bytes is 0
+template <class T>
+struct PoolSpread {
+  const T* dy;
+  const void* indices;  // laid out as dy
+  int index_bytes;      // 0, 1, 2 or 4
+  const index* offsets;
+  const std::uint32_t* positions;
+  T scale;
+  T* dx;
+  index taps, windows, channels, dy_step, dx_step;
+};
+
 // One axis of a Winograd transform, over all lines along it: for every r < outer, c < inner and channel,
 //   out[r * out_outer + c * out_inner + j * out_step] = sum over i of M[j][i] in[line + i * in_step]
 // with line = r * in_outer + c * in_inner.
@@ -212,11 +237,10 @@ constexpr int winograd_axes = 11;  // F(tile, kernel) that exist
 
 template <class T>
 struct Kernels {
-  int lanes;             // of a vector
-  int panel;             // columns of a full weight panel, a multiple of lanes
-  int narrow;            // so few columns have kernels of their own
-  int tile;              // channels of x that pixel_sum takes at a time
-  int depthwise_pixels;  // of a whole tile of depthwise_row
+  int lanes;   // of a vector
+  int panel;   // columns of a full weight panel, a multiple of lanes
+  int narrow;  // so few columns have kernels of their own
+  int tile;    // channels of x that pixel_sum takes at a time
   void (*conv_pixels)(const ConvPixels<T>& tile);
   void (*conv_row)(const ConvRow<T>& row);  // columns <= narrow; a row of w has as many entries
   void (*panel_product)(const PanelProduct<T>& product);
@@ -225,6 +249,8 @@ struct Kernels {
   void (*depthwise_row)(const DepthwiseRow<T>& row);
   void (*depthwise_sum)(const DepthwiseSum<T>& sum);
   void (*fill_columns)(const PixelColumns<T>& part);
+  void (*stream_rows)(const StreamedRows<T>& rows);
+  void (*stream_end)();  // to be called by a task that streamed rows, before another thread may read them
   WinogradAxis<T> winograd[winograd_axes];
   // to[c * to_stride + r] = from[r * from_stride + c]
   void (*transpose)(const T* from, index from_stride, T* to, index to_stride, index rows, index cols);
@@ -233,6 +259,7 @@ struct Kernels {
   void (*avg_pool)(const PoolRow<T>& row);
   void (*max_pool_grad)(const PoolGradRow<T>& row);
   void (*avg_pool_grad)(const PoolGradRow<T>& row);
+  void (*pool_spread)(const PoolSpread<T>& row);
   // y[i] = max(0, x[i]), a NaN stays one; y may be x.
   void (*relu)(const T* x, T* y, index count);
   // Bit i % 8 of passed[i / 8] says whether y[i] is above zero or NaN; bits past `count` are zero.

@@ -1,15 +1,19 @@
 // DepthwiseRow: a register window slides over a row. Channels lie in lanes; each column of x is loaded once for a run
-// of neighbouring taps, whose weights stay in registers: 7 pixels and 3 taps take 12 loads for 21 FMAs.
-constexpr int window_pixels = registers == 32 ? 14 : 7;
+// of neighbouring taps, whose weights stay in registers: 10 pixels and 3 taps take 15 loads for 30 FMAs. A row is cut
+// into tiles of window_pixels or a little less, so that no tile is small: a sum is a chain of FMAs, and it takes more
+// than eight chains to keep two ports busy that need four cycles for each. Of 7 taps there are registers for no more
+// than 7 pixels; with 8 GCC keeps some of them in memory.
+template <int Taps>
+constexpr int window_pixels = Taps == 0 || Taps > 5 ? 7 : 10;
 
 template <class T, int Taps, int Pixels, class Vector>
-PCX_INLINE void slide(const T* x, const T* w, Vector (&sum)[Pixels]) {
+PCX_INLINE void slide(const T* x, index x_step, const T* w, Vector (&sum)[Pixels]) {
   Vector wi[Taps];
   PCX_UNROLL
   for (int i = 0; i < Taps; ++i) wi[i] = load(w + i * lanes<T>);
   PCX_UNROLL
-  for (int q = 0; q < Pixels + Taps - 1; ++q) {
-    const Vector column = load(x + q * lanes<T>);
+  for (int q = 0; q < Pixels + Taps - 1; ++q, x += x_step) {
+    const Vector column = load(x);
     PCX_UNROLL
     for (int i = 0; i < Taps; ++i) {
       if (q - i >= 0 && q - i < Pixels) sum[q - i] = fmadd(column, wi[i], sum[q - i]);
@@ -18,46 +22,60 @@ PCX_INLINE void slide(const T* x, const T* w, Vector (&sum)[Pixels]) {
 }
 
 template <class T, int Pixels, class Vector>
-PCX_INLINE void slide_over(const TapRun& run, const T* x, const T* w, Vector (&sum)[Pixels]) {
-  x += run.column * lanes<T>;
+PCX_INLINE void slide_over(const TapRun& run, const T* x, index x_step, const T* w, Vector (&sum)[Pixels]) {
+  x += run.column * x_step;
   switch (run.taps) {
     case 1:
-      return slide<T, 1>(x, w, sum);
+      return slide<T, 1>(x, x_step, w, sum);
     case 2:
-      return slide<T, 2>(x, w, sum);
+      return slide<T, 2>(x, x_step, w, sum);
     case 3:
-      return slide<T, 3>(x, w, sum);
+      return slide<T, 3>(x, x_step, w, sum);
     case 4:
-      return slide<T, 4>(x, w, sum);
+      return slide<T, 4>(x, x_step, w, sum);
     case 5:
-      return slide<T, 5>(x, w, sum);
+      return slide<T, 5>(x, x_step, w, sum);
     case 6:
-      return slide<T, 6>(x, w, sum);
+      return slide<T, 6>(x, x_step, w, sum);
     default:
-      return slide<T, 7>(x, w, sum);
+      return slide<T, 7>(x, x_step, w, sum);
   }
 }
 
-// Pixels [first, first + pixels), pixels <= Pixels: sums past the last one are computed and not stored.
-template <class T, int Pixels>
-static void depthwise_tile(const DepthwiseRow<T>& row, index first, index pixels) {
+// Pixels [first, first + Pixels). Every row is a run of First taps and one of Second, which may be 0; where First is 0,
+// any runs. Rows: their number, or 0 for any.
+template <class T, int Rows, int First, int Second, int Pixels>
+static void depthwise_tile(const DepthwiseRow<T>& row, index first) {
   using vec = decltype(zero<T>());
   const TapRun *const runs = row.runs, *const runs_end = row.runs + row.run_count;
   const T *const *const rows = row.x, *const *const rows_end = row.x + row.rows;
-  const index row_weights = row.taps * lanes<T>, vector = row.columns * lanes<T>, y_step = row.y_step;
+  const index row_weights = row.taps * lanes<T>, x_step = row.x_step, y_step = row.y_step;
+  const index second = Second ? (runs[1].column - runs->column) * x_step : 0;
   const bool relu = row.relu;
   const T *w = row.w, *bias = row.bias;
   T* y = row.y + first * y_step;
-  index at = first * lanes<T>;
-  for (index left = row.channels; left > 0; left -= lanes<T>, at += vector, y += lanes<T>) {
+  index at = (first + (First ? runs->column : 0)) * x_step;
+  for (index left = row.channels; left > 0; left -= lanes<T>, at += lanes<T>, y += lanes<T>) {
     vec sum[Pixels];
     PCX_UNROLL
     for (int p = 0; p < Pixels; ++p) sum[p] = zero<T>();
-    for (const T* const* x = rows; x < rows_end; ++x, w += row_weights) {
-      const T* wi = w;
-      if (!*x) continue;
-      for (const TapRun* run = runs; run < runs_end; wi += run->taps * lanes<T>, ++run) {
-        slide_over<T, Pixels>(*run, *x + at, wi, sum);
+    if constexpr (Rows != 0) {
+      PCX_UNROLL
+      for (int r = 0; r < Rows; ++r, w += First * lanes<T>) {
+        if (rows[r]) slide<T, First>(rows[r] + at, x_step, w, sum);
+      }
+    } else {
+      for (const T* const* x = rows; x < rows_end; ++x, w += row_weights) {
+        if (!*x) continue;
+        if constexpr (First != 0) {
+          slide<T, First>(*x + at, x_step, w, sum);
+          if constexpr (Second != 0) slide<T, Second>(*x + at + second, x_step, w + First * lanes<T>, sum);
+        } else {
+          const T* wi = w;
+          for (const TapRun* run = runs; run < runs_end; wi += run->taps * lanes<T>, ++run) {
+            slide_over<T>(*run, *x + at, x_step, wi, sum);
+          }
+        }
       }
     }
     if (bias) {
@@ -71,68 +89,106 @@ static void depthwise_tile(const DepthwiseRow<T>& row, index first, index pixels
       for (int p = 0; p < Pixels; ++p) sum[p] = max(zero<T>(), sum[p]);
     }
     T* to = y;
-    if (pixels >= Pixels && left >= lanes<T>) {
+    if (left >= lanes<T>) {
       PCX_UNROLL
       for (int p = 0; p < Pixels; ++p, to += y_step) store(to, sum[p]);
-      continue;
+    } else {
+      PCX_UNROLL
+      for (int p = 0; p < Pixels; ++p, to += y_step) store_first(to, sum[p], left);
     }
-    PCX_UNROLL
-    for (int p = 0; p < Pixels; ++p, to += y_step) {
-      if (p < pixels) store_first(to, sum[p], left);
-    }
+  }
+}
+
+template <class T, int Rows, int First, int Second, int Pixels>
+PCX_INLINE void depthwise_tile_of(index pixels, const DepthwiseRow<T>& row, index first) {
+  if (pixels == Pixels) return depthwise_tile<T, Rows, First, Second, Pixels>(row, first);
+  if constexpr (Pixels > 1) depthwise_tile_of<T, Rows, First, Second, Pixels - 1>(pixels, row, first);
+}
+
+template <class T, int Rows, int First, int Second>
+static void depthwise_tiles(const DepthwiseRow<T>& row) {
+  constexpr int window = window_pixels<First>;
+  const index tiles = (row.pixels + window - 1) / window;
+  const index least = row.pixels / tiles, longer = row.pixels % tiles;
+  index first = 0;
+  for (index t = 0; t < tiles; ++t) {
+    const index pixels = least + (t < longer);
+    depthwise_tile_of<T, Rows, First, Second, window>(pixels, row, first);
+    first += pixels;
   }
 }
 
 template <class T>
 static void depthwise_row(const DepthwiseRow<T>& row) {
-  constexpr int whole = window_pixels, half = (whole + 1) / 2, few = (half + 1) / 2;
-  for (index p = 0; p < row.pixels; p += whole) {
-    const index left = row.pixels - p;
-    if (left > half)
-      depthwise_tile<T, whole>(row, p, left);
-    else if (left > few)
-      depthwise_tile<T, half>(row, p, left);
-    else
-      depthwise_tile<T, few>(row, p, left);
+  const index first = row.runs->taps, second = row.run_count == 2 ? row.runs[1].taps : 0;
+  if (row.run_count > 2) return depthwise_tiles<T, 0, 0, 0>(row);
+  switch (8 * first + second) {
+    case 8 * 1:
+      return depthwise_tiles<T, 0, 1, 0>(row);
+    case 8 * 2:
+      return depthwise_tiles<T, 0, 2, 0>(row);
+    case 8 * 2 + 1:  // 3 taps, stride 2
+      return depthwise_tiles<T, 0, 2, 1>(row);
+    case 8 * 3:
+      if (row.rows == 3) return depthwise_tiles<T, 3, 3, 0>(row);
+      return depthwise_tiles<T, 0, 3, 0>(row);
+    case 8 * 3 + 2:  // 5 taps, stride 2
+      return depthwise_tiles<T, 0, 3, 2>(row);
+    case 8 * 5:
+      return depthwise_tiles<T, 0, 5, 0>(row);
+    case 8 * 7:
+      return depthwise_tiles<T, 0, 7, 0>(row);
+    default:
+      return depthwise_tiles<T, 0, 0, 0>(row);
   }
 }
 
 // Channels that lanes take out of order: those of a vector mostly lie so close together that one load has them all.
 template <class T>
 static void spread_columns(const PixelColumns<T>& part) {
-  const index x_step = part.x_step;
-  T* to = part.to;
-  for (index c = 0; c < part.channels; c += lanes<T>, to += part.columns * lanes<T>) {
+  const index x_step = part.x_step, to_step = part.to_step;
+  T* vector = part.to;
+  for (index c = 0; c < part.channels; c += lanes<T>, vector += part.to_vector) {
     const std::int32_t* from = part.from + c;
     const index count = part.channels - c < lanes<T> ? part.channels - c : lanes<T>;
     const index span = from[count - 1] - from[0] + 1;
+    T* to = vector;
     if (count == lanes<T> && span <= lanes<T>) {
       const auto numbers = lane_numbers<T>(from);
       const T* x = part.x + from[0];
-      for (index p = 0; p < part.pixels; ++p, x += x_step) {
-        store(to + p * lanes<T>, permute(load_first(x, span), numbers));
+      for (index p = part.pixels; p > 0; --p, x += x_step, to += to_step) {
+        store(to, permute(load_first(x, span), numbers));
       }
       continue;
     }
     const T* x = part.x;
-    for (index p = 0; p < part.pixels; ++p, x += x_step) {
-      for (index i = 0; i < lanes<T>; ++i) to[p * lanes<T> + i] = i < count ? x[from[i]] : T(0);
+    for (index p = part.pixels; p > 0; --p, x += x_step, to += to_step) {
+      for (index i = 0; i < lanes<T>; ++i) to[i] = i < count ? x[from[i]] : T(0);
     }
   }
 }
 
 template <class T>
+PCX_INLINE void copy_vectors(const T* x, T* to, index count, index to_vector) {
+  constexpr index step = 4 * lanes<T>;
+  const index two = 2 * to_vector, three = 3 * to_vector;
+  for (; count >= step; count -= step, x += step, to += two + two) {
+    store(to, load(x));
+    store(to + to_vector, load(x + lanes<T>));
+    store(to + two, load(x + 2 * lanes<T>));
+    store(to + three, load(x + 3 * lanes<T>));
+  }
+  for (; count > 0; count -= lanes<T>, x += lanes<T>, to += to_vector) store(to, load_first(x, count));
+}
+
+template <class T>
 static void fill_columns(const PixelColumns<T>& part) {
   if (part.from) return spread_columns(part);
-  constexpr index line = 64 / sizeof(T);
-  const index channels = part.channels, vector = part.columns * lanes<T>, ahead = part.ahead;
-  const index whole = channels / lanes<T> * lanes<T>;
   const T* x = part.x;
-  T* pixel = part.to;
-  for (index p = part.pixels; p > 0; --p, x += part.x_step, pixel += lanes<T>) {
-    T* to = pixel;
-    for (index c = 0; c < channels; c += line) prefetch(x + ahead + c);
-    for (index c = 0; c < whole; c += lanes<T>, to += vector) store(to, load(x + c));
-    if (whole < channels) store(to, load_first(x + whole, channels - whole));
+  T* to = part.to;
+  const index channels = part.channels, vector = part.to_vector;
+  if (channels == part.x_step && channels == part.to_step && vector == lanes<T>) {
+    return copy_vectors(x, to, part.pixels * channels, vector);
   }
+  for (index p = part.pixels; p > 0; --p, x += part.x_step, to += part.to_step) copy_vectors(x, to, channels, vector);
 }

@@ -6,6 +6,7 @@
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/depthwise_block.h"
+#include "ops/stream.h"
 
 namespace pcx {
 
@@ -21,6 +22,13 @@ index divide_up(index a, index b) { return (a + b - 1) / b; }
 template <class T>
 index group_of_weights(const Correlation& p) {  // elements of a vector of out channels
   return p.taps() * p.in_channels * kernels<T>().lanes;
+}
+
+// Whether y is stored past the caches.
+template <class T>
+bool streamed(const Correlation& p) {
+  const index pixels = p.batch * p.axis[0].out * p.axis[1].out * p.axis[2].out;
+  return pixels * p.groups * p.out_channels * static_cast<index>(sizeof(T)) > streamed_bytes;
 }
 
 }  // namespace
@@ -72,7 +80,8 @@ template <class T>
 Work depthwise_work(const Correlation& p) {
   if (p.batch * p.positions() * p.groups * p.out_channels == 0) return {};
   const DepthwiseCut cut = depthwise_cut<T>(p);
-  const index scratch = ColumnRows<T>(p, cut, false).bytes();
+  const index row = streamed<T>(p) ? cut.block[2] * cut.channels * static_cast<index>(sizeof(T)) : 0;
+  const index scratch = ColumnRows<T>(p, cut, false).bytes() + row;
   return {depthwise_products(p), p.taps() * p.in_channels, 0, scratch,
           cut.shared_by(p, cut.units(p) * cut.channel_blocks)};
 }
@@ -84,7 +93,9 @@ void depthwise(const Correlation& p, const T* x, const T* packed, const T* bias,
   // Padding times a weight that is not finite is NaN: then it is computed, else left out.
   const bool padding = packed[depthwise_packed_size<T>(p) - 1] != 0;  // NaN is not 0
   const index tasks = cut.units(p) * cut.channel_blocks, all = p.groups * p.out_channels;
+  const index row_size = streamed<T>(p) ? cut.block[2] * cut.channels : 0;  // a row is finished here, then stored
   const int workers = workers_for(cut.shared_by(p, tasks));
+  Buffer<T> buffer(row_size * workers);
   std::vector<ColumnRows<T>> columns;
   for (int i = 0; i < workers; ++i) columns.emplace_back(p, cut, padding);
   parallel_for(tasks, workers, [&](index task, int worker) {
@@ -92,28 +103,34 @@ void depthwise(const Correlation& p, const T* x, const T* packed, const T* bias,
     const DepthwiseBlock block = depthwise_block(p, cut, task / cut.channel_blocks);
     const index first = task % cut.channel_blocks * cut.channels;
     const auto& [ad, ah, aw] = p.axis;
+    T* const finished = row_size ? buffer.data() + worker * row_size : nullptr;
     DepthwiseRow<T> row{};
     row.runs = rows.taps().runs.data();
     row.run_count = static_cast<index>(rows.taps().runs.size());
+    row.x = rows.seen();
     row.rows = rows.rows();
     row.taps = aw.taps;
-    row.columns = rows.taps().columns;
+    row.x_step = rows.step();
     row.channels = std::min(cut.channels, all - first);
     row.pixels = block.size[2];
     row.w = packed + first / kernels<T>().lanes * group_of_weights<T>(p);
     row.bias = bias ? bias + first : nullptr;
     row.relu = relu;
-    row.y_step = aw.out_step * all;
-    rows.begin(x, block.image, first, row.channels, block.start[2]);
+    row.y_step = finished ? row.channels : aw.out_step * all;
     const index ow = aw.out_first + block.start[2] * aw.out_step;
+    rows.begin(x, block.image, first, row.channels, block.start[2], finished ? finished : y + ow * all + first);
     for (index d = block.start[0]; d < block.start[0] + block.size[0]; ++d) {
       for (index h = block.start[1]; h < block.start[1] + block.size[1]; ++h) {
         const index od = ad.out_first + d * ad.out_step, oh = ah.out_first + h * ah.out_step;
-        row.x = rows.at(d, h);
-        row.y = y + (((block.image * ad.out + od) * ah.out + oh) * aw.out + ow) * all + first;
+        rows.look(d, h, 1);
+        T* const to = y + (((block.image * ad.out + od) * ah.out + oh) * aw.out + ow) * all + first;
+        row.y = finished ? finished : to;
         kernels<T>().depthwise_row(row);
+        if (!finished) continue;
+        kernels<T>().stream_rows({finished, to, row.pixels, row.channels, row.y_step, aw.out_step * all});
       }
     }
+    if (finished) kernels<T>().stream_end();
   });
 }
 

@@ -1,6 +1,8 @@
 #include "ops/depthwise_block.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <numeric>
 
 #include "isa/dispatch.h"
 
@@ -8,11 +10,16 @@ namespace pcx {
 
 namespace {
 
-constexpr index columns_bytes = 48 << 10;  // of all rows that are held, in a second cache: short rows cost more than it
-constexpr index widest_block = 1024;       // bytes of channels; whole lines down to the least that pays for a row
-constexpr index least_block = 64;
+constexpr index forward_bytes = 28 << 10;  // of all rows that are held: the first-level cache
+constexpr index grad_bytes = 96 << 10;     // and the second: with long rows there are fewer sums to be put away
+constexpr index deep_bytes = 160 << 10;    // where rows of several depths are held
+constexpr index most_deep = 8;
+constexpr index widest_block = 512;  // bytes of channels; whole lines down to the least that pays for a row
+constexpr index least_block = 128;
+constexpr index grad_pixels = 56;   // before sums go to memory and come back
 constexpr index least_row = 14;     // positions
 constexpr index longest_row = 224;  // positions
+constexpr index page_bytes = 4096, line_bytes = 64;
 constexpr index block_flops = 2 << 20;
 constexpr double parallel_flops = 3e6;  // about 100 us on one core: less is done by one thread
 constexpr index least_rows = 8;         // of a block, for each row of taps: more than they share are copied once
@@ -20,40 +27,78 @@ constexpr index least_rows = 8;         // of a block, for each row of taps: mor
 index divide_up(index a, index b) { return (a + b - 1) / b; }
 index even_part(index whole, index most) { return divide_up(whole, divide_up(whole, most)); }
 
-index ring_of(const CorrelationAxis& axis) { return (axis.taps - 1) * std::abs(axis.tap_step) + 1; }
-
-// Columns of `positions`, with those that the kernel reads beyond.
+// A place in `buffer`, which has a page to spare, for columns `step` apart. Processors compare the last 12 bits of a
+// load's address with the stores before it, and wait where they agree. A line beyond `y`, as far as the columns allow
+// it, what resembles an output is loaded before that is stored. Elsewhere a row took up to twice as long.
 template <class T>
-index columns_of(const CorrelationAxis& axis, index positions) {
-  return TapColumns(axis, positions).columns + kernels<T>().depthwise_pixels - 1;
+T* beside(T* buffer, const T* y, index step) {
+  const index size = sizeof(T), apart = std::gcd(step * size, page_bytes);
+  const auto place = [&](const T* p) { return static_cast<index>(reinterpret_cast<std::uintptr_t>(p)) & (apart - 1); };
+  return buffer + ((place(y) + line_bytes - place(buffer)) & (apart - 1)) / size;
+}
+
+// Places of x that `high` positions see.
+index ring_of(const CorrelationAxis& axis, index high) {
+  return (high - 1) * axis.step + (axis.taps - 1) * std::abs(axis.tap_step) + 1;
+}
+
+// `pixels` are seen at once, in as many rows as that takes and as the columns have place for.
+template <class T>
+DepthwiseCut cut_into(const Correlation& p, index columns_bytes, index pixels, bool vectors_apart) {
+  const index lanes = kernels<T>().lanes, size = sizeof(T), all = p.groups * p.out_channels;
+  const index width = p.axis[2].positions;
+  DepthwiseCut c{};
+  c.vectors_apart = vectors_apart;
+  const TapColumns one(p.axis[2], 1);
+  auto columns = [&](index positions) { return one.columns + static_cast<index>(one.parts.size()) * (positions - 1); };
+  auto bytes = [&](index channels, index positions, index high) {
+    return ring_of(p.axis[0], 1) * ring_of(p.axis[1], high) * p.in_channels * columns(positions) * channels * size;
+  };
+  // What a pixel's columns cost: those beside the row are filled again for the next, and every run of channels takes
+  // as long as one more line.
+  double least_cost = 0;
+  index row = 0;
+  for (index widest = widest_block / size; widest >= std::max(lanes, least_block / size); widest /= 2) {
+    const index channels = even_part(divide_up(all, lanes), std::max<index>(1, widest / lanes)) * lanes;
+    index positions = std::min(width, longest_row);
+    while (positions > least_row && bytes(channels, positions, 1) > columns_bytes) --positions;
+    positions = even_part(width, positions);
+    const double excess = std::max(1.0, 1.0 * bytes(channels, positions, 1) / columns_bytes);
+    const double cost = 1.0 * columns(positions) / positions * (1 + 64.0 / (channels * size)) * excess;
+    if (row == 0 || cost < least_cost) {
+      least_cost = cost;
+      row = positions;
+      c.channels = channels;
+    }
+  }
+  c.high = 1;
+  while (c.high * row < pixels && c.high < p.axis[1].positions && bytes(c.channels, row, c.high + 1) <= columns_bytes) {
+    ++c.high;
+  }
+  const index row_flops = 2 * row * std::min(c.channels, all) * p.taps() * p.in_channels;
+  const index high = std::max(divide_up(block_flops, row_flops), least_rows * p.axis[1].taps);
+  c.block = {1, even_part(p.axis[1].positions, high), row};
+  c.held = c.high;
+  if (p.axis[0].taps > 1) {  // a block's rows are held until all depths that see them are done
+    while (c.held < p.axis[1].positions && bytes(c.channels, row, c.held + 1) <= deep_bytes) ++c.held;
+    c.block = {even_part(p.axis[0].positions, most_deep), even_part(p.axis[1].positions, c.held), row};
+    c.high = std::min(c.high, c.block[1]);
+  }
+  for (int a = 0; a < 3; ++a) c.blocks[a] = divide_up(p.axis[a].positions, c.block[a]);
+  c.channel_blocks = divide_up(all, c.channels);
+  return c;
 }
 
 }  // namespace
 
 template <class T>
 DepthwiseCut depthwise_cut(const Correlation& p) {
-  const index lanes = kernels<T>().lanes, size = sizeof(T), all = p.groups * p.out_channels;
-  const index rows = p.axis[0].taps * ring_of(p.axis[1]) * p.in_channels;
-  const index width = p.axis[2].positions, tile = kernels<T>().depthwise_pixels;
-  DepthwiseCut c{};
-  auto fits = [&](index positions) {
-    return rows * columns_of<T>(p.axis[2], positions) * c.channels * size <= columns_bytes;
-  };
-  c.channels = std::max(widest_block / size, lanes);
-  while (c.channels / 2 >= lanes && (c.channels / 2 >= all || !fits(std::min(width, least_row))) &&
-         c.channels * size > least_block) {
-    c.channels /= 2;
-  }
-  index row = std::min(width, longest_row);
-  while (row > least_row && !fits(row)) row = std::max(least_row, row - tile);
-  row = even_part(width, row);
-  if (row < width) row = divide_up(row, tile) * tile;
-  const index row_flops = 2 * row * std::min(c.channels, all) * p.taps() * p.in_channels;
-  const index high = std::max(divide_up(block_flops, row_flops), least_rows * p.axis[1].taps);
-  c.block = {1, even_part(p.axis[1].positions, high), row};
-  for (int a = 0; a < 3; ++a) c.blocks[a] = divide_up(p.axis[a].positions, c.block[a]);
-  c.channel_blocks = divide_up(all, c.channels);
-  return c;
+  return cut_into<T>(p, forward_bytes, 1, false);
+}
+
+template <class T>
+DepthwiseCut depthwise_grad_cut(const Correlation& p) {
+  return cut_into<T>(p, grad_bytes, grad_pixels, true);
 }
 
 index DepthwiseCut::shared_by(const Correlation& p, index tasks) const {
@@ -79,23 +124,24 @@ template <class T>
 ColumnRows<T>::ColumnRows(const Correlation& problem, const DepthwiseCut& cut, bool padding)
     : p_(problem),
       taps_(p_.axis[2], cut.block[2]),
-      lanes_(kernels<T>().lanes),
-      ring_(ring_of(p_.axis[1])),
-      plane_(taps_.columns * divide_up(cut.channels, lanes_) * lanes_),
+      step_(cut.vectors_apart ? kernels<T>().lanes : cut.channels),
+      vector_(cut.vectors_apart ? taps_.columns * step_ : kernels<T>().lanes),
+      vectors_(cut.channels / kernels<T>().lanes),
+      rows_(p_.axis[0].taps * p_.axis[1].taps * p_.in_channels),
+      deep_(ring_of(p_.axis[0], 1)),
+      ring_(ring_of(p_.axis[1], cut.held)),
+      plane_(taps_.columns * cut.channels),
       row_(plane_ * p_.in_channels),
       padding_(padding),
-      held_(static_cast<std::size_t>(p_.axis[0].taps * ring_)),
-      seen_(static_cast<std::size_t>(p_.axis[0].taps * p_.axis[1].taps * p_.in_channels)) {
-  const index beyond = kernels<T>().depthwise_pixels * lanes_;
-  const index places = p_.axis[0].taps * ring_;
-  size_ = (places + (padding ? 1 : 0)) * row_ + beyond;
-  data_ = Buffer<T>(size_);
-  std::fill_n(data_.data() + places * row_, padding ? row_ : 0, T(0));
+      held_(static_cast<std::size_t>(deep_ * ring_)),
+      seen_(static_cast<std::size_t>(cut.high * rows_)) {
+  size_ = (deep_ * ring_ + (padding ? 1 : 0)) * row_ + page_bytes / static_cast<index>(sizeof(T));
+  buffer_ = Buffer<T>(size_);
   if (p_.in_channels != 1 || p_.out_channels != 1) from_.resize(static_cast<std::size_t>(cut.channels));
 }
 
 template <class T>
-void ColumnRows<T>::begin(const T* x, index image, index first, index channels, index column) {
+void ColumnRows<T>::begin(const T* x, index image, index first, index channels, index column, const T* y) {
   const index pixel = p_.groups * p_.in_channels;
   x_ = x + image * p_.axis[0].in * p_.axis[1].in * p_.axis[2].in * pixel;
   const index x_first = first / p_.out_channels * p_.in_channels;
@@ -104,68 +150,101 @@ void ColumnRows<T>::begin(const T* x, index image, index first, index channels, 
     from_[static_cast<std::size_t>(i)] =
         static_cast<std::int32_t>((first + i) / p_.out_channels * p_.in_channels - x_first);
   }
-  channels_ = channels;
-  column_ = column;
   std::fill(held_.begin(), held_.end(), index{-1});
+  T* const data = beside(buffer_.data(), y, step_);
+  if (data == data_ && column == column_ && channels == channels_) return;  // the padding is where it was
+  data_ = data;
+  column_ = column;
+  channels_ = channels;
+  const index places = static_cast<index>(held_.size());
+  for (index place = 0; place < places; ++place) pad(data_ + place * row_);
+  std::fill_n(data_ + places * row_, padding_ ? row_ : 0, T(0));
 }
 
 template <class T>
-const T* const* ColumnRows<T>::at(index d, index h) {
-  const auto& [ad, ah, aw] = p_.axis;
-  const T* padding = padding_ ? data_.data() + static_cast<index>(held_.size()) * row_ : nullptr;
+index ColumnRows<T>::look(index d, index h, index most) {
+  const auto left_out = [](const T* row) { return row == nullptr; };
   const T** seen = seen_.data();
+  index high = 0;
+  for (; high < most && high * rows_ < static_cast<index>(seen_.size()); ++high, seen += rows_) {
+    look_at(d, h + high, seen);
+    const bool same = std::equal(seen, seen + rows_, seen_.data(),
+                                 [&](const T* a, const T* b) { return left_out(a) == left_out(b); });
+    if (!same) break;
+  }
+  return high;
+}
+
+template <class T>
+void ColumnRows<T>::look_at(index d, index h, const T** seen) {
+  const auto& [ad, ah, aw] = p_.axis;
+  const T* padding = padding_ ? data_ + static_cast<index>(held_.size()) * row_ : nullptr;
   for (index td = 0; td < ad.taps; ++td) {
     const index xd = ad.first + d * ad.step + td * ad.tap_step;
-    for (index th = 0; th < ah.taps; ++th) {
-      const index xh = ah.first + h * ah.step + th * ah.tap_step;
+    for (index th = 0, xh = ah.first + h * ah.step; th < ah.taps; ++th, xh += ah.tap_step) {
       if (xd < 0 || xd >= ad.in || xh < 0 || xh >= ah.in) {
         seen = std::fill_n(seen, p_.in_channels, padding);
         continue;
       }
-      const index place = td * ring_ + xh % ring_, row = xd * ah.in + xh;
-      T* const to = data_.data() + place * row_;
+      const index place = xd % deep_ * ring_ + xh % ring_, row = xd * ah.in + xh;
+      T* const to = data_ + place * row_;
       if (held_[static_cast<std::size_t>(place)] != row) {
         held_[static_cast<std::size_t>(place)] = row;
-        const index stride = aw.in * p_.groups * p_.in_channels;
-        fill(x_ + row * stride, xh + ah.step < ah.in ? ah.step * stride : 0, to);
+        fill(x_ + row * aw.in * p_.groups * p_.in_channels, to);
       }
       for (index j = 0; j < p_.in_channels; ++j) *seen++ = to + j * plane_;
     }
   }
-  return seen_.data();
+}
+
+// body(columns of the part, its first position in x, [begin, end) of its columns that lie inside x, their number).
+template <class T>
+template <class Body>
+void ColumnRows<T>::each_part(Body&& body) const {
+  const CorrelationAxis& axis = p_.axis[2];
+  for (const TapColumns::Part& part : taps_.parts) {
+    const index first = part.first + column_ * axis.step;
+    const index begin = std::clamp<index>(first < 0 ? divide_up(-first, axis.step) : 0, 0, part.count);
+    const index end = std::clamp<index>(first < axis.in ? (axis.in - 1 - first) / axis.step + 1 : 0, begin, part.count);
+    body(part.column * step_, first, begin, end, part.count);
+  }
 }
 
 template <class T>
-void ColumnRows<T>::fill(const T* x, index ahead, T* to) const {
-  const CorrelationAxis& axis = p_.axis[2];
-  const index pixel = p_.groups * p_.in_channels, vectors = divide_up(channels_, lanes_);
+void ColumnRows<T>::fill(const T* x, T* to) const {
+  const index step = p_.axis[2].step, pixel = p_.groups * p_.in_channels;
   PixelColumns<T> part{};
   part.from = from_.empty() ? nullptr : from_.data();
   part.channels = channels_;
-  part.columns = taps_.columns;
-  part.x_step = axis.step * pixel;
-  part.ahead = ahead;
-  for (const TapColumns::Part& run : taps_.parts) {
-    const index first = run.first + column_ * axis.step;
-    // Columns [begin, end) of the part lie inside x; the others are padding.
-    const index begin = std::clamp<index>(first < 0 ? divide_up(-first, axis.step) : 0, 0, run.count);
-    const index end = std::clamp<index>(first < axis.in ? (axis.in - 1 - first) / axis.step + 1 : 0, begin, run.count);
+  part.x_step = step * pixel;
+  part.to_step = step_;
+  part.to_vector = vector_;
+  each_part([&](index at, index first, index begin, index end, index) {
+    part.pixels = end - begin;
     for (index j = 0; j < p_.in_channels; ++j) {
-      T* const plane = to + j * plane_ + run.column * lanes_;
-      for (index v = 0; v < vectors && (begin > 0 || end < run.count); ++v) {
-        std::fill_n(plane + v * taps_.columns * lanes_, begin * lanes_, T(0));
-        std::fill_n(plane + (v * taps_.columns + end) * lanes_, (run.count - end) * lanes_, T(0));
-      }
-      part.x = x + (first + begin * axis.step) * pixel + j;
-      part.to = plane + begin * lanes_;
-      part.pixels = end - begin;
+      part.x = x + (first + begin * step) * pixel + j;
+      part.to = to + j * plane_ + at + begin * step_;
       kernels<T>().fill_columns(part);
     }
-  }
+  });
+}
+
+template <class T>
+void ColumnRows<T>::pad(T* to) const {
+  const bool apart = vector_ > step_;
+  const index repeats = p_.in_channels * (apart ? vectors_ : 1), stride = apart ? vector_ : plane_;
+  each_part([&](index at, index, index begin, index end, index count) {
+    for (index i = 0; i < repeats; ++i) {
+      std::fill_n(to + i * stride + at, begin * step_, T(0));
+      std::fill_n(to + i * stride + at + end * step_, (count - end) * step_, T(0));
+    }
+  });
 }
 
 template DepthwiseCut depthwise_cut<float>(const Correlation&);
 template DepthwiseCut depthwise_cut<double>(const Correlation&);
+template DepthwiseCut depthwise_grad_cut<float>(const Correlation&);
+template DepthwiseCut depthwise_grad_cut<double>(const Correlation&);
 template class ColumnRows<float>;
 template class ColumnRows<double>;
 

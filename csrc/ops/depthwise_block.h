@@ -7,10 +7,12 @@
 
 namespace pcx {
 
-// Blocks of positions and of output channels (a multiple of the lanes): a function of the problem alone.
+// Blocks of positions and of output channels (a multiple of the lanes): a function of the problem alone. `high` rows of
+// positions are seen at once; the rows of x for `held` of them are held.
 struct DepthwiseCut {
   Axes block, blocks;
-  index channels, channel_blocks;
+  index channels, channel_blocks, high, held;
+  bool vectors_apart;  // in columns: all columns of a vector of channels lie together, not all vectors of a column
 
   index units(const Correlation& p) const { return p.batch * blocks[0] * blocks[1] * blocks[2]; }
   index shared_by(const Correlation& p, index tasks) const;  // threads at most; one where the work is little
@@ -18,6 +20,8 @@ struct DepthwiseCut {
 double depthwise_products(const Correlation& problem);
 template <class T>
 DepthwiseCut depthwise_cut(const Correlation& problem);
+template <class T>
+DepthwiseCut depthwise_grad_cut(const Correlation& problem);
 
 // Where a block of positions begins, and how far it goes.
 struct DepthwiseBlock {
@@ -26,36 +30,49 @@ struct DepthwiseBlock {
 };
 DepthwiseBlock depthwise_block(const Correlation& problem, const DepthwiseCut& cut, index unit);
 
-// Rows of x in columns, each kept as long as rows of taps need it. One for each worker.
+// Rows of x in columns, each kept as long as rows of taps need it. They lie close together: where pixels are a power of
+// two apart, their lines would share a few places of the first-level cache. One for each worker.
 template <class T>
 class ColumnRows {
  public:
   // Rows of padding are left out, or where `padding` is set made of zeros.
   ColumnRows(const Correlation& problem, const DepthwiseCut& cut, bool padding);
 
-  // From now on channels [first, first + channels) of the outputs, from picture `image`, positions from `column` on.
-  void begin(const T* x, index image, index first, index channels, index column);
-  // What every row of taps sees at positions (d, h): rows() pointers, null where padding is left out.
-  const T* const* at(index d, index h);
+  // From now on channels [first, first + channels) of the outputs, from picture `image`, positions from `column` on;
+  // what is computed from them is written at `y`.
+  void begin(const T* x, index image, index first, index channels, index column, const T* y);
+  // What every row of taps sees at positions (d, h), (d, h + 1), ...: rows() pointers for each, null where padding is
+  // left out. Returns for how many, `most` and cut.high at most: where other rows are left out it stops.
+  index look(index d, index h, index most);
+  const T* const* seen() const { return seen_.data(); }
 
   index bytes() const { return size_ * static_cast<index>(sizeof(T)); }
-  index rows() const { return static_cast<index>(seen_.size()); }
+  index rows() const { return rows_; }
+  index step() const { return step_; }      // elements between columns
+  index vector() const { return vector_; }  // elements between vectors of a column
   const TapColumns& taps() const { return taps_; }
 
  private:
-  void fill(const T* x, index ahead, T* to) const;
+  template <class Body>
+  void each_part(Body&& body) const;
+  void look_at(index d, index h, const T** seen);
+  void fill(const T* x, T* to) const;
+  void pad(T* to) const;
 
   const Correlation& p_;
   const TapColumns taps_;
-  const index lanes_, ring_, plane_, row_;  // rows of one depth tap; elements of a row in one plane, and in all
+  const index step_, vector_, vectors_;
+  const index rows_, deep_, ring_;  // rows that a position sees; depths held, and rows of each
+  const index plane_, row_;         // elements of a row in one plane, and in all
   const bool padding_;
   index size_;  // elements in all
-  Buffer<T> data_;
+  Buffer<T> buffer_;
+  T* data_ = nullptr;
   std::vector<index> held_;  // which row of x each place holds
   std::vector<const T*> seen_;
   std::vector<std::int32_t> from_;  // the channel of x for each lane, where channels are not taken as they come
   const T* x_ = nullptr;
-  index channels_ = 0, column_ = 0;
+  index channels_ = 0, column_ = -1;
 };
 
 }  // namespace pcx

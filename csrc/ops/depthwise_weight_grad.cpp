@@ -20,7 +20,7 @@ template <class T>
 class DepthwiseGrad {
  public:
   DepthwiseGrad(const Correlation& problem, const T* x, const T* dy)
-      : p_(problem), cut_(depthwise_cut<T>(p_)), lanes_(kernels<T>().lanes), all_(p_.groups * p_.out_channels) {
+      : p_(problem), cut_(depthwise_grad_cut<T>(p_)), lanes_(kernels<T>().lanes), all_(p_.groups * p_.out_channels) {
     x_ = x;
     dy_ = dy;
     vector_ = p_.taps() * p_.in_channels * lanes_;
@@ -33,7 +33,7 @@ class DepthwiseGrad {
   Work work() const {
     const index scratch = ColumnRows<T>(p_, cut_, false).bytes(), sums = slices_ * size_ * index(sizeof(T));
     const index rows = divide_up(units_, slices_) * cut_.block[0] * cut_.block[1];
-    return {depthwise_products(p_), cut_.block[2] + rows + slices_, sums, scratch,
+    return {depthwise_products(p_), cut_.high * cut_.block[2] + divide_up(rows, cut_.high) + slices_, sums, scratch,
             cut_.shared_by(p_, slices_ * cut_.channel_blocks)};
   }
 
@@ -57,20 +57,23 @@ class DepthwiseGrad {
     sum.runs = rows.taps().runs.data();
     sum.run_count = static_cast<index>(rows.taps().runs.size());
     sum.dw = sums + first / lanes_ * vector_;
+    sum.x = rows.seen();
     sum.rows = rows.rows();
     sum.taps = p_.axis[2].taps;
-    sum.columns = rows.taps().columns;
+    sum.x_vector = rows.vector();
     sum.channels = std::min(cut_.channels, all_ - first);
     sum.dy_step = all_;
+    sum.dy_row = p_.axis[2].positions * all_;
     std::fill_n(sum.dw, divide_up(sum.channels, lanes_) * vector_, T(0));
     const index high = p_.axis[1].positions, wide = p_.axis[2].positions;
     for (index unit = units_ * slice / slices_; unit < units_ * (slice + 1) / slices_; ++unit) {
       const DepthwiseBlock block = depthwise_block(p_, cut_, unit);
       sum.pixels = block.size[2];
-      rows.begin(x_, block.image, first, sum.channels, block.start[2]);
+      rows.begin(x_, block.image, first, sum.channels, block.start[2], dy_);
       for (index d = block.start[0]; d < block.start[0] + block.size[0]; ++d) {
-        for (index h = block.start[1]; h < block.start[1] + block.size[1]; ++h) {
-          sum.x = rows.at(d, h);
+        const index end = block.start[1] + block.size[1];
+        for (index h = block.start[1]; h < end; h += sum.high) {
+          sum.high = rows.look(d, h, end - h);
           sum.dy = dy_ + (((block.image * p_.axis[0].positions + d) * high + h) * wide + block.start[2]) * all_ + first;
           kernels<T>().depthwise_sum(sum);
         }

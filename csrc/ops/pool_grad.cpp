@@ -1,6 +1,7 @@
-// Gradients of pooling, gathered: each pixel of dx sums over the windows that hold it. So every element is written
-// once, nothing is zeroed first, threads never meet, and a wrong index can only be ignored. Along a row, pixels a
-// stride apart are reached by the same taps of neighbouring windows: they are one run.
+// Gradients of pooling by windows that overlap (others: pool_spread.cpp), gathered: each pixel of dx sums over the
+// windows that hold it. So every element is written once, nothing is zeroed first, threads never meet, and a wrong
+// index can only be ignored. Along a row, pixels a stride apart are reached by the same taps of neighbouring windows:
+// they are one run.
 #include <vector>
 
 #include "base/parallel.h"
@@ -144,11 +145,14 @@ class PoolGrad {
 
 template <class T>
 void max_pool_grad(const PoolShape& shape, const T* dy, const void* indices, T* dx) {
+  if (windows_lie_apart(shape))
+    return spread_pool_grad<T>(shape, {dy, static_cast<const char*>(indices), false, false}, dx);
   PoolGrad<T>(shape, dy, dx).want_max(indices);
 }
 
 template <class T>
 void avg_pool_grad(const PoolShape& shape, const T* dy, bool count_include_pad, T* dx) {
+  if (windows_lie_apart(shape)) return spread_pool_grad<T>(shape, {dy, nullptr, true, count_include_pad}, dx);
   PoolGrad<T>(shape, dy, dx).want_mean(count_include_pad);
 }
 

@@ -64,4 +64,17 @@ struct RowCut {
   }
 };
 
+// What a gradient of pooling is made from.
+template <class T>
+struct PoolGradient {
+  const T* dy;
+  const char* indices;  // of maxima, or null
+  bool mean, count_include_pad;
+};
+
+// Whether no two windows share a pixel, and the gradient for that case.
+bool windows_lie_apart(const PoolShape& shape);
+template <class T>
+void spread_pool_grad(const PoolShape& shape, const PoolGradient<T>& gradient, T* dx);
+
 }  // namespace pcx

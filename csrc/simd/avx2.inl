@@ -22,6 +22,10 @@ PCX_INLINE __m256 load(const float* p) { return _mm256_loadu_ps(p); }
 PCX_INLINE __m256d load(const double* p) { return _mm256_loadu_pd(p); }
 PCX_INLINE void store(float* p, __m256 v) { _mm256_storeu_ps(p, v); }
 PCX_INLINE void store(double* p, __m256d v) { _mm256_storeu_pd(p, v); }
+// Past the caches; p is aligned to the vector. Others see it after a fence.
+PCX_INLINE void stream(float* p, __m256 v) { _mm256_stream_ps(p, v); }
+PCX_INLINE void stream(double* p, __m256d v) { _mm256_stream_pd(p, v); }
+PCX_INLINE void fence() { _mm_sfence(); }
 
 // Lane i takes part where i < n.
 PCX_INLINE __m256i first32(index n) {
@@ -32,20 +36,36 @@ PCX_INLINE __m256i first64(index n) {
   const int count = n > 4 ? 4 : n < 0 ? 0 : int(n);
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
 }
-// Whole vectors are the rule, and masked stores take AMD's processors a dozen cycles.
+// Whole vectors are the rule. Masked stores take AMD's processors a dozen cycles; halves and quarters of a vector do
+// not.
 PCX_INLINE __m256 load_first(const float* p, index n) { return n >= 8 ? load(p) : _mm256_maskload_ps(p, first32(n)); }
 PCX_INLINE __m256d load_first(const double* p, index n) { return n >= 4 ? load(p) : _mm256_maskload_pd(p, first64(n)); }
 PCX_INLINE void store_first(float* p, __m256 v, index n) {
-  if (n >= 8)
-    store(p, v);
-  else
-    _mm256_maskstore_ps(p, first32(n), v);
+  if (n >= 8) return store(p, v);
+  if (n <= 0) return;
+  __m128 rest = _mm256_castps256_ps128(v);
+  if (n & 4) {
+    _mm_storeu_ps(p, rest);
+    rest = _mm256_extractf128_ps(v, 1);
+    p += 4;
+  }
+  if (n & 2) {
+    _mm_storel_pi(reinterpret_cast<__m64*>(p), rest);
+    rest = _mm_movehl_ps(rest, rest);
+    p += 2;
+  }
+  if (n & 1) _mm_store_ss(p, rest);
 }
 PCX_INLINE void store_first(double* p, __m256d v, index n) {
-  if (n >= 4)
-    store(p, v);
-  else
-    _mm256_maskstore_pd(p, first64(n), v);
+  if (n >= 4) return store(p, v);
+  if (n <= 0) return;
+  __m128d rest = _mm256_castpd256_pd128(v);
+  if (n & 2) {
+    _mm_storeu_pd(p, rest);
+    rest = _mm256_extractf128_pd(v, 1);
+    p += 2;
+  }
+  if (n & 1) _mm_store_sd(p, rest);
 }
 
 PCX_INLINE void store_rounded(float* p, __m256d v, index n) {
@@ -76,8 +96,16 @@ PCX_INLINE __m256d beats(__m256d v, __m256d best) {
 PCX_INLINE __m256 select(__m256 mask, __m256 a, __m256 b) { return _mm256_blendv_ps(b, a, mask); }
 PCX_INLINE __m256d select(__m256d mask, __m256d a, __m256d b) { return _mm256_blendv_pd(b, a, mask); }
 
-// Small integers that travel as the bits of a lane. In memory they are narrower: they go through a vector's worth of
-// stack.
+// The larger, best where they are equal, NaN where either is.
+PCX_INLINE __m256 larger(__m256 v, __m256 best) {
+  return _mm256_or_ps(_mm256_max_ps(v, best), _mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+}
+PCX_INLINE __m256d larger(__m256d v, __m256d best) {
+  return _mm256_or_pd(_mm256_max_pd(v, best), _mm256_cmp_pd(v, v, _CMP_UNORD_Q));
+}
+
+// Small integers that travel as the bits of a lane. In memory they are narrower; what is no whole vector of them goes
+// through a vector's worth of stack.
 template <class T>
 PCX_INLINE auto bits_of(std::uint32_t n) {
   if constexpr (sizeof(T) == 4)
@@ -87,24 +115,41 @@ PCX_INLINE auto bits_of(std::uint32_t n) {
 }
 template <class Word, class U>
 PCX_INLINE __m256i widen_load(const U* p, index n) {
-  constexpr int all = 32 / sizeof(Word);
-  Word part[all] = {};
-  if (n >= all) {
-    for (int i = 0; i < all; ++i) part[i] = p[i];
-  } else {
+  constexpr int all = 32 / sizeof(Word), bytes = all * sizeof(U);
+  U part[16] = {};
+  if (n < all) {
     for (index i = 0; i < n; ++i) part[i] = p[i];
+    p = part;
   }
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(part));
+  if constexpr (bytes == 32)
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  else if constexpr (bytes == 16 && sizeof(U) == 2)
+    return _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  else if constexpr (bytes == 16)
+    return _mm256_cvtepu32_epi64(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  else if constexpr (bytes == 8 && sizeof(U) == 1)
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  else if constexpr (bytes == 8)
+    return _mm256_cvtepu16_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  else
+    return _mm256_setr_epi64x(p[0], p[1], p[2], p[3]);
 }
 template <class Word, class U>
 PCX_INLINE void narrow_store(U* p, __m256i v, index n) {
   constexpr int all = 32 / sizeof(Word);
-  Word part[all];
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(part), v);
-  if (n >= all) {
-    for (int i = 0; i < all; ++i) p[i] = static_cast<U>(part[i]);
+  if constexpr (sizeof(Word) == 4 && sizeof(U) < 4) {
+    const __m128i halves = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    U part[8];
+    U* to = n >= all ? p : part;
+    if constexpr (sizeof(U) == 2)
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to), halves);
+    else
+      _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(halves, halves));
+    for (index i = 0; n < all && i < n; ++i) p[i] = part[i];
   } else {
-    for (index i = 0; i < n; ++i) p[i] = static_cast<U>(part[i]);
+    Word part[all];
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(part), v);
+    for (index i = 0; i < all && i < n; ++i) p[i] = static_cast<U>(part[i]);
   }
 }
 template <class T, class U>

@@ -22,6 +22,10 @@ PCX_INLINE __m512 load(const float* p) { return _mm512_loadu_ps(p); }
 PCX_INLINE __m512d load(const double* p) { return _mm512_loadu_pd(p); }
 PCX_INLINE void store(float* p, __m512 v) { _mm512_storeu_ps(p, v); }
 PCX_INLINE void store(double* p, __m512d v) { _mm512_storeu_pd(p, v); }
+// Past the caches; p is aligned to the vector. Others see it after a fence.
+PCX_INLINE void stream(float* p, __m512 v) { _mm512_stream_ps(p, v); }
+PCX_INLINE void stream(double* p, __m512d v) { _mm512_stream_pd(p, v); }
+PCX_INLINE void fence() { _mm_sfence(); }
 
 PCX_INLINE unsigned first(index n, int all) { return n >= all ? (1u << all) - 1 : n > 0 ? (1u << n) - 1 : 0; }
 PCX_INLINE __m512 load_first(const float* p, index n) { return _mm512_maskz_loadu_ps(__mmask16(first(n, 16)), p); }
@@ -52,6 +56,13 @@ PCX_INLINE __mmask8 beats(__m512d v, __m512d best) {
 }
 PCX_INLINE __m512 select(__mmask16 mask, __m512 a, __m512 b) { return _mm512_mask_blend_ps(mask, b, a); }
 PCX_INLINE __m512d select(__mmask8 mask, __m512d a, __m512d b) { return _mm512_mask_blend_pd(mask, b, a); }
+// The larger, best where they are equal, NaN where either is.
+PCX_INLINE __m512 larger(__m512 v, __m512 best) {
+  return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), max(v, best), v);
+}
+PCX_INLINE __m512d larger(__m512d v, __m512d best) {
+  return _mm512_mask_blend_pd(_mm512_cmp_pd_mask(v, v, _CMP_UNORD_Q), max(v, best), v);
+}
 
 // Small integers that travel as the bits of a lane; in memory they are narrower.
 template <class T>

@@ -22,6 +22,10 @@ PCX_INLINE float32x4_t load(const float* p) { return vld1q_f32(p); }
 PCX_INLINE float64x2_t load(const double* p) { return vld1q_f64(p); }
 PCX_INLINE void store(float* p, float32x4_t v) { vst1q_f32(p, v); }
 PCX_INLINE void store(double* p, float64x2_t v) { vst1q_f64(p, v); }
+// These processors notice by themselves that whole lines are written.
+PCX_INLINE void stream(float* p, float32x4_t v) { store(p, v); }
+PCX_INLINE void stream(double* p, float64x2_t v) { store(p, v); }
+PCX_INLINE void fence() {}
 
 // No masked access here: a tail goes through a vector's worth of stack.
 PCX_INLINE float32x4_t load_first(const float* p, index n) {
@@ -73,6 +77,9 @@ PCX_INLINE uint64x2_t beats(float64x2_t v, float64x2_t best) {
 }
 PCX_INLINE float32x4_t select(uint32x4_t mask, float32x4_t a, float32x4_t b) { return vbslq_f32(mask, a, b); }
 PCX_INLINE float64x2_t select(uint64x2_t mask, float64x2_t a, float64x2_t b) { return vbslq_f64(mask, a, b); }
+// The larger, best where they are equal, NaN where either is.
+PCX_INLINE float32x4_t larger(float32x4_t v, float32x4_t best) { return select(beats(v, best), v, best); }
+PCX_INLINE float64x2_t larger(float64x2_t v, float64x2_t best) { return select(beats(v, best), v, best); }
 
 // Small integers that travel as the bits of a lane; in memory they are narrower.
 template <class T>

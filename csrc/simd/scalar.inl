@@ -26,6 +26,11 @@ PCX_INLINE void store(T* p, T v) {
   *p = v;
 }
 template <class T>
+PCX_INLINE void stream(T* p, T v) {
+  *p = v;
+}
+PCX_INLINE void fence() {}
+template <class T>
 PCX_INLINE T load_first(const T* p, index n) {
   return n > 0 ? *p : T(0);
 }
@@ -90,6 +95,10 @@ PCX_INLINE bool beats(T v, T best) {
 template <class T>
 PCX_INLINE T select(bool mask, T a, T b) {
   return mask ? a : b;
+}
+template <class T>
+PCX_INLINE T larger(T v, T best) {
+  return beats(v, best) ? v : best;
 }
 // Small integers that travel as the bits of a lane.
 template <class T>

@@ -1,5 +1,5 @@
-// depthwise_row, depthwise_sum and fill_columns: pixels around every tile, channels around every vector, runs of all
-// lengths, rows left out.
+// depthwise_row, depthwise_sum, fill_columns and stream_rows: pixels around every tile, channels around every vector,
+// runs of all lengths, rows left out.
 #include "check.h"
 #include "spoil.h"
 
@@ -14,19 +14,25 @@ struct Problem {
   std::vector<index> tap_column;
 
   Problem(Random& random, index pixels, index channels) : pixels(pixels), channels(channels) {
-    rows = 1 + random.below(7);
+    rows = random.pick<index>({1, 2, 3, 3, 4, 5, 6, 7});
     vectors = (channels + lanes - 1) / lanes;
-    for (index run = 1 + random.below(3); run > 0; --run) {
-      const index column = random.below(9), length = 1 + random.below(longest_tap_run);
-      runs.push_back({column, length});
-      for (index i = 0; i < length; ++i) tap_column.push_back(column + i);
-      columns = std::max(columns, column + length + pixels - 1);
-      taps += length;
+    const index usual = random.below(8);  // a single run of so many taps, or two as with stride 2, or any runs
+    if (usual >= 5) {
+      for (index run = 1 + random.below(3); run > 0; --run) add_run(random.below(9), 1 + random.below(longest_tap_run));
+    } else if (usual >= 3) {
+      add_run(random.below(3), usual - 1);
+      add_run(columns + pixels + random.below(2), usual - 2);
+    } else {
+      add_run(random.below(3), random.pick<index>({1, 2, 3, 3, 4, 5, 6, 7}));
     }
-    columns += random.below(3);
+    columns += pixels - 1;
   }
-  index row_size() const { return (vectors * columns + kernels<T>().depthwise_pixels - 1) * lanes; }
-  index x_at(index c, index column) const { return (c / lanes * columns + column) * lanes + c % lanes; }
+  void add_run(index column, index length) {
+    runs.push_back({column, length});
+    for (index i = 0; i < length; ++i) tap_column.push_back(column + i);
+    columns = std::max(columns, column + length);
+    taps += length;
+  }
   index w_at(index c, index r, index tap) const { return ((c / lanes * rows + r) * taps + tap) * lanes + c % lanes; }
 };
 
@@ -39,39 +45,34 @@ void start(Report& report, const Problem<T>& p, const char* kernel) {
 }
 
 template <class T>
-void check_row_and_sum(Report& report, Random& random, index pixels, index channels) {
+void check_row(Report& report, Random& random, index pixels, index channels) {
   const Problem<T> p(random, pixels, channels);
   const Numbers numbers = random.coin() ? Numbers::integers : Numbers::reals;
   const index step = channels + random.pick<index>({0, 0, 1, 7}), size = (pixels - 1) * step + channels;
-  Guarded<T> x(p.rows * p.row_size(), random.edge()), w(p.vectors * p.rows * p.taps * p.lanes, random.edge());
-  Guarded<T> bias(channels, random.edge()), y(size, random.edge()), dy(size, random.edge()),
-      dw(w.size(), random.edge());
-  for (const Guarded<T>* array : {&x, &w, &bias, &dy}) fill(*array, random, numbers);
+  const index whole = p.vectors * p.lanes, x_step = whole + random.pick<index>({0, p.lanes, 3});
+  const index row_size = (p.columns - 1) * x_step + whole;
+  Guarded<T> x(p.rows * row_size, random.edge()), w(p.vectors * p.rows * p.taps * p.lanes, random.edge());
+  Guarded<T> bias(channels, random.edge()), y(size, random.edge());
+  for (const Guarded<T>* array : {&x, &w, &bias}) fill(*array, random, numbers);
   std::vector<const T*> rows;
-  for (index r = 0; r < p.rows; ++r) rows.push_back(random.below(4) == 0 ? nullptr : x.data() + r * p.row_size());
-  DepthwiseRow<T> row{rows.data(),
-                      p.runs.data(),
-                      w.data(),
-                      y.data(),
-                      random.coin() ? bias.data() : nullptr,
-                      p.rows,
-                      static_cast<index>(p.runs.size()),
-                      p.taps,
-                      p.columns,
-                      pixels,
-                      channels,
-                      step,
-                      random.coin()};
+  for (index r = 0; r < p.rows; ++r) rows.push_back(random.below(4) == 0 ? nullptr : x.data() + r * row_size);
+  DepthwiseRow<T> row{};
+  row.x = rows.data();
+  row.runs = p.runs.data();
+  row.w = w.data();
+  row.y = y.data();
+  row.bias = random.coin() ? bias.data() : nullptr;
+  row.rows = p.rows;
+  row.run_count = static_cast<index>(p.runs.size());
+  row.taps = p.taps;
+  row.x_step = x_step;
+  row.pixels = pixels;
+  row.channels = channels;
+  row.y_step = step;
+  row.relu = random.coin();
   start(report, p, "depthwise_row");
   y.poison();
   tested<T>().depthwise_row(row);
-  auto product = [&](index r, index tap, index pixel, index c) {  // what x gives to it
-    return rows[static_cast<std::size_t>(r)]
-               ? static_cast<double>(
-                     x[r * p.row_size() + p.x_at(c, p.tap_column[static_cast<std::size_t>(tap)] + pixel)])
-               : 0.0;
-  };
-  const index terms = p.rows * p.taps + 2;
   for (index i = 0; i < y.size(); ++i) {
     const index pixel = i / step, c = i % step;
     if (c >= channels) {
@@ -80,18 +81,54 @@ void check_row_and_sum(Report& report, Random& random, index pixels, index chann
     }
     double sum = row.bias ? bias[c] : T(0), extent = std::fabs(sum);
     for (index r = 0; r < p.rows; ++r) {
-      for (index tap = 0; tap < p.taps; ++tap) {
-        const double term = product(r, tap, pixel, c) * static_cast<double>(w[p.w_at(c, r, tap)]);
+      for (index tap = 0; rows[static_cast<std::size_t>(r)] && tap < p.taps; ++tap) {
+        const index column = p.tap_column[static_cast<std::size_t>(tap)] + pixel;
+        const double term =
+            static_cast<double>(x[r * row_size + column * x_step + c]) * static_cast<double>(w[p.w_at(c, r, tap)]);
         sum += term;
         extent += std::fabs(term);
       }
     }
+    const index terms = p.rows * p.taps + 2;
     report.close(y[i], row.relu && sum < 0 ? 0.0 : sum, extent, numbers == Numbers::integers ? 0 : terms, i);
   }
   report.intact(y, "y");
+}
 
-  DepthwiseSum<T> sum{rows.data(), p.runs.data(), dy.data(), dw.data(), p.rows, row.run_count,
-                      p.taps,      p.columns,     pixels,    channels,  step};
+template <class T>
+void check_sum(Report& report, Random& random, index pixels, index channels) {
+  const Problem<T> p(random, pixels, channels);
+  const Numbers numbers = random.coin() ? Numbers::integers : Numbers::reals;
+  const index step = channels + random.pick<index>({0, 0, 1, 7}), high = 1 + random.below(3);
+  const index dy_row = (pixels - 1) * step + channels + random.pick<index>({0, 5});
+  const index x_vector = (p.columns + random.below(2)) * p.lanes, row_size = p.vectors * x_vector;
+  Guarded<T> x(high * p.rows * row_size, random.edge()), dw(p.vectors * p.rows * p.taps * p.lanes, random.edge());
+  Guarded<T> dy((high - 1) * dy_row + (pixels - 1) * step + channels, random.edge());
+  fill(x, random, numbers);
+  fill(dy, random, numbers);
+  std::vector<const T*> rows;
+  for (index h = 0; h < high; ++h) {
+    for (index r = 0; r < p.rows; ++r) rows.push_back(x.data() + (h * p.rows + r) * row_size);
+  }
+  for (index r = 0; r < p.rows; ++r) {
+    for (index h = 0, left_out = random.below(4) == 0; left_out && h < high; ++h) {
+      rows[static_cast<std::size_t>(h * p.rows + r)] = nullptr;
+    }
+  }
+  DepthwiseSum<T> sum{};
+  sum.x = rows.data();
+  sum.runs = p.runs.data();
+  sum.dy = dy.data();
+  sum.dw = dw.data();
+  sum.high = high;
+  sum.rows = p.rows;
+  sum.run_count = static_cast<index>(p.runs.size());
+  sum.taps = p.taps;
+  sum.x_vector = x_vector;
+  sum.pixels = pixels;
+  sum.channels = channels;
+  sum.dy_row = dy_row;
+  sum.dy_step = step;
   start(report, p, "depthwise_sum");
   for (index i = 0; i < dw.size(); ++i) dw[i] = static_cast<T>(i % 5);
   tested<T>().depthwise_sum(sum);
@@ -100,12 +137,15 @@ void check_row_and_sum(Report& report, Random& random, index pixels, index chann
       for (index tap = 0; tap < p.taps; ++tap) {
         const index at = p.w_at(c, r, tap);
         double expected = static_cast<double>(at % 5), extent = expected;
-        for (index pixel = 0; pixel < pixels; ++pixel) {
-          const double term = product(r, tap, pixel, c) * static_cast<double>(dy[pixel * step + c]);
+        for (index i = 0; rows[static_cast<std::size_t>(r)] && i < high * pixels; ++i) {
+          const index h = i / pixels, column = p.tap_column[static_cast<std::size_t>(tap)] + i % pixels;
+          const index from = (h * p.rows + r) * row_size + c / p.lanes * x_vector + column * p.lanes + c % p.lanes;
+          const double term =
+              static_cast<double>(x[from]) * static_cast<double>(dy[h * dy_row + i % pixels * step + c]);
           expected += term;
           extent += std::fabs(term);
         }
-        report.close(dw[at], expected, extent, numbers == Numbers::integers ? 0 : pixels + 1, at);
+        report.close(dw[at], expected, extent, numbers == Numbers::integers ? 0 : high * pixels + 1, at);
       }
     }
   }
@@ -115,7 +155,6 @@ void check_row_and_sum(Report& report, Random& random, index pixels, index chann
 template <class T>
 void check_fill(Report& report, Random& random, index pixels, index channels) {
   const index lanes = kernels<T>().lanes, vectors = (channels + lanes - 1) / lanes;
-  const index columns = pixels + random.below(4);
   std::vector<std::int32_t> from;
   index span = channels;
   if (random.coin()) {
@@ -124,22 +163,61 @@ void check_fill(Report& report, Random& random, index pixels, index channels) {
     span = from.back() + 1;
   }
   const index step = random.pick<index>({span, span + 3, 2 * span});
+  const bool apart = random.coin();  // the columns of a vector together, or the vectors of a column
+  const index spare = random.below(2) * lanes, to_step = apart ? lanes : vectors * lanes + spare;
+  const index to_vector = apart ? pixels * lanes + spare : lanes;
   Guarded<T> x((pixels - 1) * step + span, random.edge());
-  Guarded<T> to((vectors - 1) * columns * lanes + pixels * lanes, random.edge());
+  Guarded<T> to((vectors - 1) * to_vector + (pixels - 1) * to_step + lanes, random.edge());
   fill(x, random, Numbers::integers);
   to.poison();
-  report.start("fill_columns, %zu bytes, pixels %lld of step %lld, channels %lld, columns %lld, %s", sizeof(T),
+  report.start("fill_columns, %zu bytes, pixels %lld of step %lld, channels %lld to %lld and %lld, %s", sizeof(T),
                static_cast<long long>(pixels), static_cast<long long>(step), static_cast<long long>(channels),
-               static_cast<long long>(columns), from.empty() ? "as they come" : "spread");
-  tested<T>().fill_columns(
-      {x.data(), from.empty() ? nullptr : from.data(), to.data(), pixels, channels, step, columns, 0});
+               static_cast<long long>(to_vector), static_cast<long long>(to_step),
+               from.empty() ? "as they come" : "spread");
+  PixelColumns<T> part{};
+  part.x = x.data();
+  part.from = from.empty() ? nullptr : from.data();
+  part.to = to.data();
+  part.pixels = pixels;
+  part.channels = channels;
+  part.x_step = step;
+  part.to_vector = to_vector;
+  part.to_step = to_step;
+  tested<T>().fill_columns(part);
+  index written = 0;
+  for (index p = 0; p < pixels; ++p) {
+    for (index c = 0; c < vectors * lanes; ++c, ++written) {
+      const index at = c / lanes * to_vector + p * to_step + c % lanes;
+      const index source = c >= channels ? -1 : from.empty() ? c : from[static_cast<std::size_t>(c)];
+      report.close(to[at], source < 0 ? 0.0 : x[p * step + source], 0, 0, at);
+    }
+  }
+  index poisoned = 0;
+  for (index i = 0; i < to.size(); ++i) poisoned += std::isnan(to[i]);
+  report.expect(poisoned == to.size() - written, "an element beside the columns was written");
+  report.intact(to, "to");
+}
+
+template <class T>
+void check_stream(Report& report, Random& random, index rows, index count) {
+  StreamedRows<T> p{};
+  p.rows = rows;
+  p.count = count;
+  p.from_stride = count + random.pick<index>({0, 0, 3});
+  p.to_stride = count + random.pick<index>({0, 0, 3, 16});
+  Guarded<T> from((rows - 1) * p.from_stride + count, random.edge());
+  Guarded<T> to((rows - 1) * p.to_stride + count, random.edge());
+  fill(from, random, Numbers::reals);
+  to.poison();
+  p.from = from.data();
+  p.to = to.data();
+  report.start("stream_rows, %zu bytes, rows %lld of %lld, %lld and %lld apart", sizeof(T),
+               static_cast<long long>(rows), static_cast<long long>(count), static_cast<long long>(p.from_stride),
+               static_cast<long long>(p.to_stride));
+  tested<T>().stream_rows(p);
   for (index i = 0; i < to.size(); ++i) {
-    const index p = i / lanes % columns, c = i / lanes / columns * lanes + i % lanes;
-    if (p >= pixels)
-      report.expect(std::isnan(to[i]), "a column beyond the last pixel was written");
-    else
-      report.close(to[i], c >= channels ? 0.0 : x[p * step + (from.empty() ? c : from[static_cast<std::size_t>(c)])], 0,
-                   0, i);
+    const index r = i / p.to_stride, c = i % p.to_stride;
+    report.expect(c < count ? to[i] == from[r * p.from_stride + c] : std::isnan(to[i]), "an element is wrong");
   }
   report.intact(to, "to");
 }
@@ -147,12 +225,18 @@ void check_fill(Report& report, Random& random, index pixels, index channels) {
 template <class T>
 void check_type(Report& report) {
   Random random{12};
-  const Kernels<T> k = kernels<T>();
-  for (index pixels = 1; pixels <= 2 * k.depthwise_pixels + 2; ++pixels) {
-    for (index channels : sizes_around(k.lanes, 2 * k.lanes)) {
-      for (int repeat = 0; repeat < 4; ++repeat) check_row_and_sum<T>(report, random, pixels, channels);
+  const index lanes = kernels<T>().lanes;
+  for (index pixels = 1; pixels <= 22; ++pixels) {
+    for (index channels : sizes_around(lanes, 2 * lanes)) {
+      for (int repeat = 0; repeat < 4; ++repeat) {
+        check_row<T>(report, random, pixels, channels);
+        check_sum<T>(report, random, pixels, channels);
+      }
       check_fill<T>(report, random, pixels, channels);
     }
+  }
+  for (index rows : {1, 2, 3}) {
+    for (index count = 1; count < 70; ++count) check_stream<T>(report, random, rows, count);
   }
 }
 

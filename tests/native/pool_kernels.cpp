@@ -77,6 +77,17 @@ void check_rows(Report& report, Random& random, index channels, index tap_count)
   y.poison();
   row.indices = nullptr;
   row.index_bytes = 0;
+  tested<T>().max_pool(row);
+  for (index i = 0; i < y.size(); ++i) {
+    const index p = i / row.y_step, c = i % row.y_step;
+    T best = c < channels ? x[p * row.x_step + taps.offsets[0] + c] : T(0);
+    for (index offset : taps.offsets) {
+      const T value = c < channels ? x[p * row.x_step + offset + c] : T(0);
+      if (value > best || value != value) best = value;
+    }
+    report.expect(c < channels ? same(y[i], best) : y[i] != y[i], "a maximum without its index is wrong");
+  }
+  y.poison();
   tested<T>().avg_pool(row);
   for (index i = 0; i < y.size(); ++i) {
     const index p = i / row.y_step, c = i % row.y_step;
@@ -129,6 +140,57 @@ void check_grad_rows(Report& report, Random& random, index channels, index tap_c
   report.intact(dx, "dx");
 }
 
+// Windows that do not overlap, whose taps lie anywhere among their own pixels.
+template <class T, class Index>
+void check_spread(Report& report, Random& random, index channels, index tap_count) {
+  const index windows = random.pick<index>({1, 2, 5}), pixels = tap_count + random.below(3);
+  PoolSpread<T> row{};
+  row.channels = channels;
+  row.windows = windows;
+  row.taps = tap_count;
+  row.scale = T(0.25);
+  row.dy_step = channels + random.pick<index>({0, 3});
+  const index pixel = channels + random.pick<index>({0, 2});
+  row.dx_step = pixels * pixel;
+  std::vector<index> offsets;
+  std::vector<std::uint32_t> positions;
+  for (index i = 0; i < tap_count; ++i) {
+    offsets.push_back((pixels - 1 - i) * pixel);
+    positions.push_back(static_cast<std::uint32_t>(1 + i % 5));
+  }
+  row.offsets = offsets.data();
+  row.positions = positions.data();
+  Guarded<T> dy((windows - 1) * row.dy_step + channels, random.edge());
+  Guarded<Index> indices(dy.size(), random.edge());
+  Guarded<T> dx((windows - 1) * row.dx_step + (pixels - 1) * pixel + channels, random.edge());
+  fill(dy, random, Numbers::integers);
+  for (index i = 0; i < indices.size(); ++i) indices[i] = static_cast<Index>(random.below(6));
+  row.dy = dy.data();
+  row.dx = dx.data();
+  report.start("spread, %zu bytes, index of %zu, channels %lld, taps %lld, windows %lld", sizeof(T), sizeof(Index),
+               static_cast<long long>(channels), static_cast<long long>(tap_count), static_cast<long long>(windows));
+  for (bool max : {true, false}) {
+    row.indices = max ? indices.data() : nullptr;
+    row.index_bytes = max ? sizeof(Index) : 0;
+    dx.poison();
+    tested<T>().pool_spread(row);
+    index written = 0;
+    for (index p = 0; p < windows; ++p) {
+      for (std::size_t tap = 0; tap < offsets.size(); ++tap) {
+        for (index c = 0; c < channels; ++c, ++written) {
+          const index at = p * row.dy_step + c;
+          const T expected = !max ? dy[at] / 4 : indices[at] == positions[tap] ? dy[at] : T(0);
+          report.expect(dx[p * row.dx_step + offsets[tap] + c] == expected, "a pixel's gradient is wrong");
+        }
+      }
+    }
+    index poisoned = 0;
+    for (index i = 0; i < dx.size(); ++i) poisoned += dx[i] != dx[i];
+    report.expect(poisoned == dx.size() - written, "an element beside the taps was written");
+  }
+  report.intact(dx, "dx");
+}
+
 template <class T>
 void check_pools(Report& report) {
   Random random{5};
@@ -143,6 +205,11 @@ void check_pools(Report& report) {
       check_grad_rows<T, std::uint8_t>(report, random, channels, taps);
       check_grad_rows<T, std::uint16_t>(report, random, channels, taps);
       check_grad_rows<T, std::uint32_t>(report, random, channels, taps);
+    }
+    for (index taps : {1, 2, 3, 4, 6}) {
+      check_spread<T, std::uint8_t>(report, random, channels, taps);
+      check_spread<T, std::uint16_t>(report, random, channels, taps);
+      check_spread<T, std::uint32_t>(report, random, channels, taps);
     }
   }
 }

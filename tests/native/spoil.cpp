@@ -46,13 +46,18 @@ void depthwise_sum(const DepthwiseSum<T>& sum) {
 // Lanes beyond the last channel keep what was there.
 template <class T>
 void fill_columns(const PixelColumns<T>& part) {
-  const index lanes = kernels<T>().lanes, last = part.channels / lanes * part.columns * lanes + lanes - 1;
+  const index lanes = kernels<T>().lanes, last = (part.channels - 1) / lanes * part.to_vector + lanes - 1;
   const T before = part.channels % lanes ? part.to[last] : T(0);
   kernels<T>().fill_columns(part);
   if (part.channels % lanes)
     part.to[last] = before;
   else
     part.to[0] += 1;
+}
+template <class T>
+void stream_rows(const StreamedRows<T>& rows) {
+  kernels<T>().stream_rows(rows);
+  rows.to[(rows.rows - 1) * rows.to_stride + rows.count - 1] += 1;
 }
 template <class T>
 void transpose(const T* from, index from_stride, T* to, index to_stride, index rows, index cols) {
@@ -90,6 +95,11 @@ void avg_pool_grad(const PoolGradRow<T>& row) {
   row.dx[(row.pixels - 1) * row.dx_step + row.channels - 1] += 1;
 }
 template <class T>
+void pool_spread(const PoolSpread<T>& row) {
+  kernels<T>().pool_spread(row);
+  row.dx[(row.windows - 1) * row.dx_step + row.offsets[row.taps - 1] + row.channels - 1] += 1;
+}
+template <class T>
 void relu_passed(const T* y, std::uint8_t* passed, index count) {
   kernels<T>().relu_passed(y, passed, count);
   if (count) passed[(count - 1) / 8] ^= static_cast<std::uint8_t>(1 << (count - 1) % 8);
@@ -117,10 +127,10 @@ void write_between(const T* from, index from_stride, T* to, index to_stride, ind
 }  // namespace
 
 std::vector<std::string> spoilable() {
-  return {"conv_pixels",   "conv_row",      "panel_product", "pixel_sum",     "column_sum",
-          "depthwise_row", "depthwise_sum", "fill_columns",  "transpose",     "distances",
-          "winograd",      "max_pool",      "avg_pool",      "max_pool_grad", "avg_pool_grad",
-          "relu_passed",   "keep_passed",   "read_past",     "write_between"};
+  return {"conv_pixels",   "conv_row",     "panel_product", "pixel_sum",     "column_sum",  "depthwise_row",
+          "depthwise_sum", "fill_columns", "stream_rows",   "transpose",     "distances",   "winograd",
+          "max_pool",      "avg_pool",     "max_pool_grad", "avg_pool_grad", "pool_spread", "relu_passed",
+          "keep_passed",   "read_past",    "write_between"};
 }
 
 bool spoil(const std::string& kernel) {
@@ -142,11 +152,13 @@ Kernels<T> tested() {
   if (spoiled == "depthwise_row") k.depthwise_row = depthwise_row<T>;
   if (spoiled == "depthwise_sum") k.depthwise_sum = depthwise_sum<T>;
   if (spoiled == "fill_columns") k.fill_columns = fill_columns<T>;
+  if (spoiled == "stream_rows") k.stream_rows = stream_rows<T>;
   if (spoiled == "transpose") k.transpose = transpose<T>;
   if (spoiled == "distances") k.distances = distances<T>;
   if (spoiled == "winograd") k.winograd[0].last = winograd<T>;
   if (spoiled == "avg_pool") k.avg_pool = avg_pool<T>;
   if (spoiled == "avg_pool_grad") k.avg_pool_grad = avg_pool_grad<T>;
+  if (spoiled == "pool_spread") k.pool_spread = pool_spread<T>;
   if (spoiled == "relu_passed") k.relu_passed = relu_passed<T>;
   if (spoiled == "max_pool") k.max_pool = max_pool<T>;
   if (spoiled == "max_pool_grad") k.max_pool_grad = max_pool_grad<T>;

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <type_traits>
 
@@ -95,6 +96,11 @@ template <class V, class P>
 void store(P* p, V v) {
   std::memcpy(p, &v, sizeof v);
 }
+template <class V, class P>
+void aligned_store(P* p, V v) {  // elsewhere the processor faults
+  if (reinterpret_cast<std::uintptr_t>(p) % sizeof v != 0) std::abort();
+  store(p, v);
+}
 template <class V, class L = Lane<V>>
 V masked_load(unsigned mask, const void* p) {
   return each<V, L>([&](int i) {
@@ -146,10 +152,11 @@ unsigned compare(V a, V b, int predicate) {
   unsigned mask = 0;
   for (int i = 0; i < x.count; ++i) {
     const auto l = x.at[i], r = y.at[i];
-    const bool holds = predicate == _CMP_NLE_UQ   ? !(l <= r)
-                       : predicate == _CMP_ORD_Q  ? l == l && r == r
-                       : predicate == _CMP_NEQ_UQ ? !(l == r)
-                                                  : (std::abort(), false);
+    const bool holds = predicate == _CMP_NLE_UQ    ? !(l <= r)
+                       : predicate == _CMP_ORD_Q   ? l == l && r == r
+                       : predicate == _CMP_UNORD_Q ? l != l || r != r
+                       : predicate == _CMP_NEQ_UQ  ? !(l == r)
+                                                   : (std::abort(), false);
     mask |= unsigned(holds) << i;
   }
   return mask;
@@ -235,6 +242,8 @@ V permute(__m512i numbers, V v) {
 #define _mm512_loadu_si512 PCX_E::load<__m512i>
 #define _mm512_storeu_ps PCX_E::store
 #define _mm512_storeu_pd PCX_E::store
+#define _mm512_stream_ps PCX_E::aligned_store
+#define _mm512_stream_pd PCX_E::aligned_store
 #define _mm512_maskz_loadu_ps PCX_E::masked_load<__m512>
 #define _mm512_maskz_loadu_pd PCX_E::masked_load<__m512d>
 #define _mm512_maskz_loadu_epi32 PCX_E::masked_load<__m512i>
