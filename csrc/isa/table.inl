@@ -8,6 +8,8 @@ constexpr Kernels<T> kernels_of() {
           window_pixels,
           conv_pixels<T>,
           conv_row<T>,
+          shift_add<T>,
+          store_cells<T>,
           panel_product<T>,
           pixel_sum<T>,
           depthwise_row<T>,
