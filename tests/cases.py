@@ -220,6 +220,15 @@ CONV_CASES = [
     ConvCase("two images", (6, 7), (3, 5), (3, 3), padding=1, batch=2),
     ConvCase("three images in 1D", (31,), (3, 18), (3,), padding=1, batch=3),
     ConvCase("three images in 3D", (4, 5, 3), (3, 5), (2, 2, 2), batch=3),
+    # pixels of what is read times all taps, where that is the faster way
+    ConvCase("few channels in the gradient", (20, 21), (3, 64), (3, 3), padding=1),
+    ConvCase("few channels in the gradient, strided", (29, 30), (3, 40), (7, 7), 2, 3, batch=2),
+    ConvCase("few channels in the result", (20, 21), (40, 3), (3, 3), padding=1, batch=2),
+    ConvCase("a gradient that is all edge", (8, 9), (6, 24), (5, 5), batch=7),
+    ConvCase("stride and dilation, few channels in the gradient", (90,), (2, 48), (3,), 3, 1, 2),
+    ConvCase("strips that meet, in rows", (64, 64), (3, 64), (7, 7), 2, 3),
+    ConvCase("strips that meet, in slices", (24, 23, 22), (1, 32), (3, 3, 3), padding=1),
+    ConvCase("strips that meet, along a signal", (4000,), (1, 128), (80,), 4, (38, 38)),
     # several blocks of everything at once
     ConvCase("a layer of VGG, small", (16, 16), (64, 64), (3, 3), padding=1),
     ConvCase("tall image, several blocks of rows", (67, 19), (16, 40), (3, 3), padding=1),

@@ -26,6 +26,7 @@ LARGE = [
     ConvCase("a large kernel", (32, 32), (16, 16), (7, 7), padding=3),
     ConvCase("depthwise", (50, 50), (32, 32), (3, 3), padding=1, groups=32),
     ConvCase("few channels", (64, 64), (3, 64), (3, 3), padding=1),
+    ConvCase("few channels, strided", (96, 96), (3, 64), (7, 7), 2, 3),
     ConvCase("long chains", (20, 20), (512, 32), (3, 3), padding=1),
 ]
 
@@ -60,7 +61,8 @@ def test_the_algorithm_is_the_one_of_the_call(case: ConvCase, direction: str, dt
         int(np.prod(shape)) * itemsize for shape in (case.x_shape, case.w_shape, case.y_shape)
     )
     if found.algorithm == "direct" and direction != "_input_grad":
-        assert found.multiplications == products
+        scattered = np.prod(case.x_shape) * np.prod(case.kernel) * case.channels[1]  # all taps of each pixel of x
+        assert found.multiplications in (products, scattered if direction == "" else products)
 
 
 @pytest.mark.parametrize("case", LARGE, ids=str)

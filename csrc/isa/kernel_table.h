@@ -63,6 +63,32 @@ struct ConvPixels {
   bool accumulate, relu;
 };
 
+// Rows of partial results, each added to the cell that it belongs to:
+//   y[m * y_stride + k] += sum over i < terms of p[m * p_stride + offsets[i] + k], m < cells, k < length,
+//                          then + p[m * p_stride + part_offset + k] for k < part_length alone.
+// Cells are whole vectors: in the lanes of the last one beyond `length` (of terms that are whole) p is read as well,
+// and y gets what follows from it.
+template <class T>
+struct ShiftAdd {
+  const T* p;
+  const index* offsets;
+  T* y;
+  index terms, cells, length, p_stride, y_stride;
+  index part_offset, part_length;  // or 0
+};
+
+// Sums of cells into the pixels that they belong to:
+//   y[m * y_stride + k] = p[m * p_stride + k] + bias[k], max(0, .), m < cells, k < length.
+// p and bias hold whole vectors. Where y_stride is `length`, elements that follow a cell are written more than once.
+template <class T>
+struct StoreCells {
+  const T* p;
+  T* y;
+  const T* bias;
+  index cells, length, p_stride, y_stride;
+  bool relu;
+};
+
 // Pixels contracted: dw[c][k] = (dw[c][k] +) sum over pixels of x[pixel][c] * dy[pixel][k], in pixel order.
 // c < channels, k < columns <= panel. The pixels are `rows` rows of `cols`, which start at x_rows[r] and dy_rows[r]; no
 // lists: one row that starts at 0. Channel c stands x_at[c] from there, or c where there is no list.
@@ -243,6 +269,8 @@ struct Kernels {
   int tile;    // channels of x that pixel_sum takes at a time
   void (*conv_pixels)(const ConvPixels<T>& tile);
   void (*conv_row)(const ConvRow<T>& row);  // columns <= narrow; a row of w has as many entries
+  void (*shift_add)(const ShiftAdd<T>& sum);
+  void (*store_cells)(const StoreCells<T>& part);
   void (*panel_product)(const PanelProduct<T>& product);
   void (*pixel_sum)(const PixelSum<T>& sum);
   void (*column_sum)(const ColumnSum<T>& sum);

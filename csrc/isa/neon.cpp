@@ -20,6 +20,7 @@ namespace {
 #include "kernels/panel_product.inl"
 #include "kernels/pixel_sum.inl"
 #include "kernels/pool.inl"
+#include "kernels/shift_add.inl"
 #include "kernels/stream.inl"
 #include "kernels/winograd.inl"
 #include "isa/table.inl"

@@ -7,6 +7,8 @@ constexpr Kernels<T> kernels_of() {
           tile_pixels<T>,
           conv_pixels<T>,
           conv_row<T>,
+          shift_add<T>,
+          store_cells<T>,
           panel_product<T>,
           pixel_sum<T>,
           column_sum<T>,

@@ -1,8 +1,6 @@
 // ConvPixels: a list of pixels, cut into register tiles of `tile_pixels` x `vectors` or a little less. An element of a
 // pixel is broadcast once for all vectors of weights. Pixels have a pointer each and share one counter, so a step takes
 // no address arithmetic: 12 FMAs, 6 broadcasts, 2 loads and 4 more operations with 6 x 2.
-constexpr int line_bytes = 64;
-
 // Pixels of a tile of one vector: 12 chains of FMAs are more than latency x ports on every processor of these.
 template <class T>
 constexpr int single_pixels = tile_pixels<T> < 12 ? 12 : tile_pixels<T>;
@@ -54,11 +52,6 @@ PCX_INLINE void finish_pixels(const ConvPixels<T>& tile, const index* y_at, Vect
 template <class T, int Pixels, int Vectors>
 static void pixels_tile(const ConvPixels<T>& tile, const index* x_at, const index* y_at) {
   using vec = decltype(zero<T>());
-  PCX_UNROLL
-  for (int p = 0; p < Pixels; ++p) {  // results may be far from the caches; they are needed at the end
-    PCX_UNROLL
-    for (int k = 0; k < Vectors * lanes<T>; k += line_bytes / int(sizeof(T))) prefetch(tile.y + y_at[p] + k);
-  }
   vec sum[Pixels][Vectors];
   PCX_UNROLL
   for (int p = 0; p < Pixels; ++p) {

@@ -6,6 +6,7 @@
 #include "isa/dispatch.h"
 #include "ops/depthwise.h"
 #include "ops/parts.h"
+#include "ops/scatter.h"
 #include "ops/weight_grad.h"
 #include "ops/winograd.h"
 #include "ops/winograd_weight_grad_plan.h"
@@ -48,6 +49,11 @@ Cost cost_of(const ConvShape& shape, Direction direction, const Tiles& tiles) {
   }
   if (direction == Direction::weight_grad) {
     cost.work = weight_grad_work<T>(shape, tiles);
+    return cost;
+  }
+  if (tiles == Tiles{1, 1, 1} && scatter_suits<T>(shape, direction)) {
+    cost.work = scatter_work<T>(scatter_of(shape, direction));
+    cost.packed = scatter_packed_size<T>(scatter_of(shape, direction)) * index(sizeof(T));
     return cost;
   }
   for (const Correlation& part : parts_of(shape, direction)) {  // one after the other

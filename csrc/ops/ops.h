@@ -34,7 +34,7 @@ struct PackedWeight {
   ConvShape shape;           // the first it was packed for
   const KernelTable* table;  // whose panels these are
   Tiles tiles;
-  std::vector<index> parts;  // direct: where the weight of each correlation begins
+  std::vector<index> parts;  // direct: where the weight of each correlation begins; none where it is scattered
   index size = 0;            // elements
   Buffer<T> data;
 };

@@ -6,6 +6,7 @@
 
 #include "isa/dispatch.h"
 #include "ops/depthwise.h"
+#include "ops/scatter.h"
 #include "ops/winograd.h"
 
 namespace pcx {
@@ -59,6 +60,13 @@ PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const T
       return packed;
     }
   }
+  if (scatter_suits<T>(shape, direction)) {
+    const Scatter problem = scatter_of(shape, direction);
+    packed.size = scatter_packed_size<T>(problem);
+    packed.data = Buffer<T>(packed.size);
+    scatter_pack(problem, w, strides, packed.data.data());
+    return packed;
+  }
   for (const Correlation& part : parts) {
     packed.parts.push_back(packed.size);
     packed.size += depthwise_suits<T>(part) ? depthwise_packed_size<T>(part) : packed_size<T>(part);
@@ -71,9 +79,21 @@ PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const T
   return packed;
 }
 
+namespace {
+
+template <class T>
+bool scattered(const PackedWeight<T>& w) {
+  return w.tiles == Tiles{1, 1, 1} && w.parts.empty();
+}
+
+}  // namespace
+
+// Whether a direct convolution scatters depends on the size of the picture.
 template <class T>
 bool serves(const PackedWeight<T>& w, const ConvShape& shape, Direction direction) {
-  return w.table == &active_table() && w.direction == direction && same_weight(w.shape, shape);
+  return w.table == &active_table() && w.direction == direction && same_weight(w.shape, shape) &&
+         (w.tiles != Tiles{1, 1, 1} || (w.shape.in == shape.in && w.shape.out == shape.out) ||
+          scattered(w) == scatter_suits<T>(shape, direction));
 }
 
 template <class T>
@@ -81,6 +101,10 @@ std::vector<index> run_parts(const ConvShape& shape, Direction direction, const 
                              const T* bias, bool relu, T* y) {
   if (!serves(w, shape, direction)) {
     throw std::invalid_argument("the packed weight was made for another instruction set, direction or shape");
+  }
+  if (scattered(w)) {
+    scatter(scatter_of(shape, direction), x, w.data.data(), bias, relu, y);
+    return {};
   }
   const std::vector<Correlation> parts = parts_of(shape, direction);
   if constexpr (sizeof(T) == 4) {

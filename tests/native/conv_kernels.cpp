@@ -1,5 +1,5 @@
-// conv_pixels and conv_row: every number of pixels that a tile can have, columns around every vector and panel, pixels,
-// runs and offsets in any order.
+// conv_pixels, conv_row and the kernels of scattering: every number of pixels that a tile can have, columns around
+// every vector and panel, pixels, runs and offsets in any order.
 #include "check.h"
 #include "spoil.h"
 
@@ -144,6 +144,82 @@ void check_pixels(Report& report, Random& random, index pixels, int columns) {
 }
 
 template <class T>
+void check_shift_add(Report& report, Random& random, index cells, index length) {
+  const Kernels<T> k = tested<T>();
+  const Numbers numbers = random.coin() ? Numbers::integers : Numbers::reals;
+  const index vectors = (length + k.lanes - 1) / k.lanes * k.lanes, y_stride = vectors + random.pick<index>({0, 0, 3});
+  const index p_stride = random.pick<index>({length, vectors, vectors + 5}), reach = random.below(4);
+  Guarded<index> offsets(random.pick<index>({0, 1, 2, 5}), random.edge());
+  for (index i = 0; i < offsets.size(); ++i) offsets[i] = random.below(9) - random.below(reach + 1) * p_stride;
+  const index part_length = random.pick<index>({0, 1, length - 1, length}), part_offset = 8 - reach * p_stride;
+  Guarded<T> p((reach + cells - 1) * p_stride + 8 + vectors, random.edge());
+  Guarded<T> y((cells - 1) * y_stride + vectors, random.edge());
+  fill(p, random, numbers);
+  fill(y, random, numbers);
+  const std::vector<T> before(y.data(), y.data() + y.size());
+  const T* first = p.data() + reach * p_stride;
+  report.start("shift_add, %zu bytes, cells %lld, length %lld, terms %lld, part %lld", sizeof(T),
+               static_cast<long long>(cells), static_cast<long long>(length), static_cast<long long>(offsets.size()),
+               static_cast<long long>(part_length));
+  k.shift_add(
+      {first, offsets.data(), y.data(), offsets.size(), cells, length, p_stride, y_stride, part_offset, part_length});
+  for (index i = 0; i < y.size(); ++i) {
+    const index m = i / y_stride, e = i % y_stride;
+    const T old = before[static_cast<std::size_t>(i)];
+    if (e >= vectors) report.expect(y[i] == old, "an element between two cells was written");
+    if (e >= length) continue;
+    double sum = old, extent = std::fabs(sum);
+    auto add = [&](index offset) {
+      sum += first[m * p_stride + offset + e];
+      extent += std::fabs(first[m * p_stride + offset + e]);
+    };
+    for (index t = 0; t < offsets.size(); ++t) add(offsets[t]);
+    if (e < part_length) add(part_offset);
+    report.close(y[i], sum, extent, numbers == Numbers::integers ? 0 : offsets.size() + 2, i);
+  }
+  report.intact(y, "y");
+}
+
+template <class T>
+void check_store_cells(Report& report, Random& random, index cells, index length) {
+  const Kernels<T> k = tested<T>();
+  const index vectors = (length + k.lanes - 1) / k.lanes * k.lanes, p_stride = vectors + random.pick<index>({0, 0, 3});
+  const index y_stride = length + random.pick<index>({0, 0, 1, 7});
+  Guarded<T> p((cells - 1) * p_stride + vectors, random.edge()), bias(vectors, random.edge());
+  Guarded<T> y((cells - 1) * y_stride + length, random.edge());
+  fill(p, random, Numbers::integers);
+  fill(bias, random, Numbers::integers);
+  y.poison();
+  const bool relu = random.coin();
+  report.start("store_cells, %zu bytes, cells %lld, length %lld, y_stride %lld, relu %d", sizeof(T),
+               static_cast<long long>(cells), static_cast<long long>(length), static_cast<long long>(y_stride), relu);
+  k.store_cells({p.data(), y.data(), bias.data(), cells, length, p_stride, y_stride, relu});
+  for (index i = 0; i < y.size(); ++i) {
+    const index m = i / y_stride, e = i % y_stride;
+    if (e >= length) {
+      report.expect(std::isnan(y[i]), "an element between two cells was written");
+      continue;
+    }
+    const double sum = static_cast<double>(p[m * p_stride + e]) + bias[e];
+    report.close(y[i], relu && sum < 0 ? 0.0 : sum, 1.0, 0, i);
+  }
+  report.intact(y, "y");
+}
+
+template <class T>
+void check_cells(Report& report) {
+  Random random{21};
+  for (index cells = 1; cells <= 9; ++cells) {  // four of them are summed together
+    for (index length : sizes_around(tested<T>().lanes, tested<T>().panel)) {
+      for (int repeat = 0; repeat < 6; ++repeat) {
+        check_shift_add<T>(report, random, cells, length);
+        check_store_cells<T>(report, random, cells, length);
+      }
+    }
+  }
+}
+
+template <class T>
 void check_type(Report& report) {
   Random random{1};
   const Kernels<T> k = tested<T>();
@@ -166,6 +242,8 @@ void check_type(Report& report) {
 void check_conv_kernels(Report& report) {
   check_type<float>(report);
   check_type<double>(report);
+  check_cells<float>(report);
+  check_cells<double>(report);
 }
 
 }  // namespace pcx::check

@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "ops/ops.h"
+#include "ops/scatter.h"
 #include "threads.h"
 
 namespace pcx::check {
@@ -61,6 +62,21 @@ void compare(Report& report, const Guarded<T>& got, const Reference& wanted, Num
   report.intact(got, "the result");
 }
 
+// By scattering, whatever the choice for such a shape is.
+template <class T>
+void scatter_all(Report& report, const ConvShape& s, Direction direction, const Guarded<T>& x, const Guarded<T>& w,
+                 const T* bias, bool relu, const Guarded<T>& y) {
+  const Scatter problem = scatter_of(s, direction);
+  const index tap = s.in_channels * s.out_channels;
+  WeightStrides strides{{s.kernel[1] * s.kernel[2] * tap, s.kernel[2] * tap, tap}, s.out_channels, 1, 0};
+  if (direction == Direction::input_grad) std::swap(strides.in, strides.out);
+  Guarded<T> packed(scatter_packed_size<T>(problem), Edge::end);
+  packed.poison();
+  scatter_pack(problem, w.data(), strides, packed.data());
+  report.intact(packed, "the packed weight");
+  with_and_without_threads(report, y, [&] { scatter(problem, x.data(), packed.data(), bias, relu, y.data()); });
+}
+
 template <class T>
 void check_shape(Report& report, Random& random, const ConvShape& s, Numbers numbers) {
   const Edge edge = random.edge();
@@ -83,6 +99,14 @@ void check_shape(Report& report, Random& random, const ConvShape& s, Numbers num
   with_and_without_threads(
       report, dx, [&] { conv_input_grad(s, dy.data(), backward, static_cast<const T*>(nullptr), false, dx.data()); });
   compare(report, dx, dx_wanted, numbers, false);
+  if (scatter_can(s, Direction::forward)) {
+    scatter_all(report, s, Direction::forward, x, w, b.data(), relu, y);
+    compare(report, y, y_wanted, numbers, relu);
+  }
+  if (scatter_can(s, Direction::input_grad)) {
+    scatter_all(report, s, Direction::input_grad, dy, w, static_cast<const T*>(nullptr), false, dx);
+    compare(report, dx, dx_wanted, numbers, false);
+  }
   with_and_without_threads(report, dw,
                            [&] { conv_weight_grad(s, Tiles{1, 1, 1}, x.data(), dy.data(), dw.data(), db.data()); });
   compare(report, dw, dw_wanted, numbers, false);
@@ -201,6 +225,23 @@ ConvShape large_shape(index size, index channels, index kernel, index stride) {
   return s;
 }
 
+// So much work along one axis that it is cut into strips.
+ConvShape long_shape(int axis, index length, index kernel, index stride, index dilation) {
+  ConvShape s;
+  s.batch = 2;
+  s.in_channels = 9;
+  s.out_channels = 33;
+  s.in = {1, 1, 1};
+  s.kernel = s.stride = s.dilation = {1, 1, 1};
+  s.in[axis] = length;
+  s.kernel[axis] = kernel;
+  s.stride[axis] = stride;
+  s.dilation[axis] = dilation;
+  s.pad_before[axis] = kernel - 1;
+  s.finish();
+  return s;
+}
+
 template <class T>
 void check_type(Report& report, int shapes) {
   Random random{4};
@@ -209,7 +250,9 @@ void check_type(Report& report, int shapes) {
     start(report, s, sizeof(T));
     check_shape<T>(report, random, s, random.coin() ? Numbers::integers : Numbers::reals);
   }
-  for (const ConvShape& s : {large_shape(23, 40, 3, 1), large_shape(47, 37, 3, 2), large_shape(53, 61, 1, 1)}) {
+  for (const ConvShape& s :
+       {large_shape(23, 40, 3, 1), large_shape(47, 37, 3, 2), large_shape(53, 61, 1, 1), long_shape(0, 4001, 9, 1, 1),
+        long_shape(1, 9001, 7, 3, 2), long_shape(2, 9001, 7, 3, 2)}) {
     start(report, s, sizeof(T));
     check_shape<T>(report, random, s, Numbers::integers);
   }

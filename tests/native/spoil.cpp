@@ -18,6 +18,16 @@ void conv_pixels(const ConvPixels<T>& tile) {
   tile.y[tile.y_at[tile.pixels - 1] + tile.columns - 1] += 1;
 }
 template <class T>
+void shift_add(const ShiftAdd<T>& s) {
+  kernels<T>().shift_add(s);
+  s.y[(s.cells - 1) * s.y_stride + s.length - 1] += 1;
+}
+template <class T>
+void store_cells(const StoreCells<T>& s) {
+  kernels<T>().store_cells(s);
+  s.y[(s.cells - 1) * s.y_stride + s.length - 1] += 1;
+}
+template <class T>
 void panel_product(const PanelProduct<T>& p) {
   kernels<T>().panel_product(p);
   p.y[(p.rows - 1) * p.y_stride + p.width - 1] += 1;
@@ -127,10 +137,10 @@ void write_between(const T* from, index from_stride, T* to, index to_stride, ind
 }  // namespace
 
 std::vector<std::string> spoilable() {
-  return {"conv_pixels",   "conv_row",     "panel_product", "pixel_sum",     "column_sum",  "depthwise_row",
-          "depthwise_sum", "fill_columns", "stream_rows",   "transpose",     "distances",   "winograd",
-          "max_pool",      "avg_pool",     "max_pool_grad", "avg_pool_grad", "pool_spread", "relu_passed",
-          "keep_passed",   "read_past",    "write_between"};
+  return {"conv_pixels", "conv_row",      "shift_add",     "store_cells",  "panel_product", "pixel_sum",
+          "column_sum",  "depthwise_row", "depthwise_sum", "fill_columns", "stream_rows",   "transpose",
+          "distances",   "winograd",      "max_pool",      "avg_pool",     "max_pool_grad", "avg_pool_grad",
+          "pool_spread", "relu_passed",   "keep_passed",   "read_past",    "write_between"};
 }
 
 bool spoil(const std::string& kernel) {
@@ -146,6 +156,8 @@ Kernels<T> tested() {
   Kernels<T> k = kernels<T>();
   if (spoiled == "conv_row") k.conv_row = conv_row<T>;
   if (spoiled == "conv_pixels") k.conv_pixels = conv_pixels<T>;
+  if (spoiled == "shift_add") k.shift_add = shift_add<T>;
+  if (spoiled == "store_cells") k.store_cells = store_cells<T>;
   if (spoiled == "panel_product") k.panel_product = panel_product<T>;
   if (spoiled == "pixel_sum") k.pixel_sum = pixel_sum<T>;
   if (spoiled == "column_sum") k.column_sum = column_sum<T>;

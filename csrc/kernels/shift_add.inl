@@ -1,0 +1,49 @@
+// ShiftAdd: sums of a few cells stay in registers over all terms, so that the terms' offsets are read once for them.
+template <class T, int Cells>
+static void shift_add_cells(const ShiftAdd<T>& s, const T* p, T* y) {
+  using vec = decltype(zero<T>());
+  for (index k = 0; k < s.length; k += lanes<T>, p += lanes<T>, y += lanes<T>) {
+    vec sum[Cells];
+    PCX_UNROLL
+    for (int c = 0; c < Cells; ++c) sum[c] = load(y + c * s.y_stride);
+    for (index i = 0; i < s.terms; ++i) {
+      const T* from = p + s.offsets[i];
+      PCX_UNROLL
+      for (int c = 0; c < Cells; ++c) sum[c] = add(sum[c], load(from + c * s.p_stride));
+    }
+    if (k < s.part_length) {
+      const T* from = p + s.part_offset;
+      PCX_UNROLL
+      for (int c = 0; c < Cells; ++c) sum[c] = add(sum[c], load_first(from + c * s.p_stride, s.part_length - k));
+    }
+    PCX_UNROLL
+    for (int c = 0; c < Cells; ++c) store(y + c * s.y_stride, sum[c]);
+  }
+}
+
+template <class T>
+static void shift_add(const ShiftAdd<T>& s) {
+  constexpr int most = 4;
+  index m = 0;
+  for (; m + most <= s.cells; m += most) shift_add_cells<T, most>(s, s.p + m * s.p_stride, s.y + m * s.y_stride);
+  for (; m < s.cells; ++m) shift_add_cells<T, 1>(s, s.p + m * s.p_stride, s.y + m * s.y_stride);
+}
+
+// Where cells stand one after the other in y, whole vectors are stored as long as they end before the last cell does:
+// what is too much is what the next cell writes again.
+template <class T>
+static void store_cells(const StoreCells<T>& s) {
+  const T* p = s.p;
+  T* y = s.y;
+  for (index m = s.cells; m > 0; --m, p += s.p_stride, y += s.y_stride) {
+    const index room = s.y_stride == s.length ? m * s.length : s.length;
+    for (index k = 0; k < s.length; k += lanes<T>) {
+      auto v = add(load(p + k), load(s.bias + k));
+      if (s.relu) v = max(zero<T>(), v);
+      if (room - k >= lanes<T>)
+        store(y + k, v);
+      else
+        store_first(y + k, v, s.length - k);
+    }
+  }
+}

@@ -1,0 +1,291 @@
+// The driver of convolution by scattering. A picture is cut along its outermost axis into strips of pixels of x. A
+// strip sums what its pixels lead to in a field of its own, which stays in the L2 cache; where the fields of two strips
+// meet, their sums are kept, and added when both are there.
+#include "ops/scatter.h"
+
+#include <algorithm>
+
+#include "base/buffer.h"
+#include "base/parallel.h"
+#include "isa/dispatch.h"
+#include "ops/scatter_cut.h"
+
+namespace pcx {
+
+namespace {
+
+index divide_up(index a, index b) { return (a + b - 1) / b; }
+
+template <class T>
+class Scatterer {
+ public:
+  Scatterer(const Scatter& problem, const T* x, const T* packed, const T* bias, bool relu, T* y)
+      : p_(problem),
+        k_(kernels<T>()),
+        plan_(ScatterPlan::of<T>(p_)),
+        cut_(p_, plan_, k_.lanes, sizeof(T)),
+        phases_(static_cast<index>(plan_.phases.size())),
+        x_(x),
+        packed_(packed),
+        bias_(bias),
+        y_(y),
+        relu_(relu) {}
+
+  Work work() const {
+    const double products = static_cast<double>(p_.batch * p_.pixels() * p_.in_channels) *
+                            static_cast<double>(p_.tap_rows() * p_.row_columns());
+    const index lanes = plan_.stride <= k_.narrow ? k_.lanes : 1, taps = p_.tap_rows() * p_.axis[2].taps;
+    const index chain = divide_up(plan_.chunk, lanes) + divide_up(p_.in_channels, plan_.chunk) + taps;
+    const index element = sizeof(T), lists = 2 * cut_.rows * cut_.segment * static_cast<index>(sizeof(index));
+    const index tasks = cut_.strips > 1 ? cut_.at_once * cut_.strips : divide_up(p_.batch, cut_.images);
+    return {products, chain, (seams() + plan_.cell) * element + lists, (cut_.sums + cut_.parts) * element,
+            cut_.shares_work() ? tasks : 1};
+  }
+
+  void run() {
+    const int workers = workers_for(work().workers);
+    if (!reaches_all()) fill();
+    Buffer<T> sums(cut_.sums * workers), parts(cut_.parts * workers), shared(seams() + plan_.cell);
+    Buffer<index> lists(2 * cut_.rows * cut_.segment);
+    list_pixels(lists.data());
+    cell_bias_ = shared.data() + seams();
+    for (index i = 0; i < plan_.cell; ++i) shared.data()[seams() + i] = bias_ ? bias_[i % p_.out_channels] : T(0);
+    for (int i = 0; i < workers; ++i) clear_between(parts.data() + i * cut_.parts);
+    const index strips = cut_.strips;
+    for (index image = 0; image < p_.batch; image += strips > 1 ? cut_.at_once : p_.batch) {
+      const index all = strips > 1 ? std::min(cut_.at_once, p_.batch - image) : p_.batch;
+      parallel_for(divide_up(all, cut_.images) * strips, workers, [&](index task, int worker) {
+        const index first = task / strips * cut_.images;
+        compute(image + first, std::min(cut_.images, all - first), task % strips, sums.data() + worker * cut_.sums,
+                parts.data() + worker * cut_.parts, shared.data() + first * 2 * (strips - 1) * cut_.seam);
+      });
+      parallel_for(all * (strips - 1), workers, [&](index task, int) {
+        join(image + task / (strips - 1), task % (strips - 1), shared.data() + task * 2 * cut_.seam);
+      });
+    }
+  }
+
+ private:
+  index seams() const { return cut_.at_once * (cut_.strips - 1) * 2 * cut_.seam; }
+
+  // Whether some tap leads to every pixel of y; the others have the bias alone.
+  bool reaches_all() const {
+    for (const ScatterAxis& a : p_.axis) {
+      if (a.first > 0 || a.first + (a.in - 1) * a.step + a.reach() < a.out - 1) return false;
+      if (a.step > 1 && (a.tap_step > 1 || a.taps < a.step)) return false;
+    }
+    return true;
+  }
+  void fill() const {
+    const index c = p_.out_channels, size = p_.batch * p_.axis[0].out * p_.axis[1].out * p_.axis[2].out * c;
+    if (!bias_) return static_cast<void>(std::fill_n(y_, size, T(0)));
+    for (index i = 0; i < size; ++i) y_[i] = finished(0, bias_[i % c]);
+  }
+  T finished(T sum, T bias) const {
+    const T s = sum + bias;
+    return relu_ && s < 0 ? T(0) : s;
+  }
+
+  // Where the pixels of a block stand in x, and their partial results: rows of pixels with zeros around.
+  void list_pixels(index* list) {
+    const index pixels = cut_.rows * cut_.segment;
+    for (index i = 0; i < pixels; ++i) {
+      list[i] = i * p_.in_channels;
+      list[pixels + i] = ((i / cut_.segment + 1) * plan_.reach + i) * plan_.stride;
+    }
+    x_at_ = list;
+    y_at_ = list + pixels;
+  }
+  void clear_between(T* parts) const {
+    const index gap = plan_.reach * plan_.stride, row = gap + cut_.segment * plan_.stride;
+    for (index r = 0; r <= cut_.rows; ++r) std::fill_n(parts + r * row, gap, T(0));
+  }
+
+  void compute(index image, index images, index s, T* sums, T* parts, T* seams) const {
+    const ScatterField f = cut_.strip(s, images);
+    std::fill_n(sums, cut_.size(f), T(0));
+    const index image_rows = p_.axis[0].in * p_.axis[1].in, wide = cut_.wide(s);
+    const bool along = cut_.axis == 2;
+    const index row = image * image_rows + (along ? 0 : cut_.begin(s) * cut_.rows_each());
+    const index rows = images * (along ? image_rows : (cut_.end(s) - cut_.begin(s)) * cut_.rows_each());
+    for (index r = 0; r < rows; r += cut_.rows) {
+      for (index q = 0; q < wide; q += cut_.segment) {
+        add_block(f, image, row + r, std::min(cut_.rows, rows - r), (along ? cut_.begin(s) : 0) + q,
+                  std::min(cut_.segment, wide - q), parts, sums);
+      }
+    }
+    ScatterField own = f;
+    if (s > 0) keep(f, cut_.shared(s - 1), sums, own, seams + (2 * s - 1) * cut_.seam);
+    if (s + 1 < cut_.strips) keep(f, cut_.shared(s), sums, own, seams + 2 * s * cut_.seam);
+    finish(f, own, image, sums);
+  }
+
+  // `rows` rows of x from `row` on, counted through all pictures, and of each the pixels [q, q + count).
+  void add_block(const ScatterField& f, index image, index row, index rows, index q, index count, T* parts,
+                 T* sums) const {
+    const index deep = p_.axis[0].in, high = p_.axis[1].in, line = (cut_.segment + plan_.reach) * plan_.stride;
+    if (count < cut_.segment) {  // there may be results of a longer row
+      std::fill_n(parts + (plan_.reach + count) * plan_.stride, plan_.reach * plan_.stride, T(0));
+    }
+    for (const ScatterPass& pass : plan_.passes) {
+      multiply(pass, x_ + (row * p_.axis[2].in + q) * p_.in_channels, rows * count, parts);
+      for (index r = row; r < row + rows; ++r) {
+        const T* results = parts + plan_.reach * plan_.stride + (r - row) * line;
+        T* picture = sums + (r / (deep * high) - image) * f.count[0] * f.count[1] * f.count[2] * phases_ * plan_.cell;
+        add_row(f, pass, r / high % deep, r % high, q, count, results, picture);
+      }
+    }
+  }
+
+  // The partial results of neighbouring pixels of x for a pass.
+  void multiply(const ScatterPass& pass, const T* x, index pixels, T* parts) const {
+    ConvPixels<T> tile{};
+    Run run{0, 0};
+    tile.x_at = x_at_;
+    tile.y_at = y_at_;
+    tile.runs = &run;
+    tile.run_count = 1;
+    tile.pixels = pixels;
+    tile.w = packed_ + pass.packed;
+    for (index first = 0; first < pass.width; first += tile.columns) {
+      tile.columns = static_cast<int>(std::min<index>(k_.panel, pass.width - first));
+      tile.y = parts + first;
+      for (index c = 0; c < p_.in_channels; c += plan_.chunk) {
+        run.length = std::min(plan_.chunk, p_.in_channels - c);
+        tile.x = x + c;
+        tile.accumulate = c > 0;
+        k_.conv_pixels(tile);
+        const bool few = pass.width <= k_.narrow;
+        tile.w += (few ? divide_up(run.length, k_.lanes) * k_.lanes : run.length) * tile.columns;
+      }
+    }
+  }
+
+  // Adds the partial results of pixels [q, q + count) of row (d, h) to the sums of their picture.
+  void add_row(const ScatterField& f, const ScatterPass& pass, index d, index h, index q, index count, const T* results,
+               T* sums) const {
+    const auto& [ad, ah, aw] = p_.axis;
+    ShiftAdd<T> sum{};
+    sum.cells = count + plan_.reach;
+    sum.p_stride = plan_.stride;
+    sum.y_stride = plan_.cell;
+    for (index row = 0; row < pass.rows; ++row) {
+      const index tap = pass.first + row;
+      const index od = ad.first + d * ad.step + tap / ah.taps * ad.tap_step - f.first[0];
+      const index oh = ah.first + h * ah.step + tap % ah.taps * ah.tap_step - f.first[1];
+      if (od < 0 || od >= f.count[0] || oh < 0 || oh >= f.count[1]) continue;
+      sum.p = results + row * p_.row_columns();
+      for (index i = 0; i < phases_; ++i) {
+        const ScatterPhase& phase = plan_.phases[static_cast<std::size_t>(i)];
+        sum.offsets = phase.terms.data();
+        sum.terms = static_cast<index>(phase.terms.size());
+        sum.part_offset = phase.part_offset;
+        sum.part_length = phase.part_length;
+        sum.length = phase.length;
+        sum.y = sums + (((od * f.count[1] + oh) * phases_ + i) * f.count[2] + q - f.first[2]) * plan_.cell;
+        k_.shift_add(sum);
+      }
+    }
+  }
+
+  // Calls body(place in f, place in part, elements, picture, d, h, phase) for every line of cells of the part.
+  template <class Body>
+  void each_line(const ScatterField& f, const ScatterField& part, Body body) const {
+    const index n = part.count[2] * plan_.cell, begin = part.first[2] - f.first[2];
+    index to = 0;
+    for (index i = 0; i < part.images; ++i) {
+      for (index d = part.first[0]; d < part.first[0] + part.count[0]; ++d) {
+        for (index h = part.first[1]; h < part.first[1] + part.count[1]; ++h) {
+          const index row = (i * f.count[0] + d - f.first[0]) * f.count[1] + h - f.first[1];
+          for (index phase = 0; phase < phases_; ++phase, to += n) {
+            body(((row * phases_ + phase) * f.count[2] + begin) * plan_.cell, to, n, i, d, h, phase);
+          }
+        }
+      }
+    }
+  }
+
+  // Copies what a field shares with its neighbour, and leaves it out of `own`.
+  void keep(const ScatterField& f, const ScatterField& part, const T* sums, ScatterField& own, T* to) const {
+    each_line(f, part, [&](index at, index to_at, index n, index, index, index, index) {
+      std::copy_n(sums + at, n, to + to_at);
+    });
+    if (part.first[cut_.axis] == own.first[cut_.axis]) own.first[cut_.axis] += part.count[cut_.axis];
+    own.count[cut_.axis] -= part.count[cut_.axis];
+  }
+
+  void join(index image, index s, T* seams) const {
+    const ScatterField f = cut_.shared(s);
+    for (index i = 0; i < cut_.size(f); ++i) seams[i] += seams[cut_.seam + i];
+    finish(f, f, image, seams);
+  }
+
+  // The sums of a part of a field into y.
+  void finish(const ScatterField& f, const ScatterField& part, index image, const T* sums) const {
+    const auto& [ad, ah, aw] = p_.axis;
+    each_line(f, part, [&](index at, index, index, index i, index d, index h, index phase) {
+      T* y = y_ + (((image + i) * ad.out + d) * ah.out + h) * aw.out * p_.out_channels;
+      const ScatterPhase& line = plan_.phases[static_cast<std::size_t>(phase)];
+      finish_line(line, aw.first + part.first[2] * aw.step + line.pixel, part.count[2], sums + at, y);
+    });
+  }
+
+  // A line of cells, the first of which belongs at `pixel` of a row of y.
+  void finish_line(const ScatterPhase& phase, index pixel, index cells, const T* sums, T* y) const {
+    const index c = p_.out_channels, step = p_.axis[2].step, out = p_.axis[2].out, pixels = phase.length / c;
+    // Cells [begin, end) lie inside the row, those beside them with some pixels.
+    const index begin = std::clamp<index>(divide_up(std::max<index>(0, -pixel), step), 0, cells);
+    const index fit = out - pixels - pixel;
+    const index end = fit < 0 ? begin : std::clamp<index>(fit / step + 1, begin, cells);
+    for (index m = begin > 0 ? 0 : end; m < cells; m = m + 1 == begin ? end : m + 1) {
+      const index first = pixel + m * step;
+      for (index k = std::max<index>(0, -first) * c; k < std::min(pixels, out - first) * c; ++k) {
+        y[first * c + k] = finished(sums[m * plan_.cell + k], cell_bias_[k]);
+      }
+    }
+    if (begin == end) return;
+    StoreCells<T> store{};
+    store.p = sums + begin * plan_.cell;
+    store.y = y + (pixel + begin * step) * c;
+    store.bias = cell_bias_;
+    store.cells = end - begin;
+    store.length = phase.length;
+    store.p_stride = plan_.cell;
+    store.y_stride = step * c;
+    store.relu = relu_;
+    k_.store_cells(store);
+  }
+
+  const Scatter p_;
+  const Kernels<T>& k_;
+  const ScatterPlan plan_;
+  const ScatterCut cut_;
+  const index phases_;
+  const index *x_at_ = nullptr, *y_at_ = nullptr;
+  const T* x_;
+  const T* packed_;
+  const T* bias_;
+  const T* cell_bias_ = nullptr;  // of all elements of a cell, zeros where there is no bias
+  T* y_;
+  const bool relu_;
+};
+
+}  // namespace
+
+template <class T>
+Work scatter_work(const Scatter& problem) {
+  if (problem.batch == 0) return {};
+  return Scatterer<T>(problem, nullptr, nullptr, nullptr, false, nullptr).work();
+}
+
+template <class T>
+void scatter(const Scatter& problem, const T* x, const T* packed, const T* bias, bool relu, T* y) {
+  if (problem.batch > 0) Scatterer<T>(problem, x, packed, bias, relu, y).run();
+}
+
+template Work scatter_work<float>(const Scatter&);
+template Work scatter_work<double>(const Scatter&);
+template void scatter(const Scatter&, const float*, const float*, const float*, bool, float*);
+template void scatter(const Scatter&, const double*, const double*, const double*, bool, double*);
+
+}  // namespace pcx

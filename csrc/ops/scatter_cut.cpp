@@ -1,0 +1,82 @@
+#include "ops/scatter_cut.h"
+
+#include <algorithm>
+
+namespace pcx {
+
+namespace {
+
+constexpr index part_bytes = 128 << 10;               // partial results of a block of pixels
+constexpr index field_bytes = 192 << 10;              // sums of a strip: both stay in the L2 cache
+constexpr index least_block = 48, most_block = 1024;  // pixels
+constexpr index few_pixels = 256;                     // pictures with fewer share a strip
+constexpr index seam_bytes = 16 << 20;                // of the pictures that are computed at the same time
+constexpr double parallel_flops = 15e6;               // about 100 us on one core: less is done by one thread
+constexpr index least_tasks = 16;                     // enough to share out, if the work is worth it
+
+index divide_up(index a, index b) { return (a + b - 1) / b; }
+index even_part(index whole, index most) { return divide_up(whole, divide_up(whole, most)); }
+
+double picture_flops(const Scatter& p) {
+  return 2.0 * static_cast<double>(p.pixels() * p.in_channels) * static_cast<double>(p.tap_rows() * p.row_columns());
+}
+
+}  // namespace
+
+ScatterCut::ScatterCut(const Scatter& problem, const ScatterPlan& plan, index lanes, index element_bytes)
+    : problem_(problem), line_(static_cast<index>(plan.phases.size()) * plan.cell), reach_(plan.reach) {
+  axis = problem.axis[0].in > 1 ? 0 : problem.axis[1].in > 1 ? 1 : 2;
+  const ScatterAxis& a = problem.axis[axis];
+  const index pixels = problem.pixels() / a.in;  // for each step along the axis
+  const index meets = axis == 2 ? reach_ : divide_up(a.reach(), a.step);
+  length = a.in;
+  if (picture_flops(problem) >= parallel_flops) {
+    const index affordable = a.in * field_bytes / element_bytes / std::max<index>(1, size(strip(0, 1)));
+    const index least = std::max(2 * meets, divide_up(least_block, pixels));  // no more than neighbours meet
+    length = even_part(a.in, std::clamp(std::min(affordable, a.in / least_tasks), std::min(least, a.in), a.in));
+  }
+  strips = divide_up(a.in, length);
+  const index most = std::clamp(part_bytes / element_bytes / plan.stride, least_block, most_block);
+  if (strips == 1 && problem.pixels() <= most) {
+    images = std::clamp<index>(few_pixels / problem.pixels(), 1, problem.batch);
+  }
+  for (index s = 0; s < strips; ++s) {
+    sums = std::max(sums, size(strip(s, images)));
+    if (s + 1 < strips) seam = std::max(seam, size(shared(s)));
+  }
+  if (strips > 1) at_once = std::clamp<index>(seam_bytes / (2 * seam * element_bytes * strips + 1), 1, problem.batch);
+  // A block never has a part of a picture together with another one: sums run in the same order for a picture alone.
+  segment = even_part(wide(0), most);
+  const index picture_rows = axis == 2 ? 1 : length * rows_each();
+  rows = std::min(most / segment, picture_rows);
+  if (images > 1) rows *= std::clamp<index>(most / problem.pixels(), 1, images);
+  parts = (rows * segment + (rows + 1) * reach_) * plan.stride + plan.cell + lanes;
+}
+
+ScatterField ScatterCut::strip(index s, index pictures) const {
+  const auto& [ad, ah, aw] = problem_.axis;
+  ScatterField f{pictures, {0, 0, 0}, {ad.out, ah.out, aw.in + reach_}};
+  const ScatterAxis& a = problem_.axis[axis];
+  if (axis == 2) {
+    f.first[2] = begin(s);
+    f.count[2] = end(s) - begin(s) + reach_;
+  } else {
+    const index last = a.first + (end(s) - 1) * a.step + a.reach();
+    f.first[axis] = std::clamp<index>(a.first + begin(s) * a.step, 0, a.out);
+    f.count[axis] = std::clamp<index>(last + 1, 0, a.out) - f.first[axis];
+  }
+  return f;
+}
+
+ScatterField ScatterCut::shared(index s) const {
+  const ScatterField here = strip(s, 1);
+  ScatterField f = strip(s + 1, 1);
+  f.count[axis] = std::max<index>(0, here.first[axis] + here.count[axis] - f.first[axis]);
+  return f;
+}
+
+bool ScatterCut::shares_work() const {
+  return static_cast<double>(problem_.batch) * picture_flops(problem_) >= parallel_flops;
+}
+
+}  // namespace pcx

@@ -1,0 +1,92 @@
+// Weights for scattering: pass by pass, panel by panel of partial results, chunk by chunk of channels of x, in the
+// order in which conv_pixels reads them.
+#include <algorithm>
+
+#include "isa/dispatch.h"
+#include "ops/scatter.h"
+
+namespace pcx {
+
+namespace {
+
+// The weight as columns of partial results: (row of taps, tap, channel of y).
+template <class T>
+struct Columns {
+  const Scatter& problem;
+  const T* w;
+  const WeightStrides& strides;
+
+  const T* tap(index row, index t) const {
+    const auto& [ad, ah, aw] = problem.axis;
+    const index d = row / ah.taps, h = row % ah.taps;
+    return w + (ad.kernel_first + d * ad.kernel_step) * strides.kernel[0] +
+           (ah.kernel_first + h * ah.kernel_step) * strides.kernel[1] +
+           (aw.kernel_first + t * aw.kernel_step) * strides.kernel[2];
+  }
+};
+
+// Columns [first, first + count) of a pass, for channels [c0, c0 + channels) of x: a row of `width` for each.
+template <class T>
+void pack_panel(const Columns<T>& from, const ScatterPass& pass, index first, index count, index width, index c0,
+                index channels, T* to) {
+  const Kernels<T>& k = kernels<T>();
+  const WeightStrides& strides = from.strides;
+  const index out = from.problem.out_channels, taps = from.problem.axis[2].taps;
+  const bool input_grad = from.problem.axis[2].kernel_step > 0;  // all columns are then equally far apart in w
+  for (index n = 0, some; n < count; n += some) {
+    const index tap = (first + n) / out, channel = (first + n) % out;
+    some = input_grad ? count : std::min(count - n, out - channel);
+    const T* w = from.tap(pass.first + tap / taps, tap % taps) + channel * strides.out + c0 * strides.in;
+    if (strides.in == 1) {
+      k.transpose(w, strides.out, to + n, width, some, channels);
+    } else {
+      for (index c = 0; c < channels; ++c) std::copy_n(w + c * strides.in, some, to + c * width + n);
+    }
+  }
+  if (count == width) return;
+  for (index c = 0; c < channels; ++c) std::fill_n(to + c * width + count, width - count, T(0));
+}
+
+// A pass of so few columns that conv_pixels lays its lanes along the channels of x.
+template <class T>
+void pack_few(const Columns<T>& from, const ScatterPass& pass, index c0, index channels, index lanes, T* to) {
+  const index out = from.problem.out_channels, taps = from.problem.axis[2].taps;
+  for (index block = 0; block < channels; block += lanes) {
+    for (index n = 0; n < pass.columns; ++n) {
+      const index tap = n / out;
+      const T* w = from.tap(pass.first + tap / taps, tap % taps) + n % out * from.strides.out;
+      for (index c = block; c < block + lanes; ++c) *to++ = c < channels ? w[(c0 + c) * from.strides.in] : T(0);
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+void scatter_pack(const Scatter& problem, const T* w, const WeightStrides& strides, T* packed) {
+  const Kernels<T>& k = kernels<T>();
+  const ScatterPlan plan = ScatterPlan::of<T>(problem);
+  const Columns<T> from{problem, w, strides};
+  for (const ScatterPass& pass : plan.passes) {
+    T* to = packed + pass.packed;
+    const index panel = pass.columns <= k.narrow ? pass.columns : k.panel;
+    for (index first = 0; first < pass.columns; first += panel) {
+      const index count = std::min(panel, pass.columns - first);
+      for (index c0 = 0; c0 < problem.in_channels; c0 += plan.chunk) {
+        const index channels = std::min(plan.chunk, problem.in_channels - c0);
+        if (pass.columns <= k.narrow) {
+          pack_few(from, pass, c0, channels, k.lanes, to);
+          to += (channels + k.lanes - 1) / k.lanes * k.lanes * count;
+        } else {
+          pack_panel(from, pass, first, count, k.whole_width(count), c0, channels, to);
+          to += channels * k.whole_width(count);
+        }
+      }
+    }
+  }
+}
+
+template void scatter_pack(const Scatter&, const float*, const WeightStrides&, float*);
+template void scatter_pack(const Scatter&, const double*, const WeightStrides&, double*);
+
+}  // namespace pcx

@@ -1,0 +1,105 @@
+#include <algorithm>
+
+#include "isa/dispatch.h"
+#include "ops/scatter.h"
+
+namespace pcx {
+
+namespace {
+
+constexpr index pass_columns = 256;  // partial results of a pixel at a time, about: those of a block stay in L2
+constexpr index most_chunk = 512;    // channels summed in registers
+
+index divide_up(index a, index b) { return (a + b - 1) / b; }
+index whole(index n, index lanes) { return divide_up(n, lanes) * lanes; }
+
+// Taps t, t + 1, ... of which `together` are one term, which leads `cells` cells further.
+void add_term(ScatterPlan& plan, const Scatter& p, index pixel, index t, index together, index cells) {
+  const index channels = p.out_channels, length = std::min(together, p.axis[2].taps) * channels;
+  auto same = [&](const ScatterPhase& phase) { return phase.pixel == pixel; };
+  auto phase = std::find_if(plan.phases.begin(), plan.phases.end(), same);
+  if (phase == plan.phases.end()) phase = plan.phases.insert(phase, {pixel, length, {}});
+  const index offset = t * channels - cells * plan.stride, left = (p.axis[2].taps - t) * channels;
+  if (left < length) {
+    phase->part_offset = offset;
+    phase->part_length = left;
+  } else {
+    phase->terms.push_back(offset);
+  }
+  plan.reach = std::max(plan.reach, cells);
+}
+
+void list_phases(ScatterPlan& plan, const Scatter& p, index lanes) {
+  const ScatterAxis& axis = p.axis[2];
+  const index together = axis.tap_step == 1 ? axis.step : 1;
+  for (index t = 0; t < axis.taps; t += together) {
+    add_term(plan, p, t * axis.tap_step % axis.step, t, together, t * axis.tap_step / axis.step);
+  }
+  for (const ScatterPhase& phase : plan.phases) plan.cell = std::max(plan.cell, whole(phase.length, lanes));
+}
+
+}  // namespace
+
+Scatter scatter_of(const ConvShape& s, Direction direction) {
+  const bool forward = direction == Direction::forward;
+  Scatter p{s.batch, forward ? s.in_channels : s.out_channels, forward ? s.out_channels : s.in_channels, {}};
+  for (int a = 0; a < 3; ++a) {
+    const index reach = (s.kernel[a] - 1) * s.dilation[a];
+    if (forward)
+      p.axis[a] = {s.in[a], s.out[a], s.pad_before[a] - reach, 1, s.kernel[a], s.dilation[a], s.kernel[a] - 1, -1};
+    else
+      p.axis[a] = {s.out[a], s.in[a], -s.pad_before[a], s.stride[a], s.kernel[a], s.dilation[a], 0, 1};
+  }
+  return p;
+}
+
+bool scatter_can(const ConvShape& s, Direction direction) {
+  if (s.groups != 1 || s.taps() < 2 || s.in_channels < 1 || s.out_channels < 1) return false;
+  const Axes& in = direction == Direction::forward ? s.in : s.out;
+  const Axes& out = direction == Direction::forward ? s.out : s.in;
+  for (int a = 0; a < 3; ++a) {
+    if (in[a] < 1 || out[a] < 1 || (direction == Direction::forward && s.stride[a] != 1)) return false;
+  }
+  return true;
+}
+
+template <class T>
+ScatterPlan ScatterPlan::of(const Scatter& p) {
+  const Kernels<T>& k = kernels<T>();
+  ScatterPlan plan;
+  const index chunks = divide_up(p.in_channels, most_chunk);
+  plan.chunk = chunks > 1 ? whole(divide_up(p.in_channels, chunks), 16) : p.in_channels;
+  const index rows = p.tap_rows(), columns = p.row_columns();
+  const index passes = divide_up(rows, std::max<index>(1, pass_columns / columns));
+  for (index i = 0, first = 0; i < passes; ++i) {
+    ScatterPass pass{first, rows / passes + (i < rows % passes), 0, 0, plan.packed};
+    pass.columns = pass.rows * columns;
+    const index last = pass.columns % k.panel;
+    if (pass.columns <= k.narrow) {
+      pass.width = pass.columns;
+      for (index c = 0; c < p.in_channels; c += plan.chunk) {
+        plan.packed += whole(std::min(plan.chunk, p.in_channels - c), k.lanes) * pass.columns;
+      }
+    } else {
+      pass.width = pass.columns - last + (last ? k.whole_width(last) : 0);
+      plan.packed += p.in_channels * pass.width;
+    }
+    plan.stride = std::max(plan.stride, pass.width);
+    plan.passes.push_back(pass);
+    first += pass.rows;
+  }
+  list_phases(plan, p, k.lanes);
+  return plan;
+}
+
+template <class T>
+index scatter_packed_size(const Scatter& problem) {
+  return ScatterPlan::of<T>(problem).packed;
+}
+
+template ScatterPlan ScatterPlan::of<float>(const Scatter&);
+template ScatterPlan ScatterPlan::of<double>(const Scatter&);
+template index scatter_packed_size<float>(const Scatter&);
+template index scatter_packed_size<double>(const Scatter&);
+
+}  // namespace pcx
