@@ -75,7 +75,7 @@ NAMING = [  # pattern, who may use it, what it is elsewhere
     ),
     # Sizes such as std::int32_t hold no code that could leak into the baseline.
     (
-        r"\bstd::(?!u?int\d+_t\b|size_t\b)|#\s*include\s*<(?!cstdint|cstddef)(?!\w*intrin\.h|arm_neon\.h)",
+        r"\bstd::(?!u?int(?:\d+|ptr)_t\b|size_t\b)|#\s*include\s*<(?!cstdint|cstddef)(?!\w*intrin\.h|arm_neon\.h)",
         set(INCLUDES) - VECTORS,
         "the standard library in a kernel",
     ),

@@ -4,6 +4,7 @@
 #include "ops/scatter.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/buffer.h"
 #include "base/parallel.h"
@@ -34,7 +35,10 @@ class Scatterer {
   Work work() const {
     const double products = static_cast<double>(p_.batch * p_.pixels() * p_.in_channels) *
                             static_cast<double>(p_.tap_rows() * p_.row_columns());
-    const index lanes = plan_.stride <= k_.narrow ? k_.lanes : 1, taps = p_.tap_rows() * p_.axis[2].taps;
+    const index lanes = plan_.stride <= k_.narrow ? k_.lanes : 1;
+    index taps = 1;  // that reach one pixel of y
+    for (const ScatterAxis& axis : p_.axis)
+      taps *= divide_up(axis.taps, axis.step / std::gcd(axis.step, axis.tap_step));
     const index chain = divide_up(plan_.chunk, lanes) + divide_up(p_.in_channels, plan_.chunk) + taps;
     const index element = sizeof(T), lists = 2 * cut_.rows * cut_.segment * static_cast<index>(sizeof(index));
     const index tasks = cut_.strips > 1 ? cut_.at_once * cut_.strips : divide_up(p_.batch, cut_.images);
