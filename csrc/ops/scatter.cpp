@@ -226,7 +226,7 @@ class Scatterer {
 
   // The sums of a part of a field into y.
   void finish(const ScatterField& f, const ScatterField& part, index image, const T* sums) const {
-    const auto& [ad, ah, aw] = p_.axis;
+    const ScatterAxis &ad = p_.axis[0], &ah = p_.axis[1], &aw = p_.axis[2];
     each_line(f, part, [&](index at, index, index, index i, index d, index h, index phase) {
       T* y = y_ + (((image + i) * ad.out + d) * ah.out + h) * aw.out * p_.out_channels;
       const ScatterPhase& line = plan_.phases[static_cast<std::size_t>(phase)];
