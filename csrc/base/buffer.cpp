@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -25,12 +26,12 @@ namespace {
 
 constexpr std::size_t line = 64, huge_page = std::size_t{2} << 20;
 constexpr std::size_t large = std::size_t{1} << 20;  // from here on a block is a span of a chunk
-constexpr int in_span = -1;
+constexpr int in_brief = -1, in_lasting = -2;
 
 // One cache line in front of every block: the pool must know the class of what comes back.
 struct Header {
   std::size_t capacity;
-  int size_class;  // or in_span
+  int size_class;  // or whose span it is
 };
 static_assert(sizeof(Header) <= line, "a header fits in front of the first aligned byte");
 
@@ -43,24 +44,47 @@ int class_of(std::size_t bytes) {
 }
 std::size_t capacity_of(int size_class) { return static_cast<std::size_t>(size_class % 8 + 1) << (size_class / 8); }
 
-void* system_take(std::size_t bytes) {
-  const std::size_t alignment = bytes >= huge_page ? huge_page : line;
-#if defined(_WIN32)
-  return _aligned_malloc(bytes, alignment);
-#else
-  void* block = nullptr;
-  if (posix_memalign(&block, alignment, bytes) != 0) return nullptr;
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  if (bytes >= huge_page) madvise(block, bytes, MADV_HUGEPAGE);
+#if defined(__linux__)
+// Pages of their own, aligned to a huge page. malloc may cut such blocks from its heap, which does not shrink below
+// what is still in use.
+void* map_pages(std::size_t bytes) {
+  const std::size_t mapped = bytes + huge_page;
+  void* const all = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (all == MAP_FAILED) return nullptr;
+  const std::uintptr_t begin = reinterpret_cast<std::uintptr_t>(all), end = begin + mapped;
+  const std::uintptr_t block = (begin + huge_page - 1) / huge_page * huge_page;
+  if (block > begin) munmap(all, block - begin);
+  if (end > block + bytes) munmap(reinterpret_cast<void*>(block + bytes), end - block - bytes);
+#if defined(MADV_HUGEPAGE)
+  madvise(reinterpret_cast<void*>(block), bytes, MADV_HUGEPAGE);
 #endif
-  return block;
+  return reinterpret_cast<void*>(block);
+}
+#endif
+
+// A block of at least 2 MiB is a multiple of Spans::grain long, hence of a page.
+void* system_take(std::size_t bytes) {
+#if defined(_WIN32)
+  return _aligned_malloc(bytes, bytes >= huge_page ? huge_page : line);
+#else
+#if defined(__linux__)
+  if (bytes >= huge_page) return map_pages(bytes);
+#endif
+  void* block = nullptr;
+  return posix_memalign(&block, bytes >= huge_page ? huge_page : line, bytes) == 0 ? block : nullptr;
 #endif
 }
 
-void system_give(void* block) noexcept {
+void system_give(void* block, std::size_t bytes) noexcept {
 #if defined(_WIN32)
   _aligned_free(block);
 #else
+#if defined(__linux__)
+  if (bytes >= huge_page) {
+    munmap(block, bytes);
+    return;
+  }
+#endif
   std::free(block);
 #endif
 }
@@ -68,13 +92,22 @@ void system_give(void* block) noexcept {
 struct Pool {
   std::mutex mutex;
   std::array<std::vector<Header*>, 64 * 8> free_blocks;  // the small ones
-  Spans spans{system_take, system_give};
+  Spans brief{system_take, system_give}, lasting{system_take, system_give};
   std::size_t in_use = 0, cached = 0, peak = 0, limit = std::size_t{1} << 30;  // cached: in free_blocks
   std::atomic<bool> poison{false};
 
   void count_out(std::size_t bytes) {
     in_use += bytes;
     if (in_use > peak) peak = in_use;
+  }
+  std::size_t free_bytes() const { return brief.free_bytes() + lasting.free_bytes() + cached; }
+
+  // Gives free spans back until at most `keep` bytes are free, if that is enough.
+  void trim_spans(std::size_t keep) {
+    for (Spans* spans : {&brief, &lasting}) {
+      const std::size_t others = free_bytes() - spans->free_bytes();
+      spans->trim(keep > others ? keep - others : 0);
+    }
   }
 };
 
@@ -114,23 +147,28 @@ Header* take_fresh(Pool& p, int size_class) {
   return new (block) Header{capacity, size_class};
 }
 
-Header* take_span(Pool& p, std::size_t bytes) {
+Header* take_span(Pool& p, std::size_t bytes, Stay stay) {
   std::lock_guard<std::mutex> lock(p.mutex);
-  void* block = p.spans.take(bytes);
+  Spans& spans = stay == Stay::lasting ? p.lasting : p.brief;
+  void* block = spans.take(bytes);
+  if (!block) {
+    p.trim_spans(0);
+    block = spans.take(bytes);
+  }
   if (!block) throw std::bad_alloc();
-  const std::size_t capacity = p.spans.size_of(block);
+  const std::size_t capacity = spans.size_of(block);
   p.count_out(capacity);
-  return new (block) Header{capacity, in_span};
+  return new (block) Header{capacity, stay == Stay::lasting ? in_lasting : in_brief};
 }
 
 }  // namespace
 
-void* pool_take(std::size_t bytes) {
+void* pool_take(std::size_t bytes, Stay stay) {
   if (bytes > (std::size_t{1} << 60)) throw std::bad_alloc();
   Pool& p = pool();
   Header* header = nullptr;
   if (bytes >= large) {
-    header = take_span(p, bytes + line);
+    header = take_span(p, bytes + line, stay);
   } else {
     const int size_class = class_of(bytes + line);
     header = take_cached(p, size_class);
@@ -148,12 +186,12 @@ void pool_give(void* data) noexcept {
   {
     std::lock_guard<std::mutex> lock(p.mutex);
     p.in_use -= header->capacity;
-    if (header->size_class == in_span) {
-      p.spans.give(header);
-      if (p.spans.free_bytes() + p.cached > p.limit) p.spans.trim(p.limit > p.cached ? p.limit - p.cached : 0);
+    if (header->size_class < 0) {
+      (header->size_class == in_lasting ? p.lasting : p.brief).give(header);
+      if (p.free_bytes() > p.limit) p.trim_spans(p.limit);
       return;
     }
-    if (p.spans.free_bytes() + p.cached + header->capacity <= p.limit) {
+    if (p.free_bytes() + header->capacity <= p.limit) {
       try {
         p.free_blocks[header->size_class].push_back(header);
         p.cached += header->capacity;
@@ -162,18 +200,18 @@ void pool_give(void* data) noexcept {
       }
     }
   }
-  system_give(header);
+  system_give(header, header->capacity);
 }
 
 void pool_trim() noexcept {
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);
   for (auto& list : p.free_blocks) {
-    for (Header* header : list) system_give(header);
+    for (Header* header : list) system_give(header, header->capacity);
     list.clear();
   }
   p.cached = 0;
-  p.spans.trim(0);
+  p.trim_spans(0);
 }
 
 void pool_set_limit(std::size_t bytes) noexcept {
@@ -181,7 +219,7 @@ void pool_set_limit(std::size_t bytes) noexcept {
   {
     std::lock_guard<std::mutex> lock(p.mutex);
     p.limit = bytes;
-    if (p.spans.free_bytes() + p.cached <= bytes) return;
+    if (p.free_bytes() <= bytes) return;
   }
   pool_trim();
 }
@@ -189,7 +227,7 @@ void pool_set_limit(std::size_t bytes) noexcept {
 PoolStats pool_stats() noexcept {
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);
-  return {p.in_use, p.spans.free_bytes() + p.cached, p.peak, p.limit};
+  return {p.in_use, p.free_bytes(), p.peak, p.limit};
 }
 
 void pool_reset_peak() noexcept {

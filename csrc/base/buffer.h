@@ -12,7 +12,11 @@ struct PoolStats {
   std::size_t in_use, cached, peak, limit;  // bytes; cached is what could be handed out without asking the system
 };
 
-void* pool_take(std::size_t bytes);  // 64-byte aligned; throws std::bad_alloc
+// What stays, as packed weights do, lies in chunks of its own: among results and scratch it would leave their chunks in
+// pieces that serve nothing large and cannot be given back.
+enum class Stay { brief, lasting };
+
+void* pool_take(std::size_t bytes, Stay stay = Stay::brief);  // 64-byte aligned; throws std::bad_alloc
 void pool_give(void* block) noexcept;
 void pool_trim() noexcept;                        // gives every cached block back to the system
 void pool_set_limit(std::size_t bytes) noexcept;  // the most that may stay cached
@@ -24,8 +28,8 @@ template <class T>
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(std::int64_t count)
-      : data_(count > 0 ? static_cast<T*>(pool_take(static_cast<std::size_t>(count) * sizeof(T))) : nullptr) {}
+  explicit Buffer(std::int64_t count, Stay stay = Stay::brief)
+      : data_(count > 0 ? static_cast<T*>(pool_take(static_cast<std::size_t>(count) * sizeof(T), stay)) : nullptr) {}
   Buffer(Buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)) {}
   Buffer& operator=(Buffer&& other) noexcept {
     std::swap(data_, other.data_);

@@ -64,7 +64,7 @@ std::size_t Spans::size_of(const void* block) const noexcept {
 }
 
 // The smallest free span that holds `bytes`: a few dozen are looked at, for blocks that take far longer to fill. Not in
-// a chunk more than `share` times as large: small blocks are often kept (packed weights), and would leave it in pieces.
+// a chunk more than `share` times as large: small blocks that are kept would leave it in pieces.
 Spans::Span* Spans::best_fit(std::size_t bytes) const noexcept {
   Span* best = nullptr;
   for (Chunk* chunk = chunks_; chunk; chunk = chunk->next) {
@@ -77,7 +77,7 @@ Spans::Span* Spans::best_fit(std::size_t bytes) const noexcept {
 
 // A new chunk. Free chunks that were too small go first, up to its size: they became one that is large enough.
 Spans::Chunk* Spans::grow(std::size_t bytes) {
-  const std::size_t size = round_up(bytes, chunk_grain);
+  const std::size_t size = bytes > least_chunk ? bytes : least_chunk;
   trim(free_bytes_ > size ? free_bytes_ - size : 0);
   void* memory = take_(size);
   if (!memory) {
@@ -86,7 +86,7 @@ Spans::Chunk* Spans::grow(std::size_t bytes) {
   }
   Chunk* chunk = memory ? new (std::nothrow) Chunk{size, nullptr, nullptr, chunks_} : nullptr;
   if (!chunk) {
-    if (memory) give_(memory);
+    if (memory) give_(memory, size);
     return nullptr;
   }
   chunk->first = new (memory) Span{chunk, size, nullptr, nullptr, true};
@@ -108,7 +108,7 @@ void Spans::release(Chunk* chunk) noexcept {
   (chunk->previous ? chunk->previous->next : chunks_) = chunk->next;
   if (chunk->next) chunk->next->previous = chunk->previous;
   free_bytes_ -= chunk->size;
-  give_(chunk->first);
+  give_(chunk->first, chunk->size);
   delete chunk;
 }
 

@@ -8,7 +8,7 @@ namespace pcx {
 
 class Spans {
  public:
-  Spans(void* (*take)(std::size_t), void (*give)(void*) noexcept) : take_(take), give_(give) {}
+  Spans(void* (*take)(std::size_t), void (*give)(void*, std::size_t) noexcept) : take_(take), give_(give) {}
 
   // A block of at least `bytes`, aligned to a cache line, or nullptr if the system has none.
   void* take(std::size_t bytes);
@@ -18,7 +18,7 @@ class Spans {
   void trim(std::size_t keep) noexcept;  // gives wholly free chunks back until at most `keep` bytes are free
   std::size_t free_bytes() const noexcept { return free_bytes_; }
 
-  static constexpr std::size_t grain = 64 << 10, chunk_grain = 2 << 20;
+  static constexpr std::size_t grain = 64 << 10, least_chunk = 2 << 20;
 
  private:
   struct Span;
@@ -29,7 +29,7 @@ class Spans {
   void release(Chunk* chunk) noexcept;
 
   void* (*take_)(std::size_t);
-  void (*give_)(void*) noexcept;
+  void (*give_)(void*, std::size_t) noexcept;
   Chunk* chunks_ = nullptr;
   std::size_t free_bytes_ = 0;
 };

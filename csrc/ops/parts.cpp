@@ -55,7 +55,7 @@ PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const T
   if constexpr (sizeof(T) == 4) {
     if (tiles != Tiles{1, 1, 1}) {
       packed.size = winograd_packed_size(parts[0], tiles);
-      packed.data = Buffer<T>(packed.size);
+      packed.data = Buffer<T>(packed.size, Stay::lasting);
       winograd_pack(parts[0], tiles, w, strides, packed.data.data());
       return packed;
     }
@@ -63,7 +63,7 @@ PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const T
   if (scatter_suits<T>(shape, direction)) {
     const Scatter problem = scatter_of(shape, direction);
     packed.size = scatter_packed_size<T>(problem);
-    packed.data = Buffer<T>(packed.size);
+    packed.data = Buffer<T>(packed.size, Stay::lasting);
     scatter_pack(problem, w, strides, packed.data.data());
     return packed;
   }
@@ -71,7 +71,7 @@ PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const T
     packed.parts.push_back(packed.size);
     packed.size += depthwise_suits<T>(part) ? depthwise_packed_size<T>(part) : packed_size<T>(part);
   }
-  packed.data = Buffer<T>(packed.size);
+  packed.data = Buffer<T>(packed.size, Stay::lasting);
   for (std::size_t i = 0; i < parts.size(); ++i) {
     T* to = packed.data.data() + packed.parts[i];
     depthwise_suits<T>(parts[i]) ? depthwise_pack(parts[i], w, strides, to) : pack(parts[i], w, strides, to);
