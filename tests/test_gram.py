@@ -128,7 +128,8 @@ def test_bad_arguments() -> None:
         (ShapeError, r"dg has shape \(2, 3, 2\)", lambda: pyconvx.gram_grad(x, dg[..., :2])),
         (DTypeError, "dg is float64", lambda: pyconvx.gram_grad(x, dg.astype(np.float64))),
         (ShapeError, r"out has shape \(2, 5, 3\)", lambda: pyconvx.gram(x, out=np.ones_like(x))),
-        (OptionError, "out shares memory", lambda: pyconvx.gram_grad(x, dg, out=x)),
+        (OptionError, "out shares memory", lambda: pyconvx.gram_grad(x, dg, out=x[:])),
+        (OptionError, "out shares memory", lambda: pyconvx.gram_grad(dg, dg, out=dg)),
     ]:
         with pytest.raises(error, match=words):
             call()

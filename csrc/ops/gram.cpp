@@ -1,12 +1,10 @@
 // Gram matrix: g[c][k] = sum over positions of x[c] x[k]. Only c >= k is computed, in rectangles of channels; the
 // mirror fills the rest, so g is symmetric to the last bit. Positions are cut into slices with a g of their own, added
 // in order; the cut depends on one image alone, so neither threads nor the batch change a bit.
-// Its gradient is a 1x1 convolution: dx = x (dg + dg').
 #include <algorithm>
 
 #include "base/parallel.h"
 #include "isa/dispatch.h"
-#include "ops/correlation.h"
 #include "ops/ops.h"
 
 namespace pcx {
@@ -151,13 +149,6 @@ class Gram {
   index part_, rectangles_, block_, slices_;
 };
 
-Correlation pointwise(const GramShape& s) {
-  Correlation p{1, 1, s.channels, s.channels, {}};
-  for (CorrelationAxis& axis : p.axis) axis = {1, 1, 1, 0, 1, 1, 1, 0, 1, 0, 1};
-  p.axis[2].in = p.axis[2].positions = p.axis[2].out = s.positions;
-  return p;
-}
-
 }  // namespace
 
 template <class T>
@@ -165,24 +156,7 @@ void gram(const GramShape& shape, const T* x, bool normalize, T* g) {
   if (shape.batch * shape.channels > 0) Gram<T>(shape, x, normalize, g).run();
 }
 
-template <class T>
-void gram_grad(const GramShape& shape, const T* x, const T* dg, bool normalize, T* dx) {
-  const index n = shape.channels, image = shape.positions * n;
-  if (shape.batch * image == 0) return;
-  const Correlation problem = pointwise(shape);
-  const T divisor = normalize ? static_cast<T>(image) : 1;
-  Buffer<T> both(n * n), packed(packed_size<T>(problem));
-  for (index i = 0; i < shape.batch; ++i, x += image, dg += n * n, dx += image) {
-    kernels<T>().transpose(dg, n, both.data(), n, n, n);
-    for (index c = 0; c < n * n; ++c) both.data()[c] = (both.data()[c] + dg[c]) / divisor;
-    pack(problem, both.data(), {{0, 0, 0}, n, 1, 0}, packed.data());
-    correlate<T>(problem, x, packed.data(), nullptr, false, dx);
-  }
-}
-
 template void gram(const GramShape&, const float*, bool, float*);
 template void gram(const GramShape&, const double*, bool, double*);
-template void gram_grad(const GramShape&, const float*, const float*, bool, float*);
-template void gram_grad(const GramShape&, const double*, const double*, bool, double*);
 
 }  // namespace pcx

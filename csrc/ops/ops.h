@@ -106,7 +106,7 @@ struct GramShape {
 template <class T>
 void gram(const GramShape& shape, const T* x, bool normalize, T* g);
 
-// dx = x (dg + dg'), over positions * channels where normalized.
+// dx = x (dg + dg'), over positions * channels where normalized. dx may be x.
 template <class T>
 void gram_grad(const GramShape& shape, const T* x, const T* dg, bool normalize, T* dx);
 

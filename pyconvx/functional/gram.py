@@ -97,7 +97,8 @@ def gram_grad(
     data_format : "channels_last" or "channels_first"
         Layout of x and of the result.
     out : array, optional
-        Where to write the result; contiguous, of its shape and element type, apart from x and dg.
+        Where to write the result; contiguous, of its shape and element type, apart from dg. It may be x itself, which
+        is then gone: no second array of its size is needed.
 
     Returns
     -------
@@ -131,7 +132,8 @@ def gram_grad(
     wanted = (channels, channels) if unbatched else (batch, channels, channels)
     if gradient.shape != wanted:
         raise ShapeError(f"dg has shape {gradient.shape}; the Gram matrix of x, shape {given.shape}, has {wanted}")
-    result = Output(tensor.shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, gradient))
+    inputs = (gradient,) if out is x else (given, gradient)
+    result = Output(tensor.shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=inputs)
     square = np.ascontiguousarray(gradient).reshape(batch, channels, channels)
     flat = _flat(tensor)
     _core.gram_grad(flat, square, normalize, _flat(result.array))

@@ -24,6 +24,10 @@ void check_gram(Report& report, Random& random, const GramShape& s, bool normali
                normalize);
   with_and_without_threads(report, g, [&] { gram(s, x.data(), normalize, g.data()); });
   with_and_without_threads(report, dx, [&] { gram_grad(s, x.data(), dg.data(), normalize, dx.data()); });
+  Guarded<T> replaced(size, random.edge());
+  std::copy_n(x.data(), size, replaced.data());
+  gram_grad(s, replaced.data(), dg.data(), normalize, replaced.data());
+  report.expect(std::equal(dx.data(), dx.data() + size, replaced.data()), "a gradient in place of x is another");
   for (index i = 0; i < g.size(); ++i) {
     const index image = i / (n * n), a = i / n % n, b = i % n;
     double sum = 0, extent = 0;
