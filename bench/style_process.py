@@ -11,7 +11,6 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,45 +57,33 @@ def resident(what: str) -> int:
 
 
 def pyconvx_side(given: dict[str, Array], threads: int) -> Callable[[], Iteration]:
+    """What `pyconvx.style` computes in each of its iterations."""
     import pyconvx
-    from pyconvx import models
+    from pyconvx import models, style
+    from pyconvx.style.objective import Objective, style_targets
 
     pyconvx.set_num_threads(threads)
     net = models.vgg16(pooling="avg").net
+    options = style.StyleTransfer(
+        normalization="lecture",
+        content_weight=ALPHA,
+        style_weight=BETA,
+        style_layers=dict.fromkeys(STYLE_LAYERS, LAMBDA),
+        content_layers=[CONTENT_LAYER],
+    ).options
     pyconvx.trim_memory()
 
     def begin() -> Iteration:
-        goal = net.features(given["content"], [CONTENT_LAYER])[CONTENT_LAYER]
-        styles = net.features(given["style"], list(STYLE_LAYERS))
-        targets = {name: mean_gram(styles.pop(name)) for name in STYLE_LAYERS}
+        targets = style_targets(net, [given["style"]], [1.0], STYLE_LAYERS)
+        objective = Objective(net, given["content"], targets, options)
 
         def iterate() -> tuple[float, Array]:
-            taps, pullback = net.vjp(given["x"], taps=[*STYLE_LAYERS, CONTENT_LAYER], wrt="input")
-            off = taps.pop(CONTENT_LAYER) - goal
-            cost = ALPHA / 2 * float(np.vdot(off, off))
-            gradients: dict[str, Any] = {CONTENT_LAYER: ALPHA * off}
-            for name in STYLE_LAYERS:
-                a = taps.pop(name)
-                off = mean_gram(a) - targets[name]
-                scale = BETA * LAMBDA / (2 * a.shape[-1]) ** 2
-                cost += scale * float(np.vdot(off, off))
-                off *= 2 * scale * a.shape[-1] / a[0].size
-                gradients[name] = partial(pyconvx.gram_grad, a, off)  # made when needed: one lives at a time
-            dx, _ = pullback(gradients)
-            return cost, dx
+            terms, dx = objective(given["x"])
+            return terms.cost, dx
 
         return iterate
 
     return begin
-
-
-def mean_gram(a: Array) -> Array:
-    """The Gram matrix over the number of positions."""
-    import pyconvx
-
-    g = pyconvx.gram(a)
-    g *= a.shape[-1] / a[0].size
-    return g
 
 
 def torch_side(given: dict[str, Array], threads: int) -> Callable[[], Iteration]:

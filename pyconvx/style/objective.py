@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -95,18 +96,19 @@ class Objective:
         }
         self._variation_scale = (1.0 / (255.0**2 * _positions(content)) if balanced else 1.0) / grey_level**2
         self._taps = [*self._style, *(name for name in self._content if name not in self._style)]
+        self._cheap = {name for name in self._taps if _convolutions(net, name) <= 1}
 
     def __call__(self, x: Array) -> tuple[Terms, Array]:
         """Return the terms of J(x), and dJ/dx with the shape and type of `x`."""
         activations, pullback = self._net.vjp(x, taps=self._taps, wrt="input")
         terms = Terms(0.0)
         # Functions, not arrays: of the gradients, as large as the activations, one lives at a time.
-        gradients = {name: self._layer(name, activations.pop(name), terms) for name in self._taps}
+        gradients = {name: self._layer(name, x, activations.pop(name), terms) for name in self._taps}
         dx, _ = pullback(gradients)
         assert dx is not None, "the gradient of the input was asked for"
         return self._total(x, dx, terms), dx
 
-    def _layer(self, name: str, activation: Array, terms: Terms) -> Callable[[], Array]:
+    def _layer(self, name: str, x: Array, activation: Array, terms: Terms) -> Callable[[], Array]:
         """Put the layer's costs into `terms`; return what computes dJ/da from what little the costs leave behind."""
         options = self._options
         parts: list[Callable[[], Array]] = []
@@ -118,7 +120,8 @@ class Objective:
             scale = self._style_scale[name]
             terms.style[name] = scale * sum_of_squares(difference)
             difference *= 2.0 * scale * options.style_weight * options.style_layers[name] / positions
-            parts.append(lambda: gram_grad(activation, difference[None]))
+            kept = None if name in self._cheap else activation
+            parts.append(partial(self._style_gradient, name, x, kept, difference[None]))
         if name in self._content:
             distance = activation - self._content[name]
             scale = self._content_scale[name]
@@ -126,6 +129,12 @@ class Objective:
             distance *= 2.0 * scale * options.content_weight * options.content_layers[name]
             parts.append(lambda: distance)
         return lambda: _sum(parts)
+
+    def _style_gradient(self, name: str, x: Array, activation: Array | None, d_gram: Array) -> Array:
+        """Return the gradient in the place of the activation, which is computed again where it was not kept."""
+        if activation is None:
+            activation = self._net.features(x, [name])[name]
+        return gram_grad(activation, d_gram, out=activation)
 
     def _total(self, x: Array, dx: Array, terms: Terms) -> Terms:
         """Add the total variation to `dx`; return the terms with their weighted sum."""
@@ -140,6 +149,16 @@ class Objective:
         style = sum(options.style_layers[name] * value for name, value in terms.style.items())
         cost = options.content_weight * content + options.style_weight * style + options.tv_weight * variation
         return replace(terms, cost=cost, total_variation=variation)
+
+
+def _convolutions(net: Sequential, tap: str) -> int:
+    """Return how many layers with a weight lead to the tap.
+
+    What only one of them leads to is the largest activation, and takes the least to compute: of a 512-pixel iteration
+    with VGG-16, 64 of 300 MiB and one hundredth of the time.
+    """
+    names = list(net)
+    return sum(bool(net[name].named_parameters()) for name in names[: 1 + names.index(tap.split(".")[0])])
 
 
 def _sum(parts: list[Callable[[], Array]]) -> Array:
