@@ -11,7 +11,7 @@ import pytest
 from cases import ConvCase
 
 import pyconvx
-from pyconvx import _core
+from pyconvx import _core, nn
 from pyconvx.functional._packing import PackedWeights
 
 MIB = 1 << 20
@@ -60,6 +60,16 @@ def test_a_call_takes_little_scratch(case: ConvCase, threads: int) -> None:
 def test_gram_takes_little_scratch() -> None:
     x = np.zeros((1, 64, 64, 512), np.float32)
     assert peak_of(lambda: pyconvx.gram(x)) <= SCRATCH
+
+
+@pytest.mark.parametrize(("size", "kept"), [(16, True), (128, False)])
+def test_a_large_packed_weight_is_not_kept_where_it_is_made_in_no_time(size: int, kept: bool) -> None:
+    x, layer = np.ones((1, size, size, 256), np.float32), nn.Conv2d(256, 256, 3, padding=1, bias=False)
+    call = pyconvx.explain("conv2d", x.shape, layer.weight.shape, padding=1, kept=True)
+    assert call.algorithm == "winograd", "the case is about transformed weights"
+    before = pyconvx.memory()["in_use"]
+    y = layer(x)
+    assert (pyconvx.memory()["in_use"] > before + y.nbytes + layer.weight.value.nbytes) == kept
 
 
 def test_everything_comes_back() -> None:

@@ -3,6 +3,7 @@
 
 #include "ops/ops.h"
 #include "ops/parts.h"
+#include "ops/winograd.h"
 
 #if !defined(_WIN32)
 #include <pthread.h>
@@ -13,6 +14,9 @@ namespace pcx {
 namespace {
 
 constexpr std::size_t most_forms = 8;  // forward and input gradient, for a few instruction sets or paddings
+// A larger form is made for each call where that adds less than this to its time: large pictures need the memory.
+constexpr index large_form = 4 << 20;  // bytes
+constexpr double made_gladly = 0.04;
 
 // One lock for all lists, never held while a weight is packed. A fork while another thread holds it must not leave it
 // locked in the child. Never destroyed: weights may go after static destructors have run.
@@ -26,6 +30,13 @@ std::mutex& forms_mutex() {
   return *instance;
 }
 
+template <class T>
+bool worth_keeping(const PackedWeight<T>& form, const ConvShape& shape) {
+  if (form.size * static_cast<index>(sizeof(T)) <= large_form || form.tiles == Tiles{1, 1, 1}) return true;
+  const double share = winograd_making_share(parts_of(shape, form.direction)[0], form.tiles);
+  return share > made_gladly * static_cast<double>(shape.batch);
+}
+
 template <class T, class Use>
 void with_form(const ConvShape& shape, Direction direction, const Tiles& tiles, const T* w, PackedForms<T>* kept,
                const Use& use) {
@@ -33,7 +44,7 @@ void with_form(const ConvShape& shape, Direction direction, const Tiles& tiles, 
   auto form = kept->find(shape, direction, tiles);
   if (!form) {
     form = std::make_shared<const PackedWeight<T>>(pack_weight(shape, direction, tiles, w));
-    kept->keep(form);
+    if (worth_keeping(*form, shape)) kept->keep(form);
   }
   use(*form);
 }

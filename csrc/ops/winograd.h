@@ -17,6 +17,9 @@ Tiles winograd_tiles(const Correlation& problem, bool fast);
 // Whether that is faster than the direct algorithm, with its transformed weight kept from call to call or made anew.
 bool winograd_pays(const Correlation& problem, const Tiles& tiles, bool kept);
 
+// The time that the transformed weight takes to make, over the time of one picture with it.
+double winograd_making_share(const Correlation& problem, const Tiles& tiles);
+
 // Elements of the transformed weight, [group][panel][element][part][channel][lane], and its computation in float64.
 index winograd_packed_size(const Correlation& problem, const Tiles& tiles);
 void winograd_pack(const Correlation& problem, const Tiles& tiles, const float* w, const WeightStrides& strides,

@@ -112,4 +112,8 @@ bool winograd_pays(const Correlation& problem, const Tiles& tiles, bool kept) {
          products * (direct_cost * static_cast<double>(problem.positions()) + direct_read_cost);
 }
 
+double winograd_making_share(const Correlation& problem, const Tiles& tiles) {
+  return weight_made_cost * weight_elements(problem, tiles) / transformed_cost(WinogradPlan(problem, tiles));
+}
+
 }  // namespace pcx
