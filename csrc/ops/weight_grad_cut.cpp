@@ -76,8 +76,15 @@ template <class T>
 index WeightGradCut<T>::slice_count() const {
   const index affordable = slices_bytes / std::max<index>(1, s.w_size() * index(sizeof(T)));
   const index worth = std::min(static_cast<index>(flops() / slice_flops), s.y_size() / s.out_channels / slice_pixels);
-  const index wanted = divide_up(least_tasks, s.groups * parts.c_parts * parts.k_parts);
-  return std::max<index>(1, std::min({wanted, affordable, worth, units}));
+  const index others = s.groups * parts.c_parts * parts.k_parts, wanted = divide_up(least_tasks, others);
+  const index most = std::min({2 * wanted, affordable, worth, units});
+  index best = std::max<index>(1, std::min(wanted, most));
+  // Units that two workers do one after the other: least where slices are of one size.
+  auto turns = [&](index slices) { return divide_up(slices * others, 2) * divide_up(units, slices); };
+  for (index slices = std::max<index>(1, wanted * 3 / 4); slices <= most; ++slices) {
+    if (turns(slices) < turns(best)) best = slices;
+  }
+  return best;
 }
 
 template <class T>
