@@ -144,7 +144,7 @@ def test_a_forked_child_computes_the_same(before: str) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_children_forked_while_other_threads_compute() -> None:
-    # The pool's lock and OpenMP's team may be held by another thread at the moment of the fork.
+    # The locks of the pool and of the team may be held by another thread at the moment of the fork.
     out = run("""
         import os, threading, warnings
         warnings.simplefilter("ignore")

@@ -7,14 +7,14 @@
 #include <exception>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "base/processors.h"
+#include "base/team.h"
 
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
-#if !defined(_WIN32)
+#if defined(_OPENMP) && !defined(_WIN32)
 #include <pthread.h>
 #endif
 #if defined(__x86_64__) || defined(_M_X64)
@@ -62,7 +62,6 @@ struct Job {
   std::atomic<std::int64_t> next{0};
   std::atomic<bool> failed{false};
   std::exception_ptr error{};
-  std::atomic<std::int64_t> finished{0};  // workers
 
   void work(int worker) {
     const FloatMode own;
@@ -77,17 +76,18 @@ struct Job {
     }
     inside_task = outer;
     own.apply();
-    finished.fetch_add(1, std::memory_order_release);
   }
 };
 
 #if defined(_OPENMP)
 void open_team(Job& job, int workers) {
+  std::atomic<std::int64_t> finished{0};
 #pragma omp parallel num_threads(workers)
   {
     job.work(omp_get_thread_num());
+    finished.fetch_add(1, std::memory_order_release);
     // At its own barrier OpenMP spins for milliseconds, on a processor that a preempted worker could have.
-    if (omp_get_thread_num() == 0) wait_for(job.finished, omp_get_num_threads());
+    if (omp_get_thread_num() == 0) wait_for(finished, omp_get_num_threads());
   }
 }
 
@@ -102,10 +102,7 @@ void run_team(Job& job, int workers) {
 }
 #else
 void run_team(Job& job, int workers) {
-  std::vector<std::thread> team;
-  for (int worker = 1; worker < workers; ++worker) team.emplace_back([&job, worker] { job.work(worker); });
-  job.work(0);
-  for (std::thread& thread : team) thread.join();
+  run_with_team(workers, [](void* context, int number) { static_cast<Job*>(context)->work(number); }, &job);
 }
 #endif
 

@@ -1,4 +1,4 @@
-// Threads. parallel.cpp is the only file that names OpenMP (or, where there is none, std::thread).
+// Threads, of our own team (team.h) or of OpenMP, which parallel.cpp alone names.
 // Work is cut into tasks by the problem alone; which worker takes which task never changes a result.
 #pragma once
 #include <atomic>
