@@ -1,16 +1,29 @@
-# The steps of .ci/run. Each runs in a subshell with `set -eEo pipefail`, its output in a log; a line "result: ..." or
-# "SKIPPED: ..." is shown. $root is the repository, $work a directory that is deleted at the end.
+# The steps of .ci/run. Each runs in a shell of its own with `set -euo pipefail`, its output in a log; a line "result:
+# ..." or "SKIPPED: ..." is shown. $root is the repository, $work a directory that is deleted at the end. Steps of the
+# other lane run meanwhile: what two of them need, the first one makes while the other waits.
 
 venv=$work/venv
 nice="nice -n ${CI_NICE:-5}"
+mkdir -p "$work/compiled"
+export CMAKE_CXX_COMPILER_LAUNCHER="$root/.ci/compile_once;$work/compiled"
 
 # README's command for tests, in an environment that has nothing else.
-readme_tests() {
-  python3 -m venv "$venv"
-  export PATH=$venv/bin:$PATH
-  local TIMEFORMAT="result: the installation took %R s, %U s of processor time"
-  time $nice pip install -q -e ".[dev]"
+step_readme() {
+  use_venv
   PYCONVX_REQUIRE_ISA=$(processor_isas) $nice pytest -q
+}
+
+use_venv() {
+  (
+    flock 9
+    if [[ ! -e $venv/installed ]]; then
+      python3 -m venv "$venv"
+      TIMEFORMAT="result: the installation took %R s, %U s of processor time"
+      time $nice "$venv/bin/pip" install -q -e ".[dev]"
+      touch "$venv/installed"
+    fi
+  ) 9>"$work/venv.lock"
+  export PATH=$venv/bin:$PATH
 }
 
 # What the processor has, from another source than the library's own probe; tests fail where one of them is missing.
@@ -23,12 +36,7 @@ processor_isas() {
   echo "$list"
 }
 
-use_venv() {
-  [[ -x $venv/bin/pytest ]] || { python3 -m venv "$venv" && "$venv/bin/pip" install -q -e ".[dev]"; }
-  export PATH=$venv/bin:$PATH
-}
-
-lint() {
+step_lint() {
   use_venv
   ruff check .
   ruff format --check .
@@ -37,14 +45,14 @@ lint() {
   git ls-files '*.py' '*.pyi' '*.cpp' '*.h' '*.inl' | xargs wc -l | sort -n | tail -4
 }
 
-types() {
+step_types() {
   use_venv
   mypy
   python -m mypy.stubtest --allowlist .ci/stubtest.allow pyconvx._core
 }
 
 # The whole suite forces each instruction set where kernels are compared; here the rest of it starts from another one.
-other_isas() {
+step_isas() {
   use_venv
   local isa list files
   list=$(processor_isas)
@@ -62,11 +70,11 @@ build_checker() {
   $nice cmake --build "$1"
 }
 
-# As released, with every planted bug; then with addresses and undefined behaviour watched; then with races watched, on
-# std::thread, because the compiler's OpenMP library is not instrumented.
-native_checker() {
+# As released, with every planted bug; then with addresses and undefined behaviour watched, on OpenMP's threads; then with
+# races watched, on our own: OpenMP's library is not instrumented.
+step_native() {
   use_venv
-  local broken watched=(-DCMAKE_BUILD_TYPE=None "-DCMAKE_CXX_FLAGS=-O1 -g1")  # with more they compile for minutes
+  local broken
   build_checker "$work/plain" -DCMAKE_BUILD_TYPE=Release
   $nice "$work/plain/tests/native/check" --require "$(processor_isas)"
   for broken in $("$work/plain/tests/native/check" --break list); do
@@ -87,9 +95,11 @@ native_checker() {
     $nice cmake --build "$work/plain" --target check_avx512
     $nice "$work/plain/tests/native/check_avx512" --isa avx512
   fi
-  build_checker "$work/asan" "${watched[@]}" -DPYCONVX_SANITIZE=address,undefined
+  # With -O1 GCC 12 takes more than 110 s for the scalar kernels alone, with -Og 14 s.
+  build_checker "$work/asan" -DCMAKE_BUILD_TYPE=None "-DCMAKE_CXX_FLAGS=-Og -g1" -DPYCONVX_SANITIZE=address,undefined \
+    -DPYCONVX_OPENMP=ON
   $nice "$work/asan/tests/native/check"
-  build_checker "$work/tsan" "${watched[@]}" -DPYCONVX_SANITIZE=thread -DPYCONVX_OPENMP=OFF
+  build_checker "$work/tsan" -DCMAKE_BUILD_TYPE=None "-DCMAKE_CXX_FLAGS=-O1 -g1" -DPYCONVX_SANITIZE=thread
   $nice "$work/tsan/tests/native/check"
   awk '/ cases, / { cases += $(NF - 7) } END { print "result: " cases " cases pass, every spoiled kernel is seen" }' \
     "$work/native.log"
@@ -103,7 +113,7 @@ have_command() {
   $sudo apt-get update -q && $sudo apt-get install -qy --no-install-recommends "${@:2}" && command -v "$1" >/dev/null
 }
 
-native_aarch64() {
+step_aarch64() {
   use_venv
   if [[ $(uname -m) == aarch64 ]]; then
     echo "SKIPPED: aarch64 under emulation: this is one"
@@ -118,7 +128,7 @@ native_aarch64() {
 }
 
 # sdist, from it the wheel, repaired to a manylinux tag, used in an environment of its own without sockets.
-wheel() {
+step_wheel() {
   use_venv
   $nice python -m build --outdir "$work/dist" "-Cbuild-dir=$work/objects" .
   only_baseline_instructions "$work/objects"
@@ -156,7 +166,7 @@ only_baseline_instructions() {
 }
 
 # The wheel on an emulated processor that has SSE4.2 (what NumPy wants) and no AVX.
-old_cpu() {
+step_old_cpu() {
   if [[ $(uname -m) != x86_64 || ! -x $work/empty/bin/python ]]; then
     echo "SKIPPED: processor without AVX: not an x86-64, or there is no wheel"
   elif ! have_command qemu-x86_64 qemu-user; then
@@ -168,8 +178,8 @@ old_cpu() {
   fi
 }
 
-# The wheel, with its own copy of the OpenMP library, beside libraries that bring theirs.
-neighbours() {
+# The wheel beside libraries that bring an OpenMP library of their own.
+step_neighbours() {
   if [[ ! -x $work/empty/bin/python ]]; then
     echo "SKIPPED: other users of threads: there is no wheel"
     return
@@ -191,11 +201,11 @@ find_python() {
 
 # The sdist, built, installed and tested by other versions of CPython: the oldest with the oldest dependencies and the
 # newest with the newest run all tests but the slow ones; those between them show that they build and load.
-other_pythons() {
+step_pythons() {
   use_venv
   local version python here pins tests found=()
   here=$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-  [[ -e $work/dist ]] || python -m build --sdist --outdir "$work/dist" .
+  python -m build --sdist --outdir "$work/sdist" .  # its own: the wheel may be under way in the other lane
   for version in 3.10 3.11 3.12 3.13 3.14 3.13t 3.14t; do
     if [[ $version == "$here" ]]; then
       continue
@@ -211,7 +221,7 @@ other_pythons() {
     [[ $version == 3.10 ]] && mapfile -t pins < <(grep -E '^dependencies = ' pyproject.toml |
       grep -oE '[A-Za-z]+>=[0-9.]+' | sed 's/>=/==/')
     "$python" -m venv "$work/python$version"
-    $nice "$work/python$version/bin/pip" install -q "$(echo "$work"/dist/*.tar.gz)[test]" "${pins[@]}"
+    $nice "$work/python$version/bin/pip" install -q "$(echo "$work"/sdist/*.tar.gz)[test]" "${pins[@]}"
     echo "result: Python $version, $("$work/python$version/bin/python" -c 'import numpy; print("NumPy", numpy.__version__)')"
     # From elsewhere: tests that start a Python of their own would find the package of this directory.
     (cd "$work" && $nice "$work/python$version/bin/pytest" -q -m "not slow" -c "$root/pyproject.toml" \
@@ -220,7 +230,7 @@ other_pythons() {
   done
 }
 
-bench_checks() {
+step_bench() {
   use_venv
   if [[ -f bench/__main__.py ]]; then
     $nice python -m bench --check

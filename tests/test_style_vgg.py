@@ -67,6 +67,7 @@ def test_the_demonstration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert json.loads(capsys.readouterr().out)["output"] == "mine.jpg"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
 def test_the_memory_estimate_is_neither_too_low_nor_far_too_high() -> None:
     measured, needed = json.loads(subprocess.check_output([sys.executable, "-c", MEASURED], timeout=300))
