@@ -1,5 +1,4 @@
 #include "ops/parts.h"
-#include "ops/weight_grad.h"
 
 #include <stdexcept>
 #include <utility>
@@ -7,6 +6,7 @@
 #include "isa/dispatch.h"
 #include "ops/depthwise.h"
 #include "ops/scatter.h"
+#include "ops/weight_grad.h"
 #include "ops/winograd.h"
 
 namespace pcx {
@@ -44,7 +44,8 @@ Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algori
   if (algorithm == Algorithm::winograd && obstacle) throw std::invalid_argument(obstacle);
   if (obstacle) return direct;
   const Tiles tiles = winograd_tiles(parts[0], fast);
-  return algorithm == Algorithm::automatic && !winograd_pays(parts[0], tiles, kept) ? direct : tiles;
+  if (algorithm == Algorithm::winograd) return tiles;
+  return winograd_cycles(parts[0], tiles, kept) < direct_cycles(shape, direction, kept) ? tiles : direct;
 }
 
 template <class T>

@@ -10,6 +10,10 @@ std::vector<Correlation> forward_parts(const ConvShape& shape);
 std::vector<Correlation> input_grad_parts(const ConvShape& shape);
 std::vector<Correlation> parts_of(const ConvShape& shape, Direction direction);
 
+// The time that the faster of the direct ways takes for a picture, with its packed weight kept from call to call or
+// made anew: by a model, in cycles of a processor that does two vectors of multiply-adds in each.
+double direct_cycles(const ConvShape& shape, Direction direction, bool kept);
+
 // Whether `w` was packed for this direction, the active instruction set, and such shapes.
 template <class T>
 bool serves(const PackedWeight<T>& w, const ConvShape& shape, Direction direction);

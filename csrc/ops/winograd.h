@@ -14,8 +14,8 @@ const char* winograd_obstacle(const Correlation& problem);
 // Only where possible.
 Tiles winograd_tiles(const Correlation& problem, bool fast);
 
-// Whether that is faster than the direct algorithm, with its transformed weight kept from call to call or made anew.
-bool winograd_pays(const Correlation& problem, const Tiles& tiles, bool kept);
+// The time that it takes for a picture, as direct_cycles.
+double winograd_cycles(const Correlation& problem, const Tiles& tiles, bool kept);
 
 // Elements of the transformed weight, [group][panel][element][part][channel][lane], and its computation in float64.
 index winograd_packed_size(const Correlation& problem, const Tiles& tiles);
