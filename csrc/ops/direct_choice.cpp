@@ -65,7 +65,7 @@ double scatter_cycles(const Scatter& p) {
          emitted * y + line * static_cast<double>(ad.out * ah.out) * wide;
 }
 
-double correlate_cycles(const Correlation& p) {
+double cycles_of(const Correlation& p) {
   const Kernels<float>& k = kernels<float>();
   double slots = static_cast<double>(p.in_channels);
   for (const CorrelationAxis& a : p.axis)
@@ -78,28 +78,35 @@ double correlate_cycles(const Correlation& p) {
   return part + static_cast<double>(p.groups) * (sums + copied * slots + placed * positions);
 }
 
-double all_correlate_cycles(const ConvShape& s, Direction direction) {
+double cycles_of(const std::vector<Correlation>& parts) {
   double cycles = call;
-  for (const Correlation& part : parts_of(s, direction)) cycles += correlate_cycles(part);
+  for (const Correlation& part : parts) cycles += cycles_of(part);
   return cycles;
+}
+
+double packing_cycles(const Correlation& p) {
+  const index lanes = kernels<float>().lanes, columns = (p.out_channels + lanes - 1) / lanes * lanes;
+  return made * static_cast<double>(p.groups * p.taps() * p.in_channels * columns / (2 * lanes));
 }
 
 }  // namespace
 
+double correlate_cycles(const Correlation& part, bool kept) {
+  return found * cycles_of(part) + (kept ? 0 : packing_cycles(part));
+}
+
 double direct_cycles(const ConvShape& s, Direction direction, bool kept) {
-  const Kernels<float>& k = kernels<float>();
-  double cycles = all_correlate_cycles(s, direction);
+  const std::vector<Correlation> parts = parts_of(s, direction);
+  double cycles = cycles_of(parts), packing = 0;
   if (scatter_can(s, direction)) cycles = std::min(cycles, scatter_cycles(scatter_of(s, direction)));
-  const bool forward = direction == Direction::forward;
-  const index columns = forward ? s.group_out() : s.group_in(), whole = (columns + k.lanes - 1) / k.lanes * k.lanes;
-  const index weights = s.groups * s.taps() * (forward ? s.group_in() : s.group_out()) * whole;
-  return found * cycles + (kept ? 0 : made * static_cast<double>(weights) / (2 * k.lanes));
+  for (const Correlation& part : parts) packing += packing_cycles(part);
+  return found * cycles + (kept ? 0 : packing);
 }
 
 template <class T>
 bool scatter_suits(const ConvShape& s, Direction direction) {
   if (!scatter_can(s, direction)) return false;
-  return scatter_cycles(scatter_of(s, direction)) < all_correlate_cycles(s, direction);
+  return scatter_cycles(scatter_of(s, direction)) < cycles_of(parts_of(s, direction));
 }
 
 template bool scatter_suits<float>(const ConvShape&, Direction);

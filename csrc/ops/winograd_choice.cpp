@@ -2,6 +2,7 @@
 // 10,000 measurements on an AVX2 processor, says the least, among those whose rounding errors keep the contract.
 #include <algorithm>
 
+#include "ops/parts.h"
 #include "ops/winograd.h"
 #include "ops/winograd_plan.h"
 
@@ -22,11 +23,6 @@ constexpr double default_amplification = 49, fast_amplification = 26 * 26;
 constexpr double product_cost = 0.9, chunk_cost = 12, transform_cost = 6, weight_read_cost = 4.5, weight_made_cost = 38;
 constexpr double first_cycles = 4000, call_cycles = 15, strip_cycles = 190;
 constexpr double ragged = 1.7;  // times as much for a transform of channels that are no whole vectors
-
-struct Choice {
-  Tiles tiles;
-  double cost;
-};
 
 index divide_up(index a, index b) { return (a + b - 1) / b; }
 
@@ -61,54 +57,81 @@ double axis_amplification(const WinogradScheme& scheme) {
   return axis ? axis->amplification : 1;
 }
 
-// Whether these tiles exist and keep the rounding errors within bounds.
-bool allowed(const Correlation& p, const Tiles& tiles, double most) {
-  double amplification = 1;
-  for (int a = 0; a < 3; ++a) {
-    const WinogradScheme scheme = winograd_scheme(tiles[a], p.axis[a].taps);
-    if (scheme.parts == 0) return false;
-    amplification *= axis_amplification(scheme);
+// Whether each axis of these tiles serves some part, and every part's rounding errors stay within bounds.
+bool allowed(const std::vector<Correlation>& parts, const Tiles& tiles, double most) {
+  Tiles served{1, 1, 1};
+  for (const Correlation& p : parts) {
+    const Tiles own = winograd_part_tiles(p, tiles);
+    double amplification = 1;
+    for (int a = 0; a < 3; ++a) {
+      served[a] = std::max(served[a], own[a]);
+      amplification *= axis_amplification(winograd_scheme(own[a], p.axis[a].taps));
+    }
+    if (amplification > most) return false;
   }
-  return amplification <= most;
+  return served == tiles;
 }
 
-Choice best(const Correlation& p, bool fast) {
-  Choice choice{{1, 1, 1}, 0};
-  const double amplification = fast ? fast_amplification : default_amplification;
-  auto most = [&](int a) { return p.axis[a].taps > 1 ? largest_tile : 1; };
-  for (int d = 1; d <= most(0); ++d) {
-    for (int h = 1; h <= most(1); ++h) {
-      for (int w = 1; w <= most(2); ++w) {
-        const Tiles tiles{d, h, w};
-        if (d * h * w == 1 || !allowed(p, tiles, amplification)) continue;
-        const double cost = transformed_cost(WinogradPlan(p, tiles));
-        if (choice.cost == 0 || cost < choice.cost) choice = {tiles, cost};
-      }
-    }
-  }
-  return choice;
+double part_cycles(const Correlation& p, const Tiles& tiles, bool kept) {
+  const Tiles own = winograd_part_tiles(p, tiles);
+  if (p.positions() == 0) return 0;
+  if (own == Tiles{1, 1, 1}) return correlate_cycles(p, kept);
+  const double cost = transformed_cost(WinogradPlan(p, own)) +
+                      (kept ? 0 : weight_made_cost * static_cast<double>(weight_elements(p, own)));
+  return first_cycles + static_cast<double>(p.groups) * cost / (2 * kernels<float>().lanes);
 }
 
 }  // namespace
 
-const char* winograd_obstacle(const Correlation& problem) {
-  bool any = false;
-  for (const CorrelationAxis& axis : problem.axis) {
-    if (axis.step != 1 || axis.out_step != 1) return "Winograd's algorithm needs stride 1";
-    if (axis.taps < 1 || axis.taps > longest_kernel)
-      return "Winograd's algorithm exists here for kernel sizes 1 to 9 on each axis";
-    any = any || axis.taps > 1;
+Tiles winograd_part_tiles(const Correlation& part, const Tiles& tiles) {
+  Tiles own = tiles;
+  for (int a = 0; a < 3; ++a) {
+    if (winograd_scheme(tiles[a], part.axis[a].taps).parts == 0) own[a] = 1;
   }
-  if (problem.in_channels == 0) return "Winograd's algorithm needs a channel to sum over";
-  return any ? nullptr : "Winograd's algorithm needs an axis with a kernel of more than 1";
+  return own;
 }
 
-Tiles winograd_tiles(const Correlation& problem, bool fast) { return best(problem, fast).tiles; }
+const char* winograd_obstacle(const std::vector<Correlation>& parts) {
+  bool any = false;
+  for (const Correlation& part : parts) {
+    for (const CorrelationAxis& axis : part.axis) {
+      if (axis.step != 1) return "Winograd's algorithm needs stride 1";
+      if (axis.taps < 1 || axis.taps > longest_kernel)
+        return "Winograd's algorithm exists here for kernel sizes 1 to 9 on each axis";
+      any = any || axis.taps > 1;
+    }
+    if (part.in_channels == 0) return "Winograd's algorithm needs a channel to sum over";
+  }
+  return any ? nullptr : "Winograd's algorithm needs an axis with a kernel of more than 1, and than the stride";
+}
 
-double winograd_cycles(const Correlation& problem, const Tiles& tiles, bool kept) {
-  const double cost = transformed_cost(WinogradPlan(problem, tiles)) +
-                      (kept ? 0 : weight_made_cost * static_cast<double>(weight_elements(problem, tiles)));
-  return first_cycles + static_cast<double>(problem.groups) * cost / (2 * kernels<float>().lanes);
+double winograd_cycles(const std::vector<Correlation>& parts, const Tiles& tiles, bool kept) {
+  double cycles = 0;
+  for (const Correlation& part : parts) cycles += part_cycles(part, tiles, kept);
+  return cycles;
+}
+
+Tiles winograd_tiles(const std::vector<Correlation>& parts, bool fast) {
+  Tiles best{1, 1, 1};
+  double least = 0;
+  const double amplification = fast ? fast_amplification : default_amplification;
+  auto most = [&](int a) {
+    for (const Correlation& part : parts) {
+      if (part.axis[a].taps > 1) return largest_tile;
+    }
+    return 1;
+  };
+  for (int d = 1; d <= most(0); ++d) {
+    for (int h = 1; h <= most(1); ++h) {
+      for (int w = 1; w <= most(2); ++w) {
+        const Tiles tiles{d, h, w};
+        if (d * h * w == 1 || !allowed(parts, tiles, amplification)) continue;
+        const double cycles = winograd_cycles(parts, tiles, true);
+        if (least == 0 || cycles < least) best = tiles, least = cycles;
+      }
+    }
+  }
+  return best;
 }
 
 }  // namespace pcx

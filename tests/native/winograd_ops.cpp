@@ -89,6 +89,26 @@ ConvShape dense_shape(Random& random, bool threes) {
   return s;
 }
 
+// The input gradient of a convolution whose stride is shorter than its kernel on some axis.
+void check_strided(Report& report, Random& random, ConvShape s) {
+  for (int a = 0; a < 3; ++a) s.stride[a] = 1 + random.below(std::max<index>(1, std::min<index>(s.kernel[a] - 1, 3)));
+  s.finish();
+  start(report, s, sizeof(float));
+  Guarded<float> w(s.w_size(), random.edge()), dx(s.x_size(), random.edge()), dy(s.y_size(), random.edge());
+  for (const Guarded<float>* array : {&w, &dy}) fill(*array, random, Numbers::reals);
+  Reference wanted(s.x_size());
+  each_product(s, [&](index xi, index wi, index yi) {
+    wanted.add(xi, static_cast<double>(dy[yi]) * static_cast<double>(w[wi]));
+  });
+  const Tiles tiles = choose_tiles<float>(s, Direction::input_grad, Algorithm::winograd, true, false);
+  const PackedWeight<float> packed = pack_weight(s, Direction::input_grad, tiles, w.data());
+  const float* no_bias = nullptr;
+  with_and_without_threads(report, dx, [&] { conv_input_grad(s, dy.data(), packed, no_bias, false, dx.data()); });
+  const double extent = *std::max_element(wanted.extent.begin(), wanted.extent.end());
+  for (index i = 0; i < dx.size(); ++i) report.close(dx[i], wanted.sum[i], extent, 60, i);
+  report.intact(dx, "the result");
+}
+
 template <class T>
 void check_winograd_shapes(Report& report, int shapes) {
   Random random{11};
@@ -112,6 +132,7 @@ void check_winograd_ops(Report& report) {
     start(report, s, sizeof(float));
     check_convolve(report, random, s);
   }
+  for (int i = 0; i < 40; ++i) check_strided(report, random, dense_shape(random, i % 2 == 0));
 }
 
 }  // namespace pcx::check
