@@ -126,6 +126,26 @@ def test_it_is_a_function_of_its_arguments() -> None:
         first.threads = 2
 
 
+@pytest.mark.parametrize(
+    ("function", "size", "channels", "algorithm"),
+    [
+        ("conv2d_input_grad", (224, 224), (3, 64), "direct"),  # all taps of a pixel are one product
+        ("conv3d_input_grad", (64, 64, 64), (1, 32), "direct"),
+        ("conv2d", (32, 32), (64, 3), "direct"),
+        ("conv2d_input_grad", (56, 56), (64, 64), "winograd"),
+        ("conv3d", (16, 16, 16), (64, 64), "winograd"),
+    ],
+)
+def test_winograd_competes_with_the_faster_of_the_direct_ways(
+    function: str, size: tuple[int, ...], channels: tuple[int, int], algorithm: str, isa: str
+) -> None:
+    if isa == "scalar":
+        pytest.skip("without vectors it pays to save multiplications everywhere")
+    kernel = (3,) * len(size)
+    found = pyconvx.explain(function, (*size, channels[0]), (*kernel, *channels), padding=1, kept=True)
+    assert found.algorithm == algorithm, isa
+
+
 def test_it_reads_as_a_few_lines() -> None:
     found = pyconvx.explain("conv2d", (1, 56, 56, 64), (3, 3, 64, 64), padding=1, kept=True)
     text = str(found)

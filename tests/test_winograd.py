@@ -52,6 +52,19 @@ CASES = [
     ConvCase("1D, dilated by 8, ends uneven", (101,), (20, 40), (3,), padding=8, dilation=8),
     ConvCase("3D, dilated on one axis", (5, 7, 12), (9, 18), (3, 3, 3), padding=(1, 1, 2), dilation=(1, 1, 2)),
 ]
+# Input gradients alone: each residue of dx has taps of its own, and tiles of them.
+STRIDED = [
+    ConvCase("residues of 2 taps and of 1", (23, 24), (17, 20), (3, 3), 2, 1),
+    ConvCase("a stride on one axis", (12, 30), (9, 16), (3, 3), (1, 2), 1),
+    ConvCase("residues of 3 taps and of 2", (19, 26), (16, 9), (5, 5), 2, 2, batch=2),
+    ConvCase("stride 3, a residue with fewer taps", (31, 25), (16, 16), (7, 7), 3, 3),
+    ConvCase("1D", (101,), (12, 40), (15,), 2, 7),
+    ConvCase("a volume", (9, 11, 13), (5, 18), (3, 3, 3), 2, 1),
+    ConvCase("strided and dilated", (23, 21), (9, 16), (5, 3), (2, 3), 2, (1, 2)),
+    ConvCase("residues that no tap reaches", (30, 28), (8, 8), (3, 3), 2, 0, 2),
+    ConvCase("groups", (14, 15), (12, 20), (4, 4), 2, 1, groups=2),
+    ConvCase("a picture smaller than the stride", (1, 9), (8, 16), (3, 3), 2, 1),
+]
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 
@@ -78,7 +91,7 @@ def test_forward(case: ConvCase, isa: str) -> None:
     assert_close(y, expected, contract_tolerance(case.channels[0]), np.sqrt(case.sum_lengths[0]), "y")
 
 
-@every_case
+@pytest.mark.parametrize("case", [*CASES, *STRIDED], ids=str)
 def test_input_grad(case: ConvCase, isa: str) -> None:
     x, w, _, dy = drawn(case)
     expected = ref.conv_input_grad(dy, w, case.in_size, *case.geometry)
@@ -132,6 +145,16 @@ def test_every_kernel_keeps_the_contract_of_its_precision(
     assert_close(y, wide, 1e-4 if fast else contract_tolerance(channels))
 
 
+@pytest.mark.parametrize("channels", [64, 128, 512])
+@pytest.mark.parametrize(("kernel", "size"), [((3, 3), 40), ((5, 5), 30), ((4, 4), 30), ((3,), 400), ((3, 3, 3), 12)])
+def test_strided_input_gradients_keep_the_contract(kernel: tuple[int, ...], size: int, channels: int) -> None:
+    case = ConvCase("", (size,) * len(kernel), (32, channels), kernel, 2, tuple(k // 2 for k in kernel))
+    x, w, _, dy = drawn(case)
+    gradient = function(case.rank, "_input_grad")
+    dx = gradient(dy, w, x.shape, algorithm="winograd", **case.options)
+    assert_close(dx, gradient(dy.astype(float), w.astype(float), x.shape, **case.options), contract_tolerance(channels))
+
+
 def test_volumes_keep_the_contract(isa: str) -> None:
     case = ConvCase("CT", (12, 12, 12), (64, 32), (3, 3, 3), padding=1)
     x, w, b, _ = drawn(case)
@@ -158,6 +181,15 @@ def test_a_picture_that_is_not_finite_comes_out_as_the_direct_algorithm_has_it(b
     direct = pyconvx.conv2d(x, w, padding=1, algorithm="direct", activation="relu")
     assert_same_bits(y[1], direct[1])
     assert np.isfinite(y[[0, 2]]).all()
+
+
+def test_a_strided_gradient_that_is_not_finite_is_computed_again_once(isa: str) -> None:
+    dy, w = draw_normal((3, 10, 10, 32), "float32", 7), draw_normal((3, 3, 24, 32), "float32", 8)
+    dy[1, 3, 4, 5] = np.inf  # in what several residues read
+    options: dict[str, Any] = {"stride": 2, "padding": 1}
+    dx = pyconvx.conv2d_input_grad(dy, w, (3, 20, 20, 24), algorithm="winograd", **options)
+    assert_same_bits(dx[1], pyconvx.conv2d_input_grad(dy[1], w, (20, 20, 24), algorithm="direct", **options))
+    assert np.isfinite(dx[[0, 2]]).all()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 3e38])

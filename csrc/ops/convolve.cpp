@@ -32,8 +32,10 @@ std::mutex& forms_mutex() {
 
 template <class T>
 bool worth_keeping(const PackedWeight<T>& form, const ConvShape& shape) {
-  if (form.size * static_cast<index>(sizeof(T)) <= large_form || form.tiles == Tiles{1, 1, 1}) return true;
-  const double share = winograd_making_share(parts_of(shape, form.direction)[0], form.tiles);
+  const std::vector<Correlation> parts = parts_of(shape, form.direction);
+  const bool transformed = form.tiles != Tiles{1, 1, 1} && parts.size() == 1;
+  if (form.size * static_cast<index>(sizeof(T)) <= large_form || !transformed) return true;
+  const double share = winograd_making_share(parts[0], form.tiles);
   return share > made_gladly * static_cast<double>(shape.batch);
 }
 

@@ -29,10 +29,22 @@ Work work_of(const Correlation& part, const Tiles& tiles) {
   return depthwise_suits<T>(part) ? depthwise_work<T>(part) : correlate_work<T>(part);
 }
 
-template <class T>
-index elements_packed(const Correlation& part, const Tiles& tiles) {
-  if (tiles != Tiles{1, 1, 1}) return winograd_packed_size(part, tiles);
-  return depthwise_suits<T>(part) ? depthwise_packed_size<T>(part) : packed_size<T>(part);
+// The largest among the parts of a direction; a weight gradient slides tiles of dy: F(kernel, tile).
+double amplification_of(const ConvShape& shape, Direction direction, const Tiles& tiles) {
+  double most = 1;
+  if (direction == Direction::weight_grad) {
+    for (int a = 0; a < 3; ++a)
+      most *= axis_amplification(winograd_weight_grad_scheme(tiles[a], shape.kernel[a]).kernel, tiles[a]);
+    return most;
+  }
+  for (const Correlation& part : parts_of(shape, direction)) {
+    const Tiles own = winograd_part_tiles(part, tiles);
+    double product = 1;
+    for (int a = 0; a < 3; ++a)
+      product *= axis_amplification(own[a], winograd_scheme(own[a], part.axis[a].taps).kernel);
+    most = std::max(most, product);
+  }
+  return most;
 }
 
 }  // namespace
@@ -40,13 +52,7 @@ index elements_packed(const Correlation& part, const Tiles& tiles) {
 template <class T>
 Cost cost_of(const ConvShape& shape, Direction direction, const Tiles& tiles) {
   Cost cost;
-  for (int a = 0; a < 3; ++a) {
-    if (tiles[a] == 1) continue;
-    const index taps = shape.kernel[a];  // a weight gradient slides tiles of dy: F(kernel, tile)
-    cost.amplification *= direction == Direction::weight_grad
-                              ? axis_amplification(winograd_weight_grad_scheme(tiles[a], taps).kernel, tiles[a])
-                              : axis_amplification(tiles[a], winograd_scheme(tiles[a], taps).kernel);
-  }
+  cost.amplification = amplification_of(shape, direction, tiles);
   if (direction == Direction::weight_grad) {
     cost.work = weight_grad_work<T>(shape, tiles);
     return cost;
@@ -57,13 +63,14 @@ Cost cost_of(const ConvShape& shape, Direction direction, const Tiles& tiles) {
     return cost;
   }
   for (const Correlation& part : parts_of(shape, direction)) {  // one after the other
-    const Work work = work_of<T>(part, tiles);
+    const Tiles own = winograd_part_tiles(part, tiles);
+    const Work work = work_of<T>(part, own);
     cost.work.products += work.products;
     cost.work.chain = std::max(cost.work.chain, work.chain);
     cost.work.shared = std::max(cost.work.shared, work.shared);
     cost.work.scratch = std::max(cost.work.scratch, work.scratch);
     cost.work.workers = std::max(cost.work.workers, work.workers);
-    cost.packed += elements_packed<T>(part, tiles) * index(sizeof(T));
+    cost.packed += part_packed_size<T>(part, own) * index(sizeof(T));
   }
   return cost;
 }

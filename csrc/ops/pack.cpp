@@ -14,6 +14,7 @@ constexpr index deepest_chunk = 640;       // channels x taps of a chunk, if the
 constexpr index deepest_narrow = 4096;     // the same for few output channels, whose weights stay in L1
 constexpr index most_depth = 1024;         // channels x taps summed in registers, however large the kernel
 constexpr index most_channels = 256;       // of a chunk
+constexpr index panels_at_once = 32;       // a row of the weight is read along
 constexpr index largest_window = 4 << 20;  // bytes of packed input that one row of 64 positions may need
 
 index divide_up(index a, index b) { return (a + b - 1) / b; }
@@ -104,19 +105,83 @@ struct Source {
   }
 };
 
-// One tap of one channel chunk: a row of `width` for each channel, of which `columns` are real.
+// Lines of a constant length are a few vector moves.
 template <class T>
-void pack_tap(const Kernels<T>& kernels, const T* w, const WeightStrides& strides, index channels, index columns,
-              index width, T* to) {
-  if (columns < width) {
-    for (index c = 0; c < channels; ++c) std::fill_n(to + c * width + columns, width - columns, T(0));
-  }
-  if (strides.out == 1) {
-    for (index c = 0; c < channels; ++c) std::copy_n(w + c * strides.in, columns, to + c * width);
-  } else {  // the input gradient reads the weight the other way round
-    kernels.transpose(w, strides.out, to, width, columns, channels);
-  }
+void copy_columns(const T* from, index count, T* to) {
+  constexpr index line = 64 / sizeof(T);
+  for (; count >= line; count -= line, from += line, to += line) std::memcpy(to, from, line * sizeof(T));
+  for (index k = 0; k < count; ++k) to[k] = from[k];
 }
+
+// Panels of more than `narrow` columns, side by side: the weight is read as it lies in memory, which for large ones
+// takes half the time. `columns` are those of all panels.
+template <class T>
+class WidePanels {
+ public:
+  WidePanels(const Source<T>& source, const Chunks& chunks, T* to)
+      : k_(kernels<T>()), p_(source.problem), source_(source), chunks_(chunks), to_(to) {}
+
+  void pack() const {
+    index tap = 0;
+    for (index d = 0; d < p_.axis[0].taps; ++d) {
+      for (index h = 0; h < p_.axis[1].taps; ++h) {
+        for (index w = 0; w < p_.axis[2].taps; ++w, ++tap) {
+          if (source_.strides.out == 1)
+            copy_rows(source_.tap(d, h, w), tap);
+          else
+            turn(source_.tap(d, h, w), tap);
+        }
+      }
+    }
+  }
+
+ private:
+  index columns_of(index first) const { return std::min<index>(k_.panel, source_.columns - first); }
+
+  // The row of columns [first, ..) of a tap for the first channel of a chunk.
+  T* row(index first, index tap, index c0, index width) const {
+    const index channels = std::min(chunks_.channels, p_.in_channels - c0);
+    return to_ + first * p_.taps() * p_.in_channels + (c0 * p_.taps() + tap * channels) * width;
+  }
+
+  void copy_rows(const T* from, index tap) const {
+    const index panel = k_.panel, depth = p_.taps() * p_.in_channels, full = source_.columns / panel * panel;
+    const index left = source_.columns - full, width = k_.whole_width(left);
+    for (index c0 = 0; c0 < p_.in_channels; c0 += chunks_.channels) {
+      const index end = std::min(c0 + chunks_.channels, p_.in_channels);
+      T *to = row(0, tap, c0, panel), *last = row(full, tap, c0, width);
+      for (index c = c0; c < end; ++c, from += source_.strides.in, to += panel) {
+        for (index first = 0; first < full; first += panel) copy_columns(from + first, panel, to + first * depth);
+        if (left == 0) continue;
+        copy_columns(from + full, left, last);
+        std::fill_n(last + left, width - left, T(0));
+        last += width;
+      }
+    }
+  }
+
+  // The input gradient reads the weight the other way round.
+  void turn(const T* from, index tap) const {
+    for (index first = 0; first < source_.columns; first += k_.panel) {
+      const index columns = columns_of(first), width = k_.whole_width(columns);
+      for (index c0 = 0; c0 < p_.in_channels; c0 += chunks_.channels) {
+        const index channels = std::min(chunks_.channels, p_.in_channels - c0);
+        T* const to = row(first, tap, c0, width);
+        k_.transpose(from + first * source_.strides.out + c0 * source_.strides.in, source_.strides.out, to, width,
+                     columns, channels);
+        for (index c = 0; columns < width && c < channels; ++c) {
+          std::fill_n(to + c * width + columns, width - columns, T(0));
+        }
+      }
+    }
+  }
+
+  const Kernels<T>& k_;
+  const Correlation& p_;
+  const Source<T>& source_;
+  const Chunks& chunks_;
+  T* const to_;
+};
 
 // One row of taps for the kernel of few columns: `run_taps` taps follow one another, then zeros up to a whole vector.
 template <class T>
@@ -149,26 +214,17 @@ T* pack_window_row(const Source<T>& source, index d, index h, index c0, index ch
   return to;
 }
 
+// A panel of at most `narrow` columns.
 template <class T>
-void pack_panel(const Source<T>& source, const Chunks& chunks, T* to) {
-  const Kernels<T>& k = kernels<T>();
+void pack_few(const Source<T>& source, const Chunks& chunks, T* to) {
   const Correlation& p = source.problem;
-  const bool rows = in_rows<T>(p), few = source.columns <= k.narrow;
-  const index width = k.whole_width(source.columns);
+  const bool rows = in_rows<T>(p);
   for (index c0 = 0; c0 < p.in_channels; c0 += chunks.channels) {
     const index channels = std::min(chunks.channels, p.in_channels - c0);
     for (index d = 0; d < p.axis[0].taps; ++d) {
       for (index h = 0; h < p.axis[1].taps; ++h) {
-        if (rows) {
-          to = pack_window_row(source, d, h, c0, channels, to);
-        } else if (few) {
-          to = pack_runs(source, d, h, c0, channels, chunks.run_taps, k.lanes, to);
-        } else {
-          for (index w = 0; w < p.axis[2].taps; ++w, to += channels * width) {
-            const T* from = source.tap(d, h, w) + c0 * source.strides.in;
-            pack_tap(k, from, source.strides, channels, source.columns, width, to);
-          }
-        }
+        to = rows ? pack_window_row(source, d, h, c0, channels, to)
+                  : pack_runs(source, d, h, c0, channels, chunks.run_taps, kernels<T>().lanes, to);
       }
     }
   }
@@ -181,15 +237,22 @@ void pack(const Correlation& given, const T* w, const WeightStrides& strides, T*
   const Correlation problem = ascending(given);
   const Kernels<T>& k = kernels<T>();
   const Chunks chunks = chunks_of(problem, sizeof(T));
-  const index depth = problem.taps() * problem.in_channels, panels = divide_up(problem.out_channels, k.panel);
-  const index size = packed_size<T>(problem), group_size = problem.groups ? size / problem.groups : 0;
-  const index tasks = problem.groups * panels;
-  parallel_for(tasks, size < (1 << 18) ? 1 : workers_for(tasks), [&](index task, int) {
-    const index group = task / panels, first = task % panels * k.panel;
-    const index columns = std::min<index>(k.panel, problem.out_channels - first);
-    pack_panel(Source<T>{problem, w + group * strides.group + first * strides.out, strides, columns}, chunks,
-               packed + group * group_size + first * depth);
-  });
+  const index depth = problem.taps() * problem.in_channels, size = packed_size<T>(problem);
+  const index group_size = problem.groups ? size / problem.groups : 0, out = problem.out_channels;
+  const index left = out % k.panel, wide = left <= k.narrow ? out - left : out;  // columns that are not few
+  const index each = panels_at_once * k.panel, wide_tasks = divide_up(wide, each);
+  const index tasks = wide_tasks + (wide < out);  // of a group
+  parallel_for(problem.groups * tasks, size < (1 << 18) ? 1 : workers_for(problem.groups * tasks),
+               [&](index task, int) {
+                 const index group = task / tasks, number = task % tasks;
+                 const index first = std::min(number * each, wide), columns = std::min(each, wide - first);
+                 const T* const from = w + group * strides.group + first * strides.out;
+                 T* const to = packed + group * group_size + first * depth;
+                 if (number < wide_tasks)
+                   WidePanels<T>(Source<T>{problem, from, strides, columns}, chunks, to).pack();
+                 else
+                   pack_few(Source<T>{problem, from, strides, out - wide}, chunks, to);
+               });
 }
 
 template bool in_rows<float>(const Correlation&);

@@ -1,12 +1,13 @@
 #include "ops/parts.h"
-#include "ops/weight_grad.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
 #include "isa/dispatch.h"
 #include "ops/depthwise.h"
 #include "ops/scatter.h"
+#include "ops/weight_grad.h"
 #include "ops/winograd.h"
 
 namespace pcx {
@@ -38,43 +39,61 @@ Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algori
   if (algorithm == Algorithm::direct) return direct;
   if (direction == Direction::weight_grad) return weight_grad_tiles<T>(shape, algorithm);
   const std::vector<Correlation> parts = parts_of(shape, direction);
-  const char* obstacle = sizeof(T) != 4      ? "Winograd's algorithm is for float32"
-                         : parts.size() != 1 ? "Winograd's algorithm needs stride 1"
-                                             : winograd_obstacle(parts[0]);
+  const char* obstacle = sizeof(T) != 4 ? "Winograd's algorithm is for float32" : winograd_obstacle(parts);
   if (algorithm == Algorithm::winograd && obstacle) throw std::invalid_argument(obstacle);
   if (obstacle) return direct;
-  const Tiles tiles = winograd_tiles(parts[0], fast);
-  return algorithm == Algorithm::automatic && !winograd_pays(parts[0], tiles, kept) ? direct : tiles;
+  const Tiles tiles = winograd_tiles(parts, fast);
+  if (algorithm == Algorithm::winograd) return tiles;
+  return winograd_cycles(parts, tiles, kept) < direct_cycles(shape, direction, kept) ? tiles : direct;
+}
+
+namespace {
+
+template <class T>
+void pack_part(const Correlation& part, const Tiles& tiles, const T* w, const WeightStrides& strides, T* packed) {
+  if constexpr (sizeof(T) == 4) {
+    if (tiles != Tiles{1, 1, 1}) return winograd_pack(part, tiles, w, strides, packed);
+  }
+  depthwise_suits<T>(part) ? depthwise_pack(part, w, strides, packed) : pack(part, w, strides, packed);
+}
+
+template <class T>
+std::vector<index> run_part(const Correlation& part, const Tiles& tiles, const T* x, const T* packed, const T* bias,
+                            bool relu, T* y) {
+  if constexpr (sizeof(T) == 4) {
+    if (tiles != Tiles{1, 1, 1}) return winograd_correlate(part, tiles, x, packed, bias, relu, y);
+  }
+  depthwise_suits<T>(part) ? depthwise(part, x, packed, bias, relu, y) : correlate(part, x, packed, bias, relu, y);
+  return {};
+}
+
+}  // namespace
+
+template <class T>
+index part_packed_size(const Correlation& part, const Tiles& tiles) {
+  if (tiles != Tiles{1, 1, 1}) return winograd_packed_size(part, tiles);
+  return depthwise_suits<T>(part) ? depthwise_packed_size<T>(part) : packed_size<T>(part);
 }
 
 template <class T>
 PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const Tiles& tiles, const T* w) {
   PackedWeight<T> packed{direction, shape, &active_table(), tiles, {}, 0, {}};
-  const std::vector<Correlation> parts = parts_of(shape, direction);
   const WeightStrides strides = strides_of(shape, direction);
-  if constexpr (sizeof(T) == 4) {
-    if (tiles != Tiles{1, 1, 1}) {
-      packed.size = winograd_packed_size(parts[0], tiles);
-      packed.data = Buffer<T>(packed.size, Stay::lasting);
-      winograd_pack(parts[0], tiles, w, strides, packed.data.data());
-      return packed;
-    }
-  }
-  if (scatter_suits<T>(shape, direction)) {
+  if (tiles == Tiles{1, 1, 1} && scatter_suits<T>(shape, direction)) {
     const Scatter problem = scatter_of(shape, direction);
     packed.size = scatter_packed_size<T>(problem);
     packed.data = Buffer<T>(packed.size, Stay::lasting);
     scatter_pack(problem, w, strides, packed.data.data());
     return packed;
   }
+  const std::vector<Correlation> parts = parts_of(shape, direction);
   for (const Correlation& part : parts) {
     packed.parts.push_back(packed.size);
-    packed.size += depthwise_suits<T>(part) ? depthwise_packed_size<T>(part) : packed_size<T>(part);
+    packed.size += part_packed_size<T>(part, winograd_part_tiles(part, tiles));
   }
   packed.data = Buffer<T>(packed.size, Stay::lasting);
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    T* to = packed.data.data() + packed.parts[i];
-    depthwise_suits<T>(parts[i]) ? depthwise_pack(parts[i], w, strides, to) : pack(parts[i], w, strides, to);
+    pack_part(parts[i], winograd_part_tiles(parts[i], tiles), w, strides, packed.data.data() + packed.parts[i]);
   }
   return packed;
 }
@@ -107,21 +126,20 @@ std::vector<index> run_parts(const ConvShape& shape, Direction direction, const 
     return {};
   }
   const std::vector<Correlation> parts = parts_of(shape, direction);
-  if constexpr (sizeof(T) == 4) {
-    if (w.tiles != Tiles{1, 1, 1}) return winograd_correlate(parts[0], w.tiles, x, w.data.data(), bias, relu, y);
-  }
+  std::vector<index> not_finite;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    const T* weight = w.data.data() + w.parts[i];
-    if (depthwise_suits<T>(parts[i]))
-      depthwise(parts[i], x, weight, bias, relu, y);
-    else
-      correlate(parts[i], x, weight, bias, relu, y);
+    const Tiles tiles = winograd_part_tiles(parts[i], w.tiles);
+    for (index image : run_part(parts[i], tiles, x, w.data.data() + w.parts[i], bias, relu, y)) {
+      if (std::find(not_finite.begin(), not_finite.end(), image) == not_finite.end()) not_finite.push_back(image);
+    }
   }
-  return {};
+  return not_finite;
 }
 
 template Tiles choose_tiles<float>(const ConvShape&, Direction, Algorithm, bool, bool);
 template Tiles choose_tiles<double>(const ConvShape&, Direction, Algorithm, bool, bool);
+template index part_packed_size<float>(const Correlation&, const Tiles&);
+template index part_packed_size<double>(const Correlation&, const Tiles&);
 template PackedWeight<float> pack_weight(const ConvShape&, Direction, const Tiles&, const float*);
 template PackedWeight<double> pack_weight(const ConvShape&, Direction, const Tiles&, const double*);
 template bool serves(const PackedWeight<float>&, const ConvShape&, Direction);

@@ -1,4 +1,5 @@
-// A direction as a list of correlations over one weight: one for forward, one a residue for the input gradient.
+// A direction as a list of correlations over one weight: one for forward, one a residue for the input gradient. They
+// write different pixels and are computed one after the other, each by the algorithm that its tiles tell.
 #pragma once
 #include "ops/correlation.h"
 #include "ops/ops.h"
@@ -9,6 +10,15 @@ std::vector<Correlation> forward_parts(const ConvShape& shape);
 // Only residues that some tap reaches, whatever the size of the picture.
 std::vector<Correlation> input_grad_parts(const ConvShape& shape);
 std::vector<Correlation> parts_of(const ConvShape& shape, Direction direction);
+
+// The time that the faster of the direct ways takes for a picture, with its packed weight kept from call to call or
+// made anew: by a model, in cycles of a processor that does two vectors of multiply-adds in each.
+double direct_cycles(const ConvShape& shape, Direction direction, bool kept);
+double correlate_cycles(const Correlation& part, bool kept);  // of one part among others
+
+// Elements of the packed weight of one part with tiles of its own.
+template <class T>
+index part_packed_size(const Correlation& part, const Tiles& tiles);
 
 // Whether `w` was packed for this direction, the active instruction set, and such shapes.
 template <class T>

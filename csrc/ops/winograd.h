@@ -2,20 +2,26 @@
 // by that of the filter (a small matrix product over channels), transform back. float32 only; an axis of kernel 1 is
 // left as it is, and a long kernel is the sum of short ones.
 #pragma once
+#include <vector>
+
 #include "ops/correlation.h"
 #include "ops/ops.h"
 
 namespace pcx {
 
-// Why it cannot do this problem, or null.
-const char* winograd_obstacle(const Correlation& problem);
+// Why it can do no part of a direction, or null.
+const char* winograd_obstacle(const std::vector<Correlation>& parts);
 
-// The tiles with which it is fastest for this picture, with rounding errors as precision="default" or "fast" allows.
-// Only where possible.
-Tiles winograd_tiles(const Correlation& problem, bool fast);
+// A part's own tiles: an axis on which it has so few taps (a residue of a strided input gradient) that there are none
+// is left as it is. All 1 is the direct algorithm.
+Tiles winograd_part_tiles(const Correlation& part, const Tiles& tiles);
 
-// Whether that is faster than the direct algorithm, with its transformed weight kept from call to call or made anew.
-bool winograd_pays(const Correlation& problem, const Tiles& tiles, bool kept);
+// The tiles with which all parts together are fastest for this picture, with rounding errors as precision="default" or
+// "fast" allows. Only where possible.
+Tiles winograd_tiles(const std::vector<Correlation>& parts, bool fast);
+
+// The time that they take for a picture, as direct_cycles.
+double winograd_cycles(const std::vector<Correlation>& parts, const Tiles& tiles, bool kept);
 
 // The time that the transformed weight takes to make, over the time of one picture with it.
 double winograd_making_share(const Correlation& problem, const Tiles& tiles);

@@ -1,9 +1,8 @@
-// When Winograd's algorithm can do a problem, with which tiles, and when it pays: a model of the time in multiply-adds,
-// fitted to measurements (`python -m bench.choice`), among the tiles whose rounding errors keep the contract.
+// When Winograd's algorithm can do a problem, and with which tiles: those of which a model of the time, fitted to
+// 10,000 measurements on an AVX2 processor, says the least, among those whose rounding errors keep the contract.
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
 
+#include "ops/parts.h"
 #include "ops/winograd.h"
 #include "ops/winograd_plan.h"
 
@@ -19,37 +18,36 @@ constexpr int largest_tile = 6;
 constexpr double default_amplification = 49, fast_amplification = 26 * 26;
 
 // In multiply-adds: a product, a chunk of a sum on its way to memory, an element of a transform for one channel and
-// axis, an element of the transformed weight, read and made. In cycles: a call of the products' kernel, a strip of
-// channels on its way through one axis.
-constexpr double product_cost = 1.05, chunk_cost = 9, transform_cost = 8.8, weight_read_cost = 3, weight_made_cost = 45;
-constexpr double call_cycles = 40, strip_cycles = 210;
-constexpr double direct_cost = 1.2;                            // of one multiply-add
-constexpr double direct_read_cost = 2, direct_made_cost = 12;  // of an element of the weight
+// axis, an element of the transformed weight, read and made. In cycles: a call, one of the products' kernel, a strip of
+// channels of one part of the kernel on its way through one axis.
+constexpr double product_cost = 0.9, chunk_cost = 12, transform_cost = 6, weight_read_cost = 4.5, weight_made_cost = 38;
+constexpr double first_cycles = 4000, call_cycles = 15, strip_cycles = 190;
+constexpr double ragged = 1.7;  // times as much for a transform of channels that are no whole vectors
 
-struct Choice {
-  Tiles tiles;
-  double cost;
-};
+index divide_up(index a, index b) { return (a + b - 1) / b; }
 
+// Of one group, in multiply-adds.
 double transformed_cost(const WinogradPlan& plan) {
   const Correlation& p = plan.problem;
-  const double lanes = kernels<float>().lanes, cycle = 2 * lanes, axes = plan.transformed;
-  const double columns = std::ceil(static_cast<double>(p.out_channels) / lanes) * lanes;
+  const index lanes = kernels<float>().lanes, whole = divide_up(p.in_channels, lanes) * lanes;
+  const double cycle = 2.0 * static_cast<double>(lanes), axes = plan.transformed;
+  const double columns = static_cast<double>(divide_up(p.out_channels, lanes) * lanes);
   const double tiles = static_cast<double>(plan.tiles()), rows = std::max(tiles, 4.0);
   const double depth = static_cast<double>(plan.depth()), chunks = static_cast<double>(plan.chunks);
   const double calls = chunks * static_cast<double>(plan.panels * plan.blocks);
-  const double strips =
-      chunks * std::ceil(static_cast<double>(std::min(plan.chunk, plan.depth())) / static_cast<double>(plan.strip));
+  const double channels = static_cast<double>(plan.parts * whole) * (whole == p.in_channels ? 1 : ragged);
+  const double strips = static_cast<double>(std::max(plan.parts, plan.chunks) *
+                                            divide_up(std::min(p.in_channels, plan.chunk), plan.strip));
   const double products = rows * columns * (product_cost * depth + chunk_cost * chunks) + cycle * call_cycles * calls;
-  const double transforms = tiles * axes * transform_cost * depth + weight_read_cost * depth * columns;
+  const double transforms = tiles * axes * transform_cost * channels + weight_read_cost * depth * columns;
   return static_cast<double>(plan.elements) * (products + transforms) + cycle * strip_cycles * axes * tiles * strips;
 }
 
-double weight_elements(const Correlation& p, const Tiles& tiles) {
-  double elements = static_cast<double>(p.in_channels * p.out_channels);
+index weight_elements(const Correlation& p, const Tiles& tiles) {
+  index elements = p.in_channels * p.out_channels;
   for (int a = 0; a < 3; ++a) {
     const WinogradScheme scheme = winograd_scheme(tiles[a], p.axis[a].taps);
-    elements *= static_cast<double>(scheme.size() * scheme.parts);
+    elements *= scheme.size() * scheme.parts;
   }
   return elements;
 }
@@ -59,61 +57,86 @@ double axis_amplification(const WinogradScheme& scheme) {
   return axis ? axis->amplification : 1;
 }
 
-// Whether these tiles exist and keep the rounding errors within bounds.
-bool allowed(const Correlation& p, const Tiles& tiles, double most) {
-  double amplification = 1;
-  for (int a = 0; a < 3; ++a) {
-    const WinogradScheme scheme = winograd_scheme(tiles[a], p.axis[a].taps);
-    if (scheme.parts == 0) return false;
-    amplification *= axis_amplification(scheme);
+// Whether each axis of these tiles serves some part, and every part's rounding errors stay within bounds.
+bool allowed(const std::vector<Correlation>& parts, const Tiles& tiles, double most) {
+  Tiles served{1, 1, 1};
+  for (const Correlation& p : parts) {
+    const Tiles own = winograd_part_tiles(p, tiles);
+    double amplification = 1;
+    for (int a = 0; a < 3; ++a) {
+      served[a] = std::max(served[a], own[a]);
+      amplification *= axis_amplification(winograd_scheme(own[a], p.axis[a].taps));
+    }
+    if (amplification > most) return false;
   }
-  return amplification <= most;
+  return served == tiles;
 }
 
-Choice best(const Correlation& p, bool fast) {
-  Choice choice{{1, 1, 1}, 0};
-  const double amplification = fast ? fast_amplification : default_amplification;
-  auto most = [&](int a) { return p.axis[a].taps > 1 ? largest_tile : 1; };
-  for (int d = 1; d <= most(0); ++d) {
-    for (int h = 1; h <= most(1); ++h) {
-      for (int w = 1; w <= most(2); ++w) {
-        const Tiles tiles{d, h, w};
-        if (d * h * w == 1 || !allowed(p, tiles, amplification)) continue;
-        const double cost = transformed_cost(WinogradPlan(p, tiles));
-        if (choice.cost == 0 || cost < choice.cost) choice = {tiles, cost};
-      }
-    }
-  }
-  return choice;
+double part_cycles(const Correlation& p, const Tiles& tiles, bool kept) {
+  const Tiles own = winograd_part_tiles(p, tiles);
+  if (p.positions() == 0) return 0;
+  if (own == Tiles{1, 1, 1}) return correlate_cycles(p, kept);
+  const double cost = transformed_cost(WinogradPlan(p, own)) +
+                      (kept ? 0 : weight_made_cost * static_cast<double>(weight_elements(p, own)));
+  return first_cycles + static_cast<double>(p.groups) * cost / (2 * kernels<float>().lanes);
 }
 
 }  // namespace
 
-const char* winograd_obstacle(const Correlation& problem) {
-  bool any = false;
-  for (const CorrelationAxis& axis : problem.axis) {
-    if (axis.step != 1 || axis.out_step != 1) return "Winograd's algorithm needs stride 1";
-    if (axis.taps < 1 || axis.taps > longest_kernel)
-      return "Winograd's algorithm exists here for kernel sizes 1 to 9 on each axis";
-    any = any || axis.taps > 1;
+Tiles winograd_part_tiles(const Correlation& part, const Tiles& tiles) {
+  Tiles own = tiles;
+  for (int a = 0; a < 3; ++a) {
+    if (winograd_scheme(tiles[a], part.axis[a].taps).parts == 0) own[a] = 1;
   }
-  if (problem.in_channels == 0) return "Winograd's algorithm needs a channel to sum over";
-  return any ? nullptr : "Winograd's algorithm needs an axis with a kernel of more than 1";
+  return own;
 }
 
-Tiles winograd_tiles(const Correlation& problem, bool fast) { return best(problem, fast).tiles; }
+const char* winograd_obstacle(const std::vector<Correlation>& parts) {
+  bool any = false;
+  for (const Correlation& part : parts) {
+    for (const CorrelationAxis& axis : part.axis) {
+      if (axis.step != 1) return "Winograd's algorithm needs stride 1";
+      if (axis.taps < 1 || axis.taps > longest_kernel)
+        return "Winograd's algorithm exists here for kernel sizes 1 to 9 on each axis";
+      any = any || axis.taps > 1;
+    }
+    if (part.in_channels == 0) return "Winograd's algorithm needs a channel to sum over";
+  }
+  return any ? nullptr : "Winograd's algorithm needs an axis with a kernel of more than 1, and than the stride";
+}
 
-bool winograd_pays(const Correlation& problem, const Tiles& tiles, bool kept) {
-  const double lanes = kernels<float>().lanes;
-  const double columns = std::ceil(static_cast<double>(problem.out_channels) / lanes) * lanes;
-  const double products = static_cast<double>(problem.taps() * problem.in_channels) * columns;
-  const double made = kept ? 0 : weight_made_cost * weight_elements(problem, tiles) - direct_made_cost * products;
-  return transformed_cost(WinogradPlan(problem, tiles)) + made <
-         products * (direct_cost * static_cast<double>(problem.positions()) + direct_read_cost);
+double winograd_cycles(const std::vector<Correlation>& parts, const Tiles& tiles, bool kept) {
+  double cycles = 0;
+  for (const Correlation& part : parts) cycles += part_cycles(part, tiles, kept);
+  return cycles;
+}
+
+Tiles winograd_tiles(const std::vector<Correlation>& parts, bool fast) {
+  Tiles best{1, 1, 1};
+  double least = 0;
+  const double amplification = fast ? fast_amplification : default_amplification;
+  auto most = [&](int a) {
+    for (const Correlation& part : parts) {
+      if (part.axis[a].taps > 1) return largest_tile;
+    }
+    return 1;
+  };
+  for (int d = 1; d <= most(0); ++d) {
+    for (int h = 1; h <= most(1); ++h) {
+      for (int w = 1; w <= most(2); ++w) {
+        const Tiles tiles{d, h, w};
+        if (d * h * w == 1 || !allowed(parts, tiles, amplification)) continue;
+        const double cycles = winograd_cycles(parts, tiles, true);
+        if (least == 0 || cycles < least) best = tiles, least = cycles;
+      }
+    }
+  }
+  return best;
 }
 
 double winograd_making_share(const Correlation& problem, const Tiles& tiles) {
-  return weight_made_cost * weight_elements(problem, tiles) / transformed_cost(WinogradPlan(problem, tiles));
+  return weight_made_cost * static_cast<double>(weight_elements(problem, tiles)) /
+         transformed_cost(WinogradPlan(problem, tiles));
 }
 
 }  // namespace pcx

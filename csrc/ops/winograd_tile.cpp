@@ -213,8 +213,8 @@ index WinogradOutput::transform(index panel, const Axes& at, const float* from, 
   bool whole = true;
   for (int a = 0; a < 3; ++a) {
     const index start = plan.first_position(a, at[a]), step = plan.spacing[a];
-    goal += start * y_strides[a];
-    y_strides[a] *= step;
+    goal += (p.axis[a].out_first + start * p.axis[a].out_step) * y_strides[a];
+    y_strides[a] *= step * p.axis[a].out_step;
     inside[a] = std::max<index>(0, (p.axis[a].positions - start + step - 1) / step);
     whole = whole && inside[a] >= plan.scheme[a].tile;
   }

@@ -1,0 +1,138 @@
+// Winograd's algorithm in all directions through ops.h, with one thread and with several, against loops over
+// everything.
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "conv_reference.h"
+#include "threads.h"
+
+namespace pcx::check {
+
+namespace {
+
+// From the weight itself, with forms that are kept: each is made once, and a picture that is not finite comes out as
+// the direct algorithm has it.
+void check_convolve(Report& report, Random& random, const ConvShape& s) {
+  Guarded<float> x(s.x_size(), random.edge()), w(s.w_size(), random.edge()), y(s.y_size(), random.edge());
+  Guarded<float> wanted(s.y_size(), random.edge());
+  for (const Guarded<float>* array : {&x, &w}) fill(*array, random, Numbers::reals);
+  x[s.x_size() - 1] = std::numeric_limits<float>::infinity();
+  const float* no_bias = nullptr;
+  const index picture = s.y_size() / s.batch;
+  const Tiles tiles = choose_tiles<float>(s, Direction::forward, Algorithm::winograd, true, false);
+  conv_forward(s, x.data(), pack_weight(s, Direction::forward, tiles, w.data()), no_bias, false, wanted.data());
+  Guarded<float> whole(s.y_size(), random.edge());
+  conv_forward(s, x.data(), pack_weight(s, Direction::forward, direct, w.data()), no_bias, false, whole.data());
+  for (index i = s.y_size() - picture; i < s.y_size(); ++i) wanted[i] = whole[i];  // the last one is not finite
+  PackedForms<float> kept;
+  for (PackedForms<float>* forms : {static_cast<PackedForms<float>*>(nullptr), &kept, &kept}) {
+    convolve(s, Direction::forward, tiles, x.data(), w.data(), forms, no_bias, false, y.data());
+    const std::size_t bytes = static_cast<std::size_t>(s.y_size()) * sizeof(float);
+    report.expect(std::memcmp(y.data(), wanted.data(), bytes) == 0, "not the bits of both algorithms");
+    report.intact(y, "the result");
+  }
+  report.expect(kept.made() == 2, "the transformed weight and the direct one are not packed once each");
+  report.expect(kept.find(s, Direction::forward, tiles) != nullptr, "a form was not kept");
+  report.expect(kept.find(s, Direction::input_grad, tiles) == nullptr, "a form serves another direction");
+}
+
+// All directions with Winograd's tiles. Its error is one of the whole sum of a tile, not of each element.
+template <class T>
+void check_winograd(Report& report, Random& random, const ConvShape& s) {
+  Guarded<T> x(s.x_size(), random.edge()), w(s.w_size(), random.edge()), y(s.y_size(), random.edge());
+  Guarded<T> dx(s.x_size(), random.edge()), dy(s.y_size(), random.edge()), dw(s.w_size(), random.edge());
+  for (const Guarded<T>* array : {&x, &w, &dy}) fill(*array, random, Numbers::reals);
+  Reference y_wanted(s.y_size()), dx_wanted(s.x_size()), dw_wanted(s.w_size());
+  each_product(s, [&](index xi, index wi, index yi) {
+    y_wanted.add(yi, static_cast<double>(x[xi]) * static_cast<double>(w[wi]));
+    dx_wanted.add(xi, static_cast<double>(dy[yi]) * static_cast<double>(w[wi]));
+    dw_wanted.add(wi, static_cast<double>(dy[yi]) * static_cast<double>(x[xi]));
+  });
+  auto compare_all = [&](const Guarded<T>& got, const Reference& wanted) {
+    const double extent = *std::max_element(wanted.extent.begin(), wanted.extent.end());
+    for (index i = 0; i < got.size(); ++i) report.close(got[i], wanted.sum[i], extent, 60, i);
+    report.intact(got, "the result");
+  };
+  const T* no_bias = nullptr;
+  const PackedWeight<T> forward = pack_weight(
+      s, Direction::forward, choose_tiles<T>(s, Direction::forward, Algorithm::winograd, true, false), w.data());
+  with_and_without_threads(report, y, [&] { conv_forward(s, x.data(), forward, no_bias, false, y.data()); });
+  compare_all(y, y_wanted);
+  const PackedWeight<T> backward = pack_weight(
+      s, Direction::input_grad, choose_tiles<T>(s, Direction::input_grad, Algorithm::winograd, true, false), w.data());
+  with_and_without_threads(report, dx, [&] { conv_input_grad(s, dy.data(), backward, no_bias, false, dx.data()); });
+  compare_all(dx, dx_wanted);
+  if (*std::max_element(s.kernel.begin(), s.kernel.end()) > 3 || std::count(s.kernel.begin(), s.kernel.end(), 2))
+    return;
+  const Tiles tiles = choose_tiles<T>(s, Direction::weight_grad, Algorithm::winograd, false, false);
+  T* no_sums = nullptr;
+  with_and_without_threads(report, dw, [&] { conv_weight_grad(s, tiles, x.data(), dy.data(), dw.data(), no_sums); });
+  compare_all(dw, dw_wanted);
+}
+
+ConvShape dense_shape(Random& random, bool threes) {
+  ConvShape s;
+  s.batch = 1 + random.below(2);
+  s.groups = random.pick<index>({1, 1, 2});
+  s.in_channels = s.groups * random.pick<index>({1, 3, 17, 40});
+  s.out_channels = s.groups * random.pick<index>({1, 5, 16, 33});
+  for (int a = 0; a < 3; ++a) {
+    s.kernel[a] = threes ? random.pick<index>({1, 3}) : random.pick<index>({1, 1, 2, 3, 3, 4, 5, 6, 7, 8, 9});
+    if (a == 2 && s.kernel[a] == 1) s.kernel[a] = 3;
+    s.stride[a] = s.dilation[a] = 1;
+    s.pad_before[a] = random.below(s.kernel[a]);
+    s.pad_after[a] = random.below(s.kernel[a]);
+    s.in[a] = s.kernel[a] + random.below(a == 0 ? 3 : 12);
+  }
+  s.finish();
+  return s;
+}
+
+// The input gradient of a convolution whose stride is shorter than its kernel on some axis.
+void check_strided(Report& report, Random& random, ConvShape s) {
+  for (int a = 0; a < 3; ++a) s.stride[a] = 1 + random.below(std::max<index>(1, std::min<index>(s.kernel[a] - 1, 3)));
+  s.finish();
+  start(report, s, sizeof(float));
+  Guarded<float> w(s.w_size(), random.edge()), dx(s.x_size(), random.edge()), dy(s.y_size(), random.edge());
+  for (const Guarded<float>* array : {&w, &dy}) fill(*array, random, Numbers::reals);
+  Reference wanted(s.x_size());
+  each_product(s, [&](index xi, index wi, index yi) {
+    wanted.add(xi, static_cast<double>(dy[yi]) * static_cast<double>(w[wi]));
+  });
+  const Tiles tiles = choose_tiles<float>(s, Direction::input_grad, Algorithm::winograd, true, false);
+  const PackedWeight<float> packed = pack_weight(s, Direction::input_grad, tiles, w.data());
+  const float* no_bias = nullptr;
+  with_and_without_threads(report, dx, [&] { conv_input_grad(s, dy.data(), packed, no_bias, false, dx.data()); });
+  const double extent = *std::max_element(wanted.extent.begin(), wanted.extent.end());
+  for (index i = 0; i < dx.size(); ++i) report.close(dx[i], wanted.sum[i], extent, 60, i);
+  report.intact(dx, "the result");
+}
+
+template <class T>
+void check_winograd_shapes(Report& report, int shapes) {
+  Random random{11};
+  for (int i = 0; i < shapes; ++i) {
+    const ConvShape s = dense_shape(random, i % 2 == 0);
+    start(report, s, sizeof(T));
+    check_winograd<T>(report, random, s);
+  }
+  const ConvShape large = large_shape(27, 40, 3, 1);
+  start(report, large, sizeof(T));
+  check_winograd<T>(report, random, large);
+}
+
+}  // namespace
+
+void check_winograd_ops(Report& report) {
+  check_winograd_shapes<float>(report, 120);
+  Random random{8};
+  for (int i = 0; i < 20; ++i) {
+    const ConvShape s = dense_shape(random, false);
+    start(report, s, sizeof(float));
+    check_convolve(report, random, s);
+  }
+  for (int i = 0; i < 40; ++i) check_strided(report, random, dense_shape(random, i % 2 == 0));
+}
+
+}  // namespace pcx::check
