@@ -73,7 +73,8 @@ std::vector<Correlation> input_grad_parts(const ConvShape& s) {
 template <class T>
 std::vector<index> conv_input_grad(const ConvShape& shape, const T* dy, const PackedWeight<T>& w, const T* bias,
                                    bool relu, T* dx) {
-  if (!reaches_everything(shape)) fill_unreached(shape, bias, relu, dx);
+  const bool scattered = w.parts.empty();  // that writes every element itself
+  if (!scattered && !reaches_everything(shape)) fill_unreached(shape, bias, relu, dx);
   return run_parts(shape, Direction::input_grad, dy, w, bias, relu, dx);
 }
 

@@ -42,26 +42,26 @@ class Scatterer {
     const index chain = divide_up(plan_.chunk, lanes) + divide_up(p_.in_channels, plan_.chunk) + taps;
     const index element = sizeof(T), lists = 2 * cut_.rows * cut_.segment * static_cast<index>(sizeof(index));
     const index tasks = cut_.strips > 1 ? cut_.at_once * cut_.strips : divide_up(p_.batch, cut_.images);
-    return {products, chain, (seams() + plan_.cell) * element + lists, (cut_.sums + cut_.parts) * element,
+    return {products, chain, (seams() + plan_.cell) * element + lists, (cut_.sums + cut_.results) * element,
             cut_.shares_work() ? tasks : 1};
   }
 
   void run() {
     const int workers = workers_for(work().workers);
     if (!reaches_all()) fill();
-    Buffer<T> sums(cut_.sums * workers), parts(cut_.parts * workers), shared(seams() + plan_.cell);
+    Buffer<T> sums(cut_.sums * workers), results(cut_.results * workers), shared(seams() + plan_.cell);
     Buffer<index> lists(2 * cut_.rows * cut_.segment);
     list_pixels(lists.data());
     cell_bias_ = shared.data() + seams();
     for (index i = 0; i < plan_.cell; ++i) shared.data()[seams() + i] = bias_ ? bias_[i % p_.out_channels] : T(0);
-    for (int i = 0; i < workers; ++i) clear_between(parts.data() + i * cut_.parts);
+    for (int i = 0; i < workers; ++i) clear_between(results.data() + i * cut_.results);
     const index strips = cut_.strips;
     for (index image = 0; image < p_.batch; image += strips > 1 ? cut_.at_once : p_.batch) {
       const index all = strips > 1 ? std::min(cut_.at_once, p_.batch - image) : p_.batch;
       parallel_for(divide_up(all, cut_.images) * strips, workers, [&](index task, int worker) {
         const index first = task / strips * cut_.images;
         compute(image + first, std::min(cut_.images, all - first), task % strips, sums.data() + worker * cut_.sums,
-                parts.data() + worker * cut_.parts, shared.data() + first * 2 * (strips - 1) * cut_.seam);
+                results.data() + worker * cut_.results, shared.data() + first * 2 * (strips - 1) * cut_.seam);
       });
       parallel_for(all * (strips - 1), workers, [&](index task, int) {
         join(image + task / (strips - 1), task % (strips - 1), shared.data() + task * 2 * cut_.seam);
@@ -100,12 +100,12 @@ class Scatterer {
     x_at_ = list;
     y_at_ = list + pixels;
   }
-  void clear_between(T* parts) const {
+  void clear_between(T* results) const {
     const index gap = plan_.reach * plan_.stride, row = gap + cut_.segment * plan_.stride;
-    for (index r = 0; r <= cut_.rows; ++r) std::fill_n(parts + r * row, gap, T(0));
+    for (index r = 0; r <= cut_.rows; ++r) std::fill_n(results + r * row, gap, T(0));
   }
 
-  void compute(index image, index images, index s, T* sums, T* parts, T* seams) const {
+  void compute(index image, index images, index s, T* sums, T* results, T* seams) const {
     const ScatterField f = cut_.strip(s, images);
     std::fill_n(sums, cut_.size(f), T(0));
     const index image_rows = p_.axis[0].in * p_.axis[1].in, wide = cut_.wide(s);
@@ -115,7 +115,7 @@ class Scatterer {
     for (index r = 0; r < rows; r += cut_.rows) {
       for (index q = 0; q < wide; q += cut_.segment) {
         add_block(f, image, row + r, std::min(cut_.rows, rows - r), (along ? cut_.begin(s) : 0) + q,
-                  std::min(cut_.segment, wide - q), parts, sums);
+                  std::min(cut_.segment, wide - q), results, sums);
       }
     }
     ScatterField own = f;
@@ -125,24 +125,24 @@ class Scatterer {
   }
 
   // `rows` rows of x from `row` on, counted through all pictures, and of each the pixels [q, q + count).
-  void add_block(const ScatterField& f, index image, index row, index rows, index q, index count, T* parts,
+  void add_block(const ScatterField& f, index image, index row, index rows, index q, index count, T* results,
                  T* sums) const {
     const index deep = p_.axis[0].in, high = p_.axis[1].in, line = (cut_.segment + plan_.reach) * plan_.stride;
     if (count < cut_.segment) {  // there may be results of a longer row
-      std::fill_n(parts + (plan_.reach + count) * plan_.stride, plan_.reach * plan_.stride, T(0));
+      std::fill_n(results + (plan_.reach + count) * plan_.stride, plan_.reach * plan_.stride, T(0));
     }
     for (const ScatterPass& pass : plan_.passes) {
-      multiply(pass, x_ + (row * p_.axis[2].in + q) * p_.in_channels, rows * count, parts);
+      multiply(pass, x_ + (row * p_.axis[2].in + q) * p_.in_channels, rows * count, results);
       for (index r = row; r < row + rows; ++r) {
-        const T* results = parts + plan_.reach * plan_.stride + (r - row) * line;
+        const T* own = results + plan_.reach * plan_.stride + (r - row) * line;
         T* picture = sums + (r / (deep * high) - image) * f.count[0] * f.count[1] * f.count[2] * phases_ * plan_.cell;
-        add_row(f, pass, r / high % deep, r % high, q, count, results, picture);
+        add_row(f, pass, r / high % deep, r % high, q, count, own, picture);
       }
     }
   }
 
   // The partial results of neighbouring pixels of x for a pass.
-  void multiply(const ScatterPass& pass, const T* x, index pixels, T* parts) const {
+  void multiply(const ScatterPass& pass, const T* x, index pixels, T* results) const {
     ConvPixels<T> tile{};
     Run run{0, 0};
     tile.x_at = x_at_;
@@ -153,7 +153,7 @@ class Scatterer {
     tile.w = packed_ + pass.packed;
     for (index first = 0; first < pass.width; first += tile.columns) {
       tile.columns = static_cast<int>(std::min<index>(k_.panel, pass.width - first));
-      tile.y = parts + first;
+      tile.y = results + first;
       for (index c = 0; c < p_.in_channels; c += plan_.chunk) {
         run.length = std::min(plan_.chunk, p_.in_channels - c);
         tile.x = x + c;
@@ -241,12 +241,16 @@ class Scatterer {
     const index begin = std::clamp<index>(divide_up(std::max<index>(0, -pixel), step), 0, cells);
     const index fit = out - pixels - pixel;
     const index end = fit < 0 ? begin : std::clamp<index>(fit / step + 1, begin, cells);
-    for (index m = begin > 0 ? 0 : end; m < cells; m = m + 1 == begin ? end : m + 1) {
-      const index first = pixel + m * step;
-      for (index k = std::max<index>(0, -first) * c; k < std::min(pixels, out - first) * c; ++k) {
-        y[first * c + k] = finished(sums[m * plan_.cell + k], cell_bias_[k]);
+    auto finish_some = [&](index from, index to) {
+      for (index m = from; m < to; ++m) {
+        const index first = pixel + m * step;
+        for (index k = std::max<index>(0, -first) * c; k < std::min(pixels, out - first) * c; ++k) {
+          y[first * c + k] = finished(sums[m * plan_.cell + k], cell_bias_[k]);
+        }
       }
-    }
+    };
+    finish_some(0, begin);
+    finish_some(end, cells);
     if (begin == end) return;
     StoreCells<T> store{};
     store.p = sums + begin * plan_.cell;

@@ -6,7 +6,7 @@ namespace pcx {
 
 namespace {
 
-constexpr index part_bytes = 128 << 10;               // partial results of a block of pixels
+constexpr index results_bytes = 128 << 10;            // partial results of a block of pixels
 constexpr index field_bytes = 192 << 10;              // sums of a strip: both stay in the L2 cache
 constexpr index least_block = 48, most_block = 1024;  // pixels
 constexpr index few_pixels = 256;                     // pictures with fewer share a strip
@@ -36,7 +36,7 @@ ScatterCut::ScatterCut(const Scatter& problem, const ScatterPlan& plan, index la
     length = even_part(a.in, std::clamp(std::min(affordable, a.in / least_tasks), std::min(least, a.in), a.in));
   }
   strips = divide_up(a.in, length);
-  const index most = std::clamp(part_bytes / element_bytes / plan.stride, least_block, most_block);
+  const index most = std::clamp(results_bytes / element_bytes / plan.stride, least_block, most_block);
   if (strips == 1 && problem.pixels() <= most) {
     images = std::clamp<index>(few_pixels / problem.pixels(), 1, problem.batch);
   }
@@ -50,7 +50,7 @@ ScatterCut::ScatterCut(const Scatter& problem, const ScatterPlan& plan, index la
   const index picture_rows = axis == 2 ? 1 : length * rows_each();
   rows = std::min(most / segment, picture_rows);
   if (images > 1) rows *= std::clamp<index>(most / problem.pixels(), 1, images);
-  parts = (rows * segment + (rows + 1) * reach_) * plan.stride + plan.cell + lanes;
+  results = (rows * segment + (rows + 1) * reach_) * plan.stride + plan.cell + lanes;
 }
 
 ScatterField ScatterCut::strip(index s, index pictures) const {

@@ -13,11 +13,11 @@ struct ScatterField {
 };
 
 struct ScatterCut {
-  int axis = 2;                         // the outermost with more than one pixel: strips are parts of it
-  index length = 1, strips = 1;         // pixels of it in a strip; strips of a picture
-  index images = 1, at_once = 1;        // pictures of a strip, where they are small; computed at the same time
-  index segment = 1, rows = 1;          // of a block: pixels of a row, rows
-  index sums = 0, seam = 0, parts = 0;  // elements of a strip's field, of what two share; of a block's results
+  int axis = 2;                           // the outermost with more than one pixel: strips are parts of it
+  index length = 1, strips = 1;           // pixels of it in a strip; strips of a picture
+  index images = 1, at_once = 1;          // pictures of a strip, where they are small; computed at the same time
+  index segment = 1, rows = 1;            // of a block: pixels of a row, rows
+  index sums = 0, seam = 0, results = 0;  // elements of a strip's field, of what two share; of a block's results
 
   ScatterCut(const Scatter& problem, const ScatterPlan& plan, index lanes, index element_bytes);
 

@@ -18,6 +18,11 @@ constexpr double slice_flops = 4e6, parallel_flops = 15e6;
 // Channels of x and of dy that one task takes: more where there is less to do with them.
 index most_channels(const ConvShape& s) { return s.taps() > 1 ? 128 : 256; }
 
+// A few cache lines: more groups would not find a block of them in the second cache.
+index groups_together(const ConvShape& s, index bytes) {
+  return std::clamp<index>(4 * line / (std::max(s.group_in(), s.group_out()) * bytes), 1, s.groups);
+}
+
 }  // namespace
 
 template <class T>
@@ -27,6 +32,7 @@ WeightGradCut<T>::WeightGradCut(const ConvShape& shape)
       strip(std::min<index>(line / index(sizeof(T)), s.group_in())),
       few(s.group_in() == strip),
       parts(s, most_channels(s), strip, k.panel),
+      together(groups_together(s, sizeof(T))),
       block(first_block()),
       blocks{divide_up(s.out[0], block.extents[0]), divide_up(s.out[1], block.extents[1]),
              divide_up(s.out[2], block.extents[2])},
@@ -76,7 +82,7 @@ template <class T>
 index WeightGradCut<T>::slice_count() const {
   const index affordable = slices_bytes / std::max<index>(1, s.w_size() * index(sizeof(T)));
   const index worth = std::min(static_cast<index>(flops() / slice_flops), s.y_size() / s.out_channels / slice_pixels);
-  const index others = s.groups * parts.c_parts * parts.k_parts, wanted = divide_up(least_tasks, others);
+  const index others = divide_up(all_parts(), together), wanted = divide_up(least_tasks, others);
   const index most = std::min({2 * wanted, affordable, worth, units});
   index best = std::max<index>(1, std::min(wanted, most));
   // Units that two workers do one after the other: least where slices are of one size.

@@ -14,9 +14,10 @@ struct WeightGradCut {
 
   const ConvShape& s;
   const Kernels<T>& k;
-  index strip;          // channels of x that lie together: a cache line, or all where there are fewer
-  bool few;             // one strip has all channels of a group: rows of dw are those of all taps in one list
-  ChannelParts parts;   // of one task
+  index strip;  // channels of x that lie together: a cache line, or all where there are fewer
+  bool few;     // one strip has all channels of a group: rows of dw are those of all taps in one list
+  ChannelParts parts;
+  index together;       // parts of a task: groups that lie in the same cache lines take turns at a block
   PixelBlock block;     // the first
   Axes blocks;          // of one image on each axis
   index units, slices;  // blocks of all images; so many share them
@@ -26,7 +27,8 @@ struct WeightGradCut {
   std::vector<index> x_at;  // where `few`: each tap's channels in the patch
 
   double flops() const { return 2.0 * static_cast<double>(s.y_size() * s.taps() * s.group_in()); }
-  index tasks() const { return slices * s.groups * parts.c_parts * parts.k_parts; }
+  index all_parts() const { return s.groups * parts.c_parts * parts.k_parts; }
+  index tasks() const { return slices * divide_up(all_parts(), together); }
   index dy_copy() const { return copy_dy ? divide_up(parts.columns, k.panel) * panel_step : 0; }
   index scratch() const { return patch.size() + dy_copy(); }  // elements
   index workers() const;                                      // that can share the work

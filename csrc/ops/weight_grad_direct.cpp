@@ -12,9 +12,9 @@ namespace {
 
 // One part of the channels, one slice of the pixels.
 template <class T>
-class Task {
+class Part {
  public:
-  Task(const WeightGradCut<T>& cut, const ChannelPart& part, const T* x, const T* dy, const WeightSums<T>& sums,
+  Part(const WeightGradCut<T>& cut, const ChannelPart& part, const T* x, const T* dy, const WeightSums<T>& sums,
        T* scratch)
       : cut_(cut),
         s_(cut.s),
@@ -31,16 +31,15 @@ class Task {
     sum_.dy_pixel = cut_.copy_dy ? cut_.k.panel : s_.out_channels;
     sum_.dw_stride = s_.out_channels;
     if (cut_.few) sum_.x_at = cut_.x_at.data();
+    sum_.overwrite = true;
   }
 
-  // Writes the sums over blocks [begin, end).
-  void run(index begin, index end) {
-    sum_.overwrite = true;
-    if (db_) std::fill_n(db_, part_.columns, T(0));
-    for (index unit = begin; unit < end; ++unit, sum_.overwrite = false) {
-      block_ = cut_.unit(unit);
-      add_block();
-    }
+  // Adds the sums over a block; the first one overwrites what was there.
+  void add(const PixelBlock& block) {
+    if (sum_.overwrite && db_) std::fill_n(db_, part_.columns, T(0));
+    block_ = block;
+    add_block();
+    sum_.overwrite = false;
   }
 
  private:
@@ -158,10 +157,18 @@ void direct_weight_grad(const ConvShape& shape, const T* x, const T* dy, T* dw, 
   Buffer<T> scratch(workers * cut.scratch());
   const SliceSums<T> sums(shape, cut.slices, {dw, db});
   parallel_for(cut.tasks(), workers, [&](index task, int worker) {
-    const index slice = task % cut.slices;
-    Task<T>(cut, ChannelPart(shape, cut.parts, task / cut.slices), x, dy, sums.of(slice),
-            scratch.data() + worker * cut.scratch())
-        .run(cut.units * slice / cut.slices, cut.units * (slice + 1) / cut.slices);
+    const index slice = task % cut.slices, first = task / cut.slices * cut.together;
+    const index last = std::min(first + cut.together, cut.all_parts());
+    std::vector<Part<T>> parts;
+    parts.reserve(static_cast<std::size_t>(last - first));
+    for (index i = first; i < last; ++i) {
+      parts.emplace_back(cut, ChannelPart(shape, cut.parts, i), x, dy, sums.of(slice),
+                         scratch.data() + worker * cut.scratch());
+    }
+    for (index unit = cut.units * slice / cut.slices; unit < cut.units * (slice + 1) / cut.slices; ++unit) {
+      const PixelBlock block = cut.unit(unit);
+      for (Part<T>& part : parts) part.add(block);
+    }
   });
   sums.add_up(workers);
 }

@@ -20,6 +20,25 @@ void copy_channels(const T* from, index count, T* to) {
   for (index i = 0; i < count; ++i) to[i] = from[i];
 }
 
+template <index Bytes, class T>
+void copy_short_pixels(const T* from, index from_step, index count, T* to, index to_step) {
+  for (; count > 0; --count, from += from_step, to += to_step) std::memcpy(to, from, Bytes);
+}
+
+// `count` pixels of `channels` channels that are no more than a line, mostly: of groups.
+template <class T>
+void copy_pixels(const T* from, index from_step, index count, index channels, T* to, index to_step) {
+  switch (channels * static_cast<index>(sizeof(T))) {
+    case line:
+      return copy_short_pixels<line>(from, from_step, count, to, to_step);
+    case line / 2:
+      return copy_short_pixels<line / 2>(from, from_step, count, to, to_step);
+    case line / 4:
+      return copy_short_pixels<line / 4>(from, from_step, count, to, to_step);
+  }
+  for (; count > 0; --count, from += from_step, to += to_step) copy_channels(from, channels, to);
+}
+
 // Each run of `width` channels to the next of the places that are `step` apart.
 template <class T>
 void deal_channels(const T* from, index count, index width, index step, T* to) {
@@ -65,6 +84,10 @@ void WeightGradPatch<T>::fill_row(const T* x, index start, index channels, T* ro
       copy_channels(from, (end - begin) * channels, to);
       continue;
     }
+    if (channels <= slot) {
+      copy_pixels(from, piece.step * x_pixel_, end - begin, channels, to, slot);
+      continue;
+    }
     for (index i = begin; i < end; ++i, from += piece.step * x_pixel_, to += slot)
       deal_channels(from, channels, slot, strip_step_, to);
   }
@@ -103,6 +126,11 @@ void pack_panels(const T* dy, const PixelBlock& block, index row, index pixel, i
                  T* to) {
   for (index r = 0; r < block.rows(); ++r) {
     const T* from = dy + r * row;
+    if (columns <= panel) {
+      copy_pixels(from, pixel, block.cols(), columns, to, panel);
+      to += block.cols() * panel;
+      continue;
+    }
     for (index i = 0; i < block.cols(); ++i, from += pixel, to += panel) deal_channels(from, columns, panel, step, to);
   }
 }

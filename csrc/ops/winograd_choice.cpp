@@ -22,7 +22,8 @@ constexpr double default_amplification = 49, fast_amplification = 26 * 26;
 // channels of one part of the kernel on its way through one axis.
 constexpr double product_cost = 0.9, chunk_cost = 12, transform_cost = 6, weight_read_cost = 4.5, weight_made_cost = 38;
 constexpr double first_cycles = 4000, call_cycles = 15, strip_cycles = 190;
-constexpr double ragged = 1.7;  // times as much for a transform of channels that are no whole vectors
+constexpr double ragged = 1.7;      // times as much for a transform of channels that are no whole vectors
+constexpr double spread_cost = 12;  // an element of a result whose neighbours are of other residues
 
 index divide_up(index a, index b) { return (a + b - 1) / b; }
 
@@ -76,8 +77,10 @@ double part_cycles(const Correlation& p, const Tiles& tiles, bool kept) {
   const Tiles own = winograd_part_tiles(p, tiles);
   if (p.positions() == 0) return 0;
   if (own == Tiles{1, 1, 1}) return correlate_cycles(p, kept);
-  const double cost = transformed_cost(WinogradPlan(p, own)) +
-                      (kept ? 0 : weight_made_cost * static_cast<double>(weight_elements(p, own)));
+  double cost = transformed_cost(WinogradPlan(p, own));
+  if (!kept) cost += weight_made_cost * static_cast<double>(weight_elements(p, own));
+  if (p.axis[0].out_step * p.axis[1].out_step * p.axis[2].out_step > 1)
+    cost += spread_cost * static_cast<double>(p.positions() * p.out_channels);
   return first_cycles + static_cast<double>(p.groups) * cost / (2 * kernels<float>().lanes);
 }
 
