@@ -5,6 +5,7 @@
 
 #include "isa/dispatch.h"
 #include "ops/depthwise.h"
+#include "ops/fourier.h"
 #include "ops/parts.h"
 #include "ops/scatter.h"
 #include "ops/weight_grad.h"
@@ -23,6 +24,7 @@ double axis_amplification(int tile, index kernel) {
 
 template <class T>
 Work work_of(const Correlation& part, const Tiles& tiles) {
+  if (is_fourier(tiles)) return fourier_work<T>(part, tiles);
   if constexpr (sizeof(T) == 4) {
     if (tiles != Tiles{1, 1, 1}) return winograd_work(part, tiles);
   }
@@ -31,6 +33,7 @@ Work work_of(const Correlation& part, const Tiles& tiles) {
 
 template <class T>
 index elements_packed(const Correlation& part, const Tiles& tiles) {
+  if (is_fourier(tiles)) return fourier_packed_size<T>(part, tiles);
   if (tiles != Tiles{1, 1, 1}) return winograd_packed_size(part, tiles);
   return depthwise_suits<T>(part) ? depthwise_packed_size<T>(part) : packed_size<T>(part);
 }
@@ -41,7 +44,7 @@ template <class T>
 Cost cost_of(const ConvShape& shape, Direction direction, const Tiles& tiles) {
   Cost cost;
   for (int a = 0; a < 3; ++a) {
-    if (tiles[a] == 1) continue;
+    if (tiles[a] <= 1) continue;
     const index taps = shape.kernel[a];  // a weight gradient slides tiles of dy: F(kernel, tile)
     cost.amplification *= direction == Direction::weight_grad
                               ? axis_amplification(winograd_weight_grad_scheme(tiles[a], taps).kernel, tiles[a])

@@ -6,6 +6,7 @@
 
 #include "isa/dispatch.h"
 #include "ops/depthwise.h"
+#include "ops/fourier.h"
 #include "ops/scatter.h"
 #include "ops/winograd.h"
 
@@ -32,12 +33,32 @@ bool same_weight(const ConvShape& a, const ConvShape& b) {
 
 }  // namespace
 
+namespace {
+
+// Lengths of Fourier transforms where they are wanted, or pay.
+template <class T>
+Tiles fourier_choice(const std::vector<Correlation>& parts, bool wanted, bool kept) {
+  constexpr Tiles others{1, 1, 1};
+  if (!wanted && (parts.size() != 1 || !fourier_can_pay<T>(parts[0]))) return others;
+  const char* obstacle = parts.size() != 1 ? "Fourier transforms need stride 1" : fourier_obstacle<T>(parts[0]);
+  if (wanted && obstacle) throw std::invalid_argument(obstacle);
+  if (obstacle) return others;
+  const Tiles lengths = fourier_tiles<T>(parts[0], kept);
+  return wanted || fourier_pays<T>(parts[0], lengths, kept) ? lengths : others;
+}
+
+}  // namespace
+
 template <class T>
 Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algorithm, bool kept, bool fast) {
   constexpr Tiles direct{1, 1, 1};
   if (algorithm == Algorithm::direct) return direct;
   if (direction == Direction::weight_grad) return weight_grad_tiles<T>(shape, algorithm);
   const std::vector<Correlation> parts = parts_of(shape, direction);
+  if (algorithm != Algorithm::winograd) {
+    const Tiles lengths = fourier_choice<T>(parts, algorithm == Algorithm::fft, kept);
+    if (is_fourier(lengths)) return lengths;
+  }
   const char* obstacle = sizeof(T) != 4      ? "Winograd's algorithm is for float32"
                          : parts.size() != 1 ? "Winograd's algorithm needs stride 1"
                                              : winograd_obstacle(parts[0]);
@@ -52,6 +73,12 @@ PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const T
   PackedWeight<T> packed{direction, shape, &active_table(), tiles, {}, 0, {}};
   const std::vector<Correlation> parts = parts_of(shape, direction);
   const WeightStrides strides = strides_of(shape, direction);
+  if (is_fourier(tiles)) {
+    packed.size = fourier_packed_size<T>(parts[0], tiles);
+    packed.data = Buffer<T>(packed.size);
+    fourier_pack(parts[0], tiles, w, strides, packed.data.data());
+    return packed;
+  }
   if constexpr (sizeof(T) == 4) {
     if (tiles != Tiles{1, 1, 1}) {
       packed.size = winograd_packed_size(parts[0], tiles);
@@ -107,6 +134,7 @@ std::vector<index> run_parts(const ConvShape& shape, Direction direction, const 
     return {};
   }
   const std::vector<Correlation> parts = parts_of(shape, direction);
+  if (is_fourier(w.tiles)) return fourier_correlate(parts[0], w.tiles, x, w.data.data(), bias, relu, y);
   if constexpr (sizeof(T) == 4) {
     if (w.tiles != Tiles{1, 1, 1}) return winograd_correlate(parts[0], w.tiles, x, w.data.data(), bias, relu, y);
   }
