@@ -13,12 +13,14 @@ namespace {
 
 constexpr index most_elements = 1 << 20;  // of a transform
 constexpr index scratch_bytes = 64 << 20;
-constexpr index most_packed_bytes = 64 << 20;                 // of spectra, unless asked for
+constexpr index most_packed_bytes = 64 << 20, most_kept_bytes = 128 << 20;  // of spectra, unless asked for
 constexpr index least_taps = 24;                              // elsewhere nothing is to be gained: no search
 constexpr index winograd_kernel = 9, winograd_channels = 16;  // Winograd's algorithm is faster there
 
-// The share of the peak that the direct algorithms reach: a few channels, depthwise, many.
-constexpr double rows_share = 0.75, depthwise_share = 0.6, dense_share = 0.85;
+// The share of the peak that the direct algorithms reach: few channels, depthwise, many. With few, cycles for a row of
+// positions and for a picture.
+constexpr double rows_share = 0.5, depthwise_share = 0.6, dense_share = 0.7;
+constexpr double row_cycles = 300, picture_cycles = 6000;
 constexpr double filter_cycles = 1.3;  // a filter's spectrum, next to a block's
 
 index power_of_two(index least) {
@@ -49,6 +51,18 @@ template <class T>
 double made_cycles(const FourierPlan<T>& plan) {
   const Correlation& p = plan.problem;
   return filter_cycles * plan.cycles_of_half() * static_cast<double>(p.groups * p.in_channels * p.out_channels);
+}
+
+template <class T>
+double direct_cycles(const Correlation& p) {
+  const Kernels<T>& k = kernels<T>();
+  const bool depthwise = p.in_channels == 1 && p.out_channels == 1 && p.groups > 1;
+  const bool few = !depthwise && p.groups == 1 && in_rows<T>(p);
+  const double share = depthwise ? depthwise_share : few ? rows_share : dense_share;
+  const double filters = static_cast<double>(p.groups * p.in_channels * p.out_channels);
+  const double cycles = static_cast<double>(p.positions() * p.taps()) * filters / (2 * k.lanes * share);
+  return few ? cycles + row_cycles * static_cast<double>(p.axis[0].positions * p.axis[1].positions) + picture_cycles
+             : cycles;
 }
 
 }  // namespace
@@ -106,14 +120,10 @@ bool fourier_can_pay(const Correlation& p) {
 
 template <class T>
 bool fourier_pays(const Correlation& p, const Tiles& tiles, bool kept) {
-  if (fourier_packed_size<T>(p, tiles) * static_cast<index>(sizeof(T)) > most_packed_bytes) return false;
+  const index most = kept ? most_kept_bytes : most_packed_bytes;
+  if (fourier_packed_size<T>(p, tiles) * static_cast<index>(sizeof(T)) > most) return false;
   const FourierPlan<T> plan(p, tiles);
-  const bool depthwise = p.in_channels == 1 && p.out_channels == 1 && p.groups > 1;
-  const bool few = std::min(p.in_channels, p.out_channels) < kernels<T>().lanes;
-  const double share = depthwise ? depthwise_share : few ? rows_share : dense_share;
-  const double filters = static_cast<double>(p.groups * p.in_channels * p.out_channels);
-  const double products = static_cast<double>(p.positions() * p.taps()) * filters;
-  return plan.cycles() + (kept ? 0 : made_cycles(plan)) < products / (2 * kernels<T>().lanes * share);
+  return plan.cycles() + (kept ? 0 : made_cycles(plan)) < direct_cycles<T>(p);
 }
 
 template const char* fourier_obstacle<float>(const Correlation&);

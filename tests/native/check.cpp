@@ -26,7 +26,8 @@ const Family families[] = {
     {"distances", check_distance_kernels},      {"pool rows", check_pool_kernels},
     {"elementwise", check_elementwise_kernels}, {"winograd axes", check_winograd_kernels},
     {"fourier steps", check_fourier_kernels},   {"convolution", check_conv_ops},
-    {"winograd", check_winograd_ops},           {"pooling", check_pool_ops},
+    {"winograd", check_winograd_ops},
+    {"fourier", check_fourier_ops},           {"pooling", check_pool_ops},
     {"gram, nearest", check_matrix_ops},        {"threads, memory", check_parallel},
 };
 
