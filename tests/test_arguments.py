@@ -70,7 +70,7 @@ def test_negative_pairs_of_padding() -> None:
     [
         ("activation", "gelu"),
         ("activation", 1),
-        ("algorithm", "fft"),
+        ("algorithm", "im2col"),
         ("algorithm", None),
         ("precision", "half"),
         ("data_format", "NHWC"),

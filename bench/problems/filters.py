@@ -19,9 +19,10 @@ SIGNALS = of(
     filtered("fir 5", "memory-bound", (100_000,), 5),
     filtered("fir 16", "a short filter", (100_000,), 16),
     filtered("fir 64", "a usual filter", (100_000,), 64, quick=True, gradients=True),
-    filtered("fir 256", "where FFT begins to pay", (100_000,), 256),
+    filtered("fir 256", "where FFT pays everybody", (100_000,), 256),
     filtered("fir 1024", "a long filter", (100_000,), 1024),
     filtered("fir 4096", "a room's echo", (100_000,), 4096),
+    filtered("fir 16384", "a hall's echo, in a longer signal", (1_000_000,), 16384),
     filtered("fir 31 short", "a second of a slow signal", (500,), 31),
 )
 PICTURES = of(
@@ -31,6 +32,8 @@ PICTURES = of(
     filtered("filter 7x7", "edges with a name", (512, 512), 7),
     filtered("filter 11x11", "what a similarity of pictures is averaged with", (512, 512), 11),
     filtered("filter 15x15", "a large blur", (512, 512), 15),
+    filtered("filter 31x31", "a larger one", (1024, 1024), 31),
+    filtered("filter 63x63", "a template", (1024, 1024), 63),
     filtered("filter 5x5 large", "16 MB of picture", (2048, 2048), 5),
 )
 SCANS = of(
@@ -38,5 +41,6 @@ SCANS = of(
     filtered("filter 3x3x3", "a scan", (96, 96, 96), 3, quick=True),
     filtered("filter 5x5x5", "a small blur of a scan", (96, 96, 96), 5),
     filtered("filter 7x7x7", "343 taps", (64, 64, 64), 7),
+    filtered("filter 11x11x11", "1331 taps", (64, 64, 64), 11),
 )
 FILTERS = SIGNALS + PICTURES + SCANS

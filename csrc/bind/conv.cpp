@@ -43,6 +43,7 @@ Tiles tiles_for(const ConvShape& s, const std::string& direction, const std::str
                 bool fast) {
   const Algorithm wanted = algorithm == "direct"     ? Algorithm::direct
                            : algorithm == "winograd" ? Algorithm::winograd
+                           : algorithm == "fft"      ? Algorithm::fft
                                                      : Algorithm::automatic;
   return wide ? choose_tiles<double>(s, direction_of(direction), wanted, kept, fast)
               : choose_tiles<float>(s, direction_of(direction), wanted, kept, fast);

@@ -213,6 +213,47 @@ struct WinogradAxis {
 
 constexpr int winograd_axes = 11;  // F(tile, kernel) that exist
 
+// Complex numbers in two planes, real and imaginary parts.
+// One step of Fourier transforms along an axis, radix 2 or 4. A transform has `length` places, `step` elements apart,
+// each of `inner` vectors that are transformed side by side; `transforms` of them follow one another. For j < part =
+// length / radix and k, r < radix:
+//   forward:  to[j + k * part] = t(j, k) * sum over r of x[j + r * part] * exp(-2 pi i r k / radix)
+//   inverse:  to[j + r * part] = sum over k of conj(t(j, k)) * x[j + k * part] * exp(2 pi i r k / radix)
+// with t(j, 0) = 1 and t(j, k) at twiddles[j][k - 1][re, im]; all are 1 where part is. `to` may be x.
+template <class T>
+struct FourierStep {
+  const T* re;
+  const T* im;
+  T* to_re;
+  T* to_im;
+  const T* twiddles;
+  index radix, length, transforms, step, inner;
+};
+
+// The last step, across the lanes of each vector, in place: vector v is multiplied by twiddles[(first + v) %
+// period][re, im][lane]; then `lanes` vectors at a time, a multiple of which `count` is, are each transformed, the
+// results in an order of their own. fourier_lanes_back undoes it, up to a factor of `lanes`; fourier_lanes_filter does
+// both, and multiplies by spectrum[v][re, im][lane] in between. `period` is a power of two.
+template <class T>
+struct FourierLanes {
+  T* re;
+  T* im;
+  const T* twiddles;
+  const T* spectrum;
+  index count, period, first;
+};
+
+// to[v] = sum over i < terms of x[i * x_step + v] * spectrum[v][i][re, im][lane], for `count` vectors v.
+template <class T>
+struct SpectrumProduct {
+  const T* re;
+  const T* im;
+  const T* spectrum;
+  T* to_re;
+  T* to_im;
+  index terms, count, x_step;
+};
+
 template <class T>
 struct Kernels {
   int lanes;   // of a vector
@@ -232,6 +273,14 @@ struct Kernels {
   void (*stream_rows)(const StreamedRows<T>& rows);
   void (*stream_end)();  // to be called by a task that streamed rows, before another thread may read them
   WinogradAxis<T> winograd[winograd_axes];
+  void (*fourier_step)(const FourierStep<T>& step);
+  void (*fourier_step_back)(const FourierStep<T>& step);
+  void (*fourier_lanes)(const FourierLanes<T>& step);
+  void (*fourier_lanes_back)(const FourierLanes<T>& step);
+  void (*fourier_lanes_filter)(const FourierLanes<T>& step);
+  void (*spectrum_product)(const SpectrumProduct<T>& product);
+  // y[i] = max(0, x[i] + bias), or without the maximum; y may be x. Whether all x[i] were finite.
+  bool (*finish_row)(const T* x, T* y, index count, T bias, bool relu);
   // to[c * to_stride + r] = from[r * from_stride + c]
   void (*transpose)(const T* from, index from_stride, T* to, index to_stride, index rows, index cols);
   void (*distances)(const Distances<T>& block);

@@ -22,6 +22,7 @@ namespace {
 #include "kernels/depthwise_grad.inl"
 #include "kernels/distance.inl"
 #include "kernels/elementwise.inl"
+#include "kernels/fourier.inl"
 #include "kernels/panel_product.inl"
 #include "kernels/pixel_sum.inl"
 #include "kernels/pool.inl"

@@ -31,6 +31,7 @@ template <class T>
 Tiles weight_grad_tiles(const ConvShape& shape, Algorithm algorithm) {
   const char* obstacle =
       sizeof(T) != sizeof(float) ? "Winograd's algorithm is for float32" : winograd_weight_grad_obstacle(shape);
+  if (algorithm == Algorithm::fft) throw std::invalid_argument("Fourier transforms give no weight gradient here");
   if (algorithm == Algorithm::winograd && obstacle) throw std::invalid_argument(obstacle);
   if (obstacle) return {1, 1, 1};
   const Tiles tiles = winograd_weight_grad_tiles(shape);

@@ -1,6 +1,7 @@
 // A convolution from weight to result: which packed form serves it, and what follows where a sum is not finite.
 #include <mutex>
 
+#include "ops/fourier.h"
 #include "ops/ops.h"
 #include "ops/parts.h"
 #include "ops/winograd.h"
@@ -33,8 +34,8 @@ std::mutex& forms_mutex() {
 template <class T>
 bool worth_keeping(const PackedWeight<T>& form, const ConvShape& shape) {
   const std::vector<Correlation> parts = parts_of(shape, form.direction);
-  const bool transformed = form.tiles != Tiles{1, 1, 1} && parts.size() == 1;
-  if (form.size * static_cast<index>(sizeof(T)) <= large_form || !transformed) return true;
+  const bool winograd = form.tiles != Tiles{1, 1, 1} && !is_fourier(form.tiles) && parts.size() == 1;
+  if (form.size * static_cast<index>(sizeof(T)) <= large_form || !winograd) return true;
   const double share = winograd_making_share(parts[0], form.tiles);
   return share > made_gladly * static_cast<double>(shape.batch);
 }

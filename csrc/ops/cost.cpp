@@ -5,6 +5,7 @@
 
 #include "isa/dispatch.h"
 #include "ops/depthwise.h"
+#include "ops/fourier.h"
 #include "ops/parts.h"
 #include "ops/scatter.h"
 #include "ops/weight_grad.h"
@@ -23,6 +24,7 @@ double axis_amplification(int tile, index kernel) {
 
 template <class T>
 Work work_of(const Correlation& part, const Tiles& tiles) {
+  if (is_fourier(tiles)) return fourier_work<T>(part, tiles);
   if constexpr (sizeof(T) == 4) {
     if (tiles != Tiles{1, 1, 1}) return winograd_work(part, tiles);
   }
@@ -38,7 +40,8 @@ double amplification_of(const ConvShape& shape, Direction direction, const Tiles
     return most;
   }
   for (const Correlation& part : parts_of(shape, direction)) {
-    const Tiles own = winograd_part_tiles(part, tiles);
+    const Tiles own = part_tiles(part, tiles);
+    if (is_fourier(own)) continue;
     double product = 1;
     for (int a = 0; a < 3; ++a)
       product *= axis_amplification(own[a], winograd_scheme(own[a], part.axis[a].taps).kernel);
@@ -63,7 +66,7 @@ Cost cost_of(const ConvShape& shape, Direction direction, const Tiles& tiles) {
     return cost;
   }
   for (const Correlation& part : parts_of(shape, direction)) {  // one after the other
-    const Tiles own = winograd_part_tiles(part, tiles);
+    const Tiles own = part_tiles(part, tiles);
     const Work work = work_of<T>(part, own);
     cost.work.products += work.products;
     cost.work.chain = std::max(cost.work.chain, work.chain);

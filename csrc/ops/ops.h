@@ -13,9 +13,10 @@
 namespace pcx {
 
 enum class Direction { forward, input_grad, weight_grad };
-enum class Algorithm { automatic, direct, winograd };
+enum class Algorithm { automatic, direct, winograd, fft };
 
-// Output positions of Winograd's tiles on each axis; all 1 is the direct algorithm.
+// Output positions of Winograd's tiles on each axis; all 1 is the direct algorithm. All less than zero: the lengths of
+// Fourier transforms.
 using Tiles = std::array<int, 3>;
 
 // What a request comes to: a pure function of the picture's shape, the element type and whether the packed weight is
@@ -43,8 +44,8 @@ template <class T>
 PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const Tiles& tiles, const T* w);
 
 // y = x * w (+ bias) (relu). bias: out_channels, or null. Returns the numbers of the pictures in which Winograd's
-// algorithm met a sum that is not finite: the caller computes those again directly, so that Inf and NaN come out where
-// the direct algorithm has them.
+// algorithm or a Fourier transform met a sum that is not finite: the caller computes those again directly, so that Inf
+// and NaN come out where the direct algorithm has them.
 template <class T>
 std::vector<index> conv_forward(const ConvShape& shape, const T* x, const PackedWeight<T>& w, const T* bias, bool relu,
                                 T* y);

@@ -6,6 +6,7 @@
 
 #include "isa/dispatch.h"
 #include "ops/depthwise.h"
+#include "ops/fourier.h"
 #include "ops/scatter.h"
 #include "ops/weight_grad.h"
 #include "ops/winograd.h"
@@ -31,6 +32,18 @@ bool same_weight(const ConvShape& a, const ConvShape& b) {
          a.kernel == b.kernel && a.stride == b.stride && a.dilation == b.dilation && a.pad_before == b.pad_before;
 }
 
+// Lengths of Fourier transforms where they are wanted, or pay.
+template <class T>
+Tiles fourier_choice(const std::vector<Correlation>& parts, bool wanted, bool kept) {
+  constexpr Tiles others{1, 1, 1};
+  if (!wanted && (parts.size() != 1 || !fourier_can_pay<T>(parts[0]))) return others;
+  const char* obstacle = parts.size() != 1 ? "Fourier transforms need stride 1" : fourier_obstacle<T>(parts[0]);
+  if (wanted && obstacle) throw std::invalid_argument(obstacle);
+  if (obstacle) return others;
+  const Tiles lengths = fourier_tiles<T>(parts[0], kept);
+  return wanted || fourier_pays<T>(parts[0], lengths, kept) ? lengths : others;
+}
+
 }  // namespace
 
 template <class T>
@@ -39,6 +52,10 @@ Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algori
   if (algorithm == Algorithm::direct) return direct;
   if (direction == Direction::weight_grad) return weight_grad_tiles<T>(shape, algorithm);
   const std::vector<Correlation> parts = parts_of(shape, direction);
+  if (algorithm != Algorithm::winograd) {
+    const Tiles lengths = fourier_choice<T>(parts, algorithm == Algorithm::fft, kept);
+    if (is_fourier(lengths)) return lengths;
+  }
   const char* obstacle = sizeof(T) != 4 ? "Winograd's algorithm is for float32" : winograd_obstacle(parts);
   if (algorithm == Algorithm::winograd && obstacle) throw std::invalid_argument(obstacle);
   if (obstacle) return direct;
@@ -47,10 +64,15 @@ Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algori
   return winograd_cycles(parts, tiles, kept) < direct_cycles(shape, direction, kept) ? tiles : direct;
 }
 
+Tiles part_tiles(const Correlation& part, const Tiles& tiles) {
+  return is_fourier(tiles) ? tiles : winograd_part_tiles(part, tiles);
+}
+
 namespace {
 
 template <class T>
 void pack_part(const Correlation& part, const Tiles& tiles, const T* w, const WeightStrides& strides, T* packed) {
+  if (is_fourier(tiles)) return fourier_pack(part, tiles, w, strides, packed);
   if constexpr (sizeof(T) == 4) {
     if (tiles != Tiles{1, 1, 1}) return winograd_pack(part, tiles, w, strides, packed);
   }
@@ -60,6 +82,7 @@ void pack_part(const Correlation& part, const Tiles& tiles, const T* w, const We
 template <class T>
 std::vector<index> run_part(const Correlation& part, const Tiles& tiles, const T* x, const T* packed, const T* bias,
                             bool relu, T* y) {
+  if (is_fourier(tiles)) return fourier_correlate(part, tiles, x, packed, bias, relu, y);
   if constexpr (sizeof(T) == 4) {
     if (tiles != Tiles{1, 1, 1}) return winograd_correlate(part, tiles, x, packed, bias, relu, y);
   }
@@ -71,6 +94,7 @@ std::vector<index> run_part(const Correlation& part, const Tiles& tiles, const T
 
 template <class T>
 index part_packed_size(const Correlation& part, const Tiles& tiles) {
+  if (is_fourier(tiles)) return fourier_packed_size<T>(part, tiles);
   if (tiles != Tiles{1, 1, 1}) return winograd_packed_size(part, tiles);
   return depthwise_suits<T>(part) ? depthwise_packed_size<T>(part) : packed_size<T>(part);
 }
@@ -89,11 +113,11 @@ PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const T
   const std::vector<Correlation> parts = parts_of(shape, direction);
   for (const Correlation& part : parts) {
     packed.parts.push_back(packed.size);
-    packed.size += part_packed_size<T>(part, winograd_part_tiles(part, tiles));
+    packed.size += part_packed_size<T>(part, part_tiles(part, tiles));
   }
   packed.data = Buffer<T>(packed.size, Stay::lasting);
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    pack_part(parts[i], winograd_part_tiles(parts[i], tiles), w, strides, packed.data.data() + packed.parts[i]);
+    pack_part(parts[i], part_tiles(parts[i], tiles), w, strides, packed.data.data() + packed.parts[i]);
   }
   return packed;
 }
@@ -128,7 +152,7 @@ std::vector<index> run_parts(const ConvShape& shape, Direction direction, const 
   const std::vector<Correlation> parts = parts_of(shape, direction);
   std::vector<index> not_finite;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    const Tiles tiles = winograd_part_tiles(parts[i], w.tiles);
+    const Tiles tiles = part_tiles(parts[i], w.tiles);
     for (index image : run_part(parts[i], tiles, x, w.data.data() + w.parts[i], bias, relu, y)) {
       if (std::find(not_finite.begin(), not_finite.end(), image) == not_finite.end()) not_finite.push_back(image);
     }

@@ -16,6 +16,9 @@ std::vector<Correlation> parts_of(const ConvShape& shape, Direction direction);
 double direct_cycles(const ConvShape& shape, Direction direction, bool kept);
 double correlate_cycles(const Correlation& part, bool kept);  // of one part among others
 
+// Of the tiles that serve all parts, those for this one; Fourier transforms do it as they are.
+Tiles part_tiles(const Correlation& part, const Tiles& tiles);
+
 // Elements of the packed weight of one part with tiles of its own.
 template <class T>
 index part_packed_size(const Correlation& part, const Tiles& tiles);

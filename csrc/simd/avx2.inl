@@ -77,6 +77,10 @@ PCX_INLINE void store_rounded(float* p, __m256d v, index n) {
 
 PCX_INLINE __m256 fmadd(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
 PCX_INLINE __m256d fmadd(__m256d a, __m256d b, __m256d c) { return _mm256_fmadd_pd(a, b, c); }
+PCX_INLINE __m256 fnmadd(__m256 a, __m256 b, __m256 c) { return _mm256_fnmadd_ps(a, b, c); }  // c - a * b
+PCX_INLINE __m256d fnmadd(__m256d a, __m256d b, __m256d c) { return _mm256_fnmadd_pd(a, b, c); }
+PCX_INLINE __m256 multiply(__m256 a, __m256 b) { return _mm256_mul_ps(a, b); }
+PCX_INLINE __m256d multiply(__m256d a, __m256d b) { return _mm256_mul_pd(a, b); }
 PCX_INLINE __m256 add(__m256 a, __m256 b) { return _mm256_add_ps(a, b); }
 PCX_INLINE __m256d add(__m256d a, __m256d b) { return _mm256_add_pd(a, b); }
 PCX_INLINE __m256 sub(__m256 a, __m256 b) { return _mm256_sub_ps(a, b); }

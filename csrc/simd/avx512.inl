@@ -38,6 +38,10 @@ PCX_INLINE void store_rounded(float* p, __m512d v, index n) {
 
 PCX_INLINE __m512 fmadd(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a, b, c); }
 PCX_INLINE __m512d fmadd(__m512d a, __m512d b, __m512d c) { return _mm512_fmadd_pd(a, b, c); }
+PCX_INLINE __m512 fnmadd(__m512 a, __m512 b, __m512 c) { return _mm512_fnmadd_ps(a, b, c); }  // c - a * b
+PCX_INLINE __m512d fnmadd(__m512d a, __m512d b, __m512d c) { return _mm512_fnmadd_pd(a, b, c); }
+PCX_INLINE __m512 multiply(__m512 a, __m512 b) { return _mm512_mul_ps(a, b); }
+PCX_INLINE __m512d multiply(__m512d a, __m512d b) { return _mm512_mul_pd(a, b); }
 PCX_INLINE __m512 add(__m512 a, __m512 b) { return _mm512_add_ps(a, b); }
 PCX_INLINE __m512d add(__m512d a, __m512d b) { return _mm512_add_pd(a, b); }
 PCX_INLINE __m512 sub(__m512 a, __m512 b) { return _mm512_sub_ps(a, b); }

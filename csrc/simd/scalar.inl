@@ -46,6 +46,14 @@ PCX_INLINE T fmadd(T a, T b, T c) {
   return a * b + c;
 }
 template <class T>
+PCX_INLINE T fnmadd(T a, T b, T c) {
+  return c - a * b;
+}
+template <class T>
+PCX_INLINE T multiply(T a, T b) {
+  return a * b;
+}
+template <class T>
 PCX_INLINE T add(T a, T b) {
   return a + b;
 }

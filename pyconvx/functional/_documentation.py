@@ -44,12 +44,13 @@ _COMMON = """\
     data_format : "channels_last" or "channels_first"
         Layout of tensors and weights. Channels-first, (batch, channels, {spatial}) and PyTorch's weights, costs a
         transposition each way.
-    algorithm : "auto", "direct" or "winograd"
+    algorithm : "auto", "direct", "winograd" or "fft"
         How to compute. Winograd's needs a quarter of the products for 3x3 kernels; it takes kernels of 1 to 9 on each
         axis, in float32, with stride 1 (weight gradients: also dilation 1; input gradients: also strides shorter than
-        the kernel). Its error is relative to the largest numbers of a tile, where the direct algorithm's is local.
-        "auto" depends on the shape, the element type and the instruction set alone, so results do not change from call
-        to call.
+        the kernel). Fourier transforms ("fft") pay for large kernels, and take any with stride 1; weight gradients do
+        without. The errors of both are relative to the largest numbers of a tile, where the direct algorithm's is
+        local. "auto" depends on the shape, the element type and the instruction set alone, so results do not change
+        from call to call.
     precision : "default" or "fast"
         "default" keeps the largest error below 1.5e-5 of the result's rms on N(0, 1) data up to 512 channels; "fast"
         allows 1e-4, which nearly doubles the speed of 5x5 kernels.

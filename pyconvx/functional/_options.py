@@ -27,4 +27,4 @@ class ConvOptions(NamedTuple):
     def check(self) -> None:
         """Refuses unknown names."""
         choice("precision", self.precision, ("default", "fast"))
-        choice("algorithm", self.algorithm, ("auto", "direct", "winograd"))
+        choice("algorithm", self.algorithm, ("auto", "direct", "winograd", "fft"))

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from pyconvx import _core
 from pyconvx.errors import DTypeError, OptionError, ShapeError
 from pyconvx.functional._accuracy import expected_error
-from pyconvx.functional._arguments import Padding, PerAxis, integer
+from pyconvx.functional._arguments import Padding, PerAxis, integer, per_axis, simple
 from pyconvx.functional._arrays import is_channels_first
 from pyconvx.functional._options import ConvOptions
 from pyconvx.functional._plan import plan_conv
@@ -25,8 +25,8 @@ class Explanation:
     """What `explain` found. Bytes are those of arrays; `str()` gives a few lines for people."""
 
     function: str
-    algorithm: str  # "direct" or "winograd"
-    tile: tuple[int, ...]  # results on each spatial axis that one tile of Winograd's algorithm gives; else 1
+    algorithm: str  # "direct", "winograd" or "fft"
+    tile: tuple[int, ...]  # results on each spatial axis of a tile of Winograd's algorithm, of a block of FFT; else 1
     flops: int  # of the direct algorithm: 2 for each product, taps in the padding included
     multiplications: int  # what this algorithm does; those of the transforms are not counted
     x_bytes: int
@@ -45,7 +45,11 @@ class Explanation:
 
     def __str__(self) -> str:
         tile = " x ".join(map(str, self.tile))
-        how = "the direct algorithm" if self.algorithm == "direct" else f"Winograd's algorithm, tiles of {tile}"
+        how = {
+            "direct": "the direct algorithm",
+            "winograd": f"Winograd's algorithm, tiles of {tile}",
+            "fft": f"Fourier transforms, blocks of {tile}",
+        }[self.algorithm]
         saved = self.flops / 2 / self.multiplications if self.multiplications else 1.0
         return "\n".join(
             [
@@ -125,11 +129,16 @@ def explain(
     cost = _core.conv_cost(plan.shape, direction, tiles, working.itemsize == 8)
     x_size, w_size, y_size = (int(np.prod(shape, dtype=object)) for shape in (plan.x_shape, plan.w_shape, plan.y_shape))
     results = {"forward": y_size, "input_grad": x_size, "weight_grad": w_size}[direction]
+    tile = tiles[3 - rank :]
+    if max(tiles) < 0:
+        dilation = per_axis("dilation", simple("dilation", options.dilation), rank)
+        reach = ((k - 1) * step for k, step in zip(plan.w_shape[:rank], dilation, strict=True))
+        tile = tuple(-length - places for length, places in zip(tile, reach, strict=True))
     products = y_size * (w_size // plan.w_shape[-1] if plan.w_shape[-1] else 0)
     return Explanation(
         function=function,
-        algorithm="direct" if max(tiles) == 1 else "winograd",
-        tile=tiles[3 - rank :],
+        algorithm="fft" if max(tiles) < 0 else "direct" if max(tiles) == 1 else "winograd",
+        tile=tile,
         flops=2 * products,
         multiplications=cost["multiplications"],
         x_bytes=x_size * working.itemsize,

@@ -120,6 +120,42 @@ bool winograd(const TransformPass<T>& pass) {
   kernels<T>().winograd[0].last(pass);
   return true;
 }
+template <class T>
+void fourier_step(const FourierStep<T>& s) {
+  kernels<T>().fourier_step(s);
+  s.to_im[(s.transforms * s.length - 1) * s.step + s.inner * kernels<T>().lanes - 1] += 1;
+}
+template <class T>
+void fourier_step_back(const FourierStep<T>& s) {
+  kernels<T>().fourier_step_back(s);
+  s.to_re[(s.transforms * s.length - 1) * s.step + s.inner * kernels<T>().lanes - 1] += 1;
+}
+template <class T>
+void fourier_lanes(const FourierLanes<T>& s) {
+  kernels<T>().fourier_lanes(s);
+  s.re[s.count * kernels<T>().lanes - 1] += 1;
+}
+template <class T>
+void fourier_lanes_back(const FourierLanes<T>& s) {
+  kernels<T>().fourier_lanes_back(s);
+  s.re[s.count * kernels<T>().lanes - 1] += 1;
+}
+template <class T>
+void fourier_lanes_filter(const FourierLanes<T>& s) {
+  kernels<T>().fourier_lanes_filter(s);
+  s.im[s.count * kernels<T>().lanes - 1] += 1;
+}
+template <class T>
+void spectrum_product(const SpectrumProduct<T>& s) {
+  kernels<T>().spectrum_product(s);
+  s.to_im[s.count * kernels<T>().lanes - 1] += 1;
+}
+// What is not finite is not told.
+template <class T>
+bool finish_row(const T* x, T* y, index count, T bias, bool relu) {
+  kernels<T>().finish_row(x, y, count, bias, relu);
+  return true;
+}
 // Results are right, but one element beyond the input is read.
 template <class T>
 void read_past(const T* from, index from_stride, T* to, index to_stride, index rows, index cols) {
@@ -137,10 +173,14 @@ void write_between(const T* from, index from_stride, T* to, index to_stride, ind
 }  // namespace
 
 std::vector<std::string> spoilable() {
-  return {"conv_pixels", "conv_row",      "shift_add",     "store_cells",  "panel_product", "pixel_sum",
-          "column_sum",  "depthwise_row", "depthwise_sum", "fill_columns", "stream_rows",   "transpose",
-          "distances",   "winograd",      "max_pool",      "avg_pool",     "max_pool_grad", "avg_pool_grad",
-          "pool_spread", "relu_passed",   "keep_passed",   "read_past",    "write_between"};
+  return {"conv_pixels",       "conv_row",      "shift_add",          "store_cells",
+          "panel_product",     "pixel_sum",     "column_sum",         "depthwise_row",
+          "depthwise_sum",     "fill_columns",  "stream_rows",        "transpose",
+          "distances",         "winograd",      "max_pool",           "avg_pool",
+          "max_pool_grad",     "avg_pool_grad", "pool_spread",        "relu_passed",
+          "keep_passed",       "read_past",     "write_between",      "fourier_step",
+          "fourier_step_back", "fourier_lanes", "fourier_lanes_back", "fourier_lanes_filter",
+          "spectrum_product",  "finish_row"};
 }
 
 bool spoil(const std::string& kernel) {
@@ -175,6 +215,13 @@ Kernels<T> tested() {
   if (spoiled == "max_pool") k.max_pool = max_pool<T>;
   if (spoiled == "max_pool_grad") k.max_pool_grad = max_pool_grad<T>;
   if (spoiled == "keep_passed") k.keep_passed = keep_passed<T>;
+  if (spoiled == "fourier_step") k.fourier_step = fourier_step<T>;
+  if (spoiled == "fourier_step_back") k.fourier_step_back = fourier_step_back<T>;
+  if (spoiled == "fourier_lanes") k.fourier_lanes = fourier_lanes<T>;
+  if (spoiled == "fourier_lanes_back") k.fourier_lanes_back = fourier_lanes_back<T>;
+  if (spoiled == "fourier_lanes_filter") k.fourier_lanes_filter = fourier_lanes_filter<T>;
+  if (spoiled == "spectrum_product") k.spectrum_product = spectrum_product<T>;
+  if (spoiled == "finish_row") k.finish_row = finish_row<T>;
   if (spoiled == "read_past") k.transpose = read_past<T>;
   if (spoiled == "write_between") k.transpose = write_between<T>;
   return k;

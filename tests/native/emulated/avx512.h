@@ -79,6 +79,15 @@ V fmadd(V a, V b, V c) {
   return each<V>([&](int i) { return std::fma(x.at[i], y.at[i], z.at[i]); });
 }
 template <class V>
+V fnmadd(V a, V b, V c) {
+  const Lanes<V> x(a), y(b), z(c);
+  return each<V>([&](int i) { return std::fma(-x.at[i], y.at[i], z.at[i]); });
+}
+template <class V>
+V mul(V a, V b) {
+  return map(a, b, [](auto x, auto y) { return x * y; });
+}
+template <class V>
 V set1(Lane<V> a) {
   return each<V>([&](int) { return a; });
 }
@@ -231,6 +240,10 @@ V permute(__m512i numbers, V v) {
 #define _mm512_abs_pd PCX_E::abs<__m512d>
 #define _mm512_fmadd_ps PCX_E::fmadd<__m512>
 #define _mm512_fmadd_pd PCX_E::fmadd<__m512d>
+#define _mm512_fnmadd_ps PCX_E::fnmadd<__m512>
+#define _mm512_fnmadd_pd PCX_E::fnmadd<__m512d>
+#define _mm512_mul_ps PCX_E::mul<__m512>
+#define _mm512_mul_pd PCX_E::mul<__m512d>
 #define _mm512_setzero_ps() PCX_E::set1<__m512>(0)
 #define _mm512_setzero_pd() PCX_E::set1<__m512d>(0)
 #define _mm512_set1_ps PCX_E::set1<__m512>
