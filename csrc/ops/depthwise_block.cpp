@@ -126,7 +126,6 @@ ColumnRows<T>::ColumnRows(const Correlation& problem, const DepthwiseCut& cut, b
       taps_(p_.axis[2], cut.block[2]),
       step_(cut.vectors_apart ? kernels<T>().lanes : cut.channels),
       vector_(cut.vectors_apart ? taps_.columns * step_ : kernels<T>().lanes),
-      vectors_(cut.channels / kernels<T>().lanes),
       rows_(p_.axis[0].taps * p_.axis[1].taps * p_.in_channels),
       deep_(ring_of(p_.axis[0], 1)),
       ring_(ring_of(p_.axis[1], cut.held)),
@@ -231,12 +230,11 @@ void ColumnRows<T>::fill(const T* x, T* to) const {
 
 template <class T>
 void ColumnRows<T>::pad(T* to) const {
-  const bool apart = vector_ > step_;
-  const index repeats = p_.in_channels * (apart ? vectors_ : 1), stride = apart ? vector_ : plane_;
+  const index run = taps_.columns * step_;  // all columns of a plane, or of one of its vectors
   each_part([&](index at, index, index begin, index end, index count) {
-    for (index i = 0; i < repeats; ++i) {
-      std::fill_n(to + i * stride + at, begin * step_, T(0));
-      std::fill_n(to + i * stride + at + end * step_, (count - end) * step_, T(0));
+    for (T* columns = to + at; columns < to + row_; columns += run) {
+      std::fill_n(columns, begin * step_, T(0));
+      std::fill_n(columns + end * step_, (count - end) * step_, T(0));
     }
   });
 }

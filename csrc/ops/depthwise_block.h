@@ -61,7 +61,7 @@ class ColumnRows {
 
   const Correlation& p_;
   const TapColumns taps_;
-  const index step_, vector_, vectors_;
+  const index step_, vector_;
   const index rows_, deep_, ring_;  // rows that a position sees; depths held, and rows of each
   const index plane_, row_;         // elements of a row in one plane, and in all
   const bool padding_;

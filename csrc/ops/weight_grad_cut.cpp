@@ -31,6 +31,7 @@ WeightGradCut<T>::WeightGradCut(const ConvShape& shape)
       k(kernels<T>()),
       strip(std::min<index>(line / index(sizeof(T)), s.group_in())),
       few(s.group_in() == strip),
+      turned(!few && s.groups == 1 && s.out_channels <= std::min(k.tile, std::max(1, k.lanes - 1)) && strip <= k.panel),
       parts(s, most_channels(s), strip, k.panel),
       together(groups_together(s, sizeof(T))),
       block(first_block()),

@@ -16,6 +16,7 @@ struct WeightGradCut {
   const Kernels<T>& k;
   index strip;  // channels of x that lie together: a cache line, or all where there are fewer
   bool few;     // one strip has all channels of a group: rows of dw are those of all taps in one list
+  bool turned;  // few channels of dy: those of x lie in lanes instead, and dw comes out the other way round
   ChannelParts parts;
   index together;       // parts of a task: groups that lie in the same cache lines take turns at a block
   PixelBlock block;     // the first
@@ -30,8 +31,10 @@ struct WeightGradCut {
   index all_parts() const { return s.groups * parts.c_parts * parts.k_parts; }
   index tasks() const { return slices * divide_up(all_parts(), together); }
   index dy_copy() const { return copy_dy ? divide_up(parts.columns, k.panel) * panel_step : 0; }
-  index scratch() const { return patch.size() + dy_copy(); }  // elements
-  index workers() const;                                      // that can share the work
+  index turned_row() const { return strips() * strip; }  // elements of [tap][channel of dy][channel of x]
+  index turned_size() const { return turned ? s.taps() * s.out_channels * turned_row() : 0; }
+  index scratch() const { return patch.size() + dy_copy() + turned_size(); }  // elements
+  index workers() const;                                                      // that can share the work
 
   PixelBlock unit(index number) const;
   // Whether an output's tap lies inside x.

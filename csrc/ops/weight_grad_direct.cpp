@@ -1,7 +1,6 @@
 // dw[t][c][k] = sum over pixels of x[pixel * stride + t][c] * dy[pixel][k], block by block of pixels. dy is copied into
 // panels and x into strips of channels, so that what the kernel reads lies together.
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 #include "ops/weight_grad_cut.h"
@@ -23,13 +22,15 @@ class Part {
         dy_(dy + first_column()),
         dw_(sums.dw + part.c0 * s_.out_channels + first_column()),
         db_(sums.db && part.c0 == 0 ? sums.db + first_column() : nullptr),
+        dy_pixel_(cut.copy_dy ? cut.k.panel : s_.out_channels),
         patch_(scratch),
         panels_(scratch + cut.patch.size()),
+        turned_(panels_ + cut.dy_copy()),
         rows_(static_cast<std::size_t>(2 * cut_.block.rows() * tap_rows())),
         counts_(static_cast<std::size_t>(tap_rows())) {
-    sum_.x_pixel = cut_.patch.pixel();
-    sum_.dy_pixel = cut_.copy_dy ? cut_.k.panel : s_.out_channels;
-    sum_.dw_stride = s_.out_channels;
+    sum_.x_pixel = cut_.turned ? dy_pixel_ : cut_.patch.pixel();
+    sum_.dy_pixel = cut_.turned ? cut_.patch.pixel() : dy_pixel_;
+    sum_.dw_stride = cut_.turned ? cut_.turned_row() : s_.out_channels;
     if (cut_.few) sum_.x_at = cut_.x_at.data();
     sum_.overwrite = true;
   }
@@ -40,6 +41,15 @@ class Part {
     block_ = block;
     add_block();
     sum_.overwrite = false;
+  }
+
+  // Once all blocks are summed.
+  void finish() const {
+    const index row = cut_.turned_row(), tap_size = s_.group_in() * s_.out_channels;
+    for (index tap = 0; cut_.turned && tap < s_.taps(); ++tap) {
+      cut_.k.transpose(turned_ + tap * s_.out_channels * row, row, dw_ + tap * tap_size, s_.out_channels,
+                       s_.out_channels, part_.channels);
+    }
   }
 
  private:
@@ -58,15 +68,17 @@ class Part {
     list_rows();
     for (index k = 0; k < part_.columns; k += panel) {
       const T* const from = cut_.copy_dy ? panels_ + k / panel * cut_.panel_step : dy + k;
-      sum_.columns = static_cast<int>(std::min(panel, part_.columns - k));
+      columns_ = static_cast<int>(std::min(panel, part_.columns - k));
       if (db_) add_to_bias(from, db_ + k);
       for (index c = 0; c < part_.channels; c += cut_.strip) {
         const T* const strip = patch_ + cut_.patch.strip(c / cut_.strip);
-        T* const dw = dw_ + c * s_.out_channels + k;
+        const index channels = std::min(cut_.strip, part_.channels - c);
         if (cut_.few)
-          add_all_taps(from, strip, dw);
+          add_all_taps(from, strip, dw_ + c * s_.out_channels + k);
+        else if (cut_.turned)
+          add_taps(from, strip, channels, turned_ + c, s_.out_channels * cut_.turned_row());
         else
-          add_taps(from, strip, std::min(cut_.strip, part_.channels - c), dw);
+          add_taps(from, strip, channels, dw_ + c * s_.out_channels + k, s_.group_in() * s_.out_channels);
       }
     }
   }
@@ -91,35 +103,39 @@ class Part {
 
   void add_to_bias(const T* panel, T* db) const {
     for (index r = 0; r < block_.rows(); ++r)
-      cut_.k.column_sum({panel + r * dy_row_, db, block_.cols(), sum_.dy_pixel, sum_.columns});
+      cut_.k.column_sum({panel + r * dy_row_, db, block_.cols(), dy_pixel_, columns_});
   }
 
   void add_all_taps(const T* panel, const T* strip, T* dw) {
     sum_.channels = static_cast<int>(cut_.x_at.size());
-    sum_.x = strip;
-    add(panel, 0, block_.cols(), dw);
+    sum_.columns = columns_;
+    add(strip, panel, 0, block_.cols(), dw);
   }
 
-  void add_taps(const T* panel, const T* strip, index channels, T* dw) {
-    sum_.channels = static_cast<int>(channels);
+  void add_taps(const T* panel, const T* strip, index channels, T* dw, index tap_size) {
+    sum_.channels = cut_.turned ? columns_ : static_cast<int>(channels);
+    sum_.columns = cut_.turned ? static_cast<int>(channels) : columns_;
     for (index tap = 0; tap < tap_rows(); ++tap) {
-      for (index w = 0; w < s_.kernel[2]; ++w, dw += s_.group_in() * s_.out_channels) {
+      for (index w = 0; w < s_.kernel[2]; ++w, dw += tap_size) {
         index begin = 0, end = block_.cols();
         while (begin < end && !cut_.inside(2, block_.start[2] + begin, w)) ++begin;
         while (begin < end && !cut_.inside(2, block_.start[2] + end - 1, w)) --end;
-        sum_.x = strip + cut_.patch.tap(tap / s_.kernel[1], tap % s_.kernel[1], w) + begin * sum_.x_pixel;
-        add(panel + begin * sum_.dy_pixel, tap, end - begin, dw);
+        const index at = cut_.patch.tap(tap / s_.kernel[1], tap % s_.kernel[1], w) + begin * cut_.patch.pixel();
+        add(strip + at, panel + begin * dy_pixel_, tap, end - begin, dw);
       }
     }
   }
 
   // The rows of `tap` in the list, `cols` pixels of each.
-  void add(const T* dy, index tap, index cols, T* dw) {
-    sum_.x_rows = rows_.data() + 2 * cut_.block.rows() * tap;
-    sum_.dy_rows = sum_.x_rows + cut_.block.rows();
+  void add(const T* x, const T* dy, index tap, index cols, T* dw) {
+    const index* const x_rows = rows_.data() + 2 * cut_.block.rows() * tap;
+    const index* const dy_rows = x_rows + cut_.block.rows();
     sum_.rows = counts_[static_cast<std::size_t>(tap)];
     sum_.cols = cols;
-    sum_.dy = dy;
+    sum_.x = cut_.turned ? dy : x;
+    sum_.dy = cut_.turned ? x : dy;
+    sum_.x_rows = cut_.turned ? dy_rows : x_rows;
+    sum_.dy_rows = cut_.turned ? x_rows : dy_rows;
     sum_.dw = dw;
     if (sum_.overwrite || sum_.rows * cols > 0) cut_.k.pixel_sum(sum_);
   }
@@ -131,10 +147,13 @@ class Part {
   const T* const dy_;
   T* const dw_;
   T* const db_;
+  const index dy_pixel_;  // elements from pixel to pixel, in the copy or in dy
   T* const patch_;
   T* const panels_;
+  T* const turned_;
   std::vector<index> rows_, counts_;  // for each row of taps: starts in x, starts in dy; how many
   PixelBlock block_{};
+  int columns_ = 0;   // of the panel of dy that is read
   index dy_row_ = 0;  // elements from row to row, in the copy or in dy
   PixelSum<T> sum_{};
 };
@@ -169,6 +188,7 @@ void direct_weight_grad(const ConvShape& shape, const T* x, const T* dy, T* dw, 
       const PixelBlock block = cut.unit(unit);
       for (Part<T>& part : parts) part.add(block);
     }
+    for (const Part<T>& part : parts) part.finish();
   });
   sums.add_up(workers);
 }

@@ -75,7 +75,7 @@ ConvShape random_shape(Random& random) {
   s.batch = 1 + random.below(2);
   s.groups = random.pick<index>({1, 1, 1, 2, 3});
   s.in_channels = s.groups * random.pick<index>({1, 2, 3, 7, 17});
-  s.out_channels = s.groups * random.pick<index>({1, 3, 7, 16, 33});
+  s.out_channels = s.groups * random.pick<index>({1, 3, 5, 7, 16, 33});
   for (int a = 0; a < 3; ++a) {
     const bool used = a == 2 || random.below(3) > 0;
     s.kernel[a] = used ? 1 + random.below(a == 0 ? 2 : 4) : 1;
