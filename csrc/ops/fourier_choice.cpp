@@ -54,6 +54,12 @@ double made_cycles(const FourierPlan<T>& plan) {
 }
 
 template <class T>
+bool packed_fits(const Correlation& p, const Tiles& tiles, bool kept) {
+  const index most = kept ? most_kept_bytes : most_packed_bytes;
+  return fourier_packed_size<T>(p, tiles) * static_cast<index>(sizeof(T)) <= most;
+}
+
+template <class T>
 double direct_cycles(const Correlation& p) {
   const Kernels<T>& k = kernels<T>();
   const bool depthwise = p.in_channels == 1 && p.out_channels == 1 && p.groups > 1;
@@ -89,6 +95,7 @@ template <class T>
 Tiles fourier_tiles(const Correlation& p, bool kept) {
   Tiles best{};
   double least = 0;
+  bool least_fits = false;
   const index lanes = kernels<T>().lanes;
   const auto& [ad, ah, aw] = p.axis;
   for (index d = shortest<T>(ad, false); d <= longest<T>(ad, false); d *= 2) {
@@ -100,8 +107,10 @@ Tiles fourier_tiles(const Correlation& p, bool kept) {
         const FourierPlan<T> plan(p, tiles);
         if (scratch_of(plan) > scratch_bytes) continue;
         const double cycles = plan.cycles() + (kept ? 0 : made_cycles(plan));
-        if (least == 0 || cycles < least) {
+        const bool fits = packed_fits<T>(p, tiles, kept);
+        if (least == 0 || (fits == least_fits ? cycles < least : fits)) {
           least = cycles;
+          least_fits = fits;
           best = tiles;
         }
       }
@@ -120,8 +129,7 @@ bool fourier_can_pay(const Correlation& p) {
 
 template <class T>
 bool fourier_pays(const Correlation& p, const Tiles& tiles, bool kept) {
-  const index most = kept ? most_kept_bytes : most_packed_bytes;
-  if (fourier_packed_size<T>(p, tiles) * static_cast<index>(sizeof(T)) > most) return false;
+  if (!packed_fits<T>(p, tiles, kept)) return false;
   const FourierPlan<T> plan(p, tiles);
   return plan.cycles() + (kept ? 0 : made_cycles(plan)) < direct_cycles<T>(p);
 }
