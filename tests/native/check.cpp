@@ -21,14 +21,21 @@ struct Family {
   void (*run)(Report&);
 };
 const Family families[] = {
-    {"conv_row", check_conv_kernels},           {"pixel_sum", check_weight_kernels},
-    {"depthwise", check_depthwise_kernels},     {"transpose", check_transpose_kernels},
-    {"distances", check_distance_kernels},      {"pool rows", check_pool_kernels},
-    {"elementwise", check_elementwise_kernels}, {"winograd axes", check_winograd_kernels},
-    {"fourier steps", check_fourier_kernels},   {"convolution", check_conv_ops},
+    {"conv_row", check_conv_kernels},
+    {"pixel_sum", check_weight_kernels},
+    {"depthwise", check_depthwise_kernels},
+    {"transpose", check_transpose_kernels},
+    {"distances", check_distance_kernels},
+    {"pool rows", check_pool_kernels},
+    {"elementwise", check_elementwise_kernels},
+    {"winograd axes", check_winograd_kernels},
+    {"fourier steps", check_fourier_kernels},
+    {"convolution", check_conv_ops},
     {"winograd", check_winograd_ops},
-    {"fourier", check_fourier_ops},           {"pooling", check_pool_ops},
-    {"gram, nearest", check_matrix_ops},        {"threads, memory", check_parallel},
+    {"fourier", check_fourier_ops},
+    {"pooling", check_pool_ops},
+    {"gram, nearest", check_matrix_ops},
+    {"threads, memory", check_parallel},
 };
 
 void on_fault(int signal) {
