@@ -21,7 +21,9 @@ constexpr index winograd_kernel = 9, winograd_channels = 16;  // Winograd's algo
 // positions and for a picture.
 constexpr double rows_share = 0.5, depthwise_share = 0.6, dense_share = 0.7;
 constexpr double row_cycles = 300, picture_cycles = 6000;
-constexpr double filter_cycles = 1.3;  // a filter's spectrum, next to a block's
+// A filter's spectrum, next to a block's; where all of them are more than the caches hold.
+constexpr double filter_cycles = 1.3, far_filter_cycles = 2.2;
+constexpr index far_bytes = 4 << 20;
 
 index power_of_two(index least) {
   index n = 1;
@@ -50,7 +52,9 @@ index scratch_of(const FourierPlan<T>& plan) {
 template <class T>
 double made_cycles(const FourierPlan<T>& plan) {
   const Correlation& p = plan.problem;
-  return filter_cycles * plan.cycles_of_half() * static_cast<double>(p.groups * p.in_channels * p.out_channels);
+  const index filters = p.groups * p.in_channels * p.out_channels;
+  const bool far = filters * 2 * plan.elements * static_cast<index>(sizeof(T)) > far_bytes;
+  return (far ? far_filter_cycles : filter_cycles) * plan.cycles_of_half() * static_cast<double>(filters);
 }
 
 template <class T>
