@@ -21,7 +21,9 @@ constexpr index winograd_kernel = 9, winograd_channels = 16;  // Winograd's algo
 // positions and for a picture.
 constexpr double rows_share = 0.5, depthwise_share = 0.6, dense_share = 0.7;
 constexpr double row_cycles = 300, picture_cycles = 6000;
-constexpr double filter_cycles = 1.3;  // a filter's spectrum, next to a block's
+// A filter's spectrum, next to a block's; where all of them are more than the caches hold.
+constexpr double filter_cycles = 1.3, far_filter_cycles = 2.2;
+constexpr index far_bytes = 4 << 20;
 
 index power_of_two(index least) {
   index n = 1;
@@ -50,7 +52,15 @@ index scratch_of(const FourierPlan<T>& plan) {
 template <class T>
 double made_cycles(const FourierPlan<T>& plan) {
   const Correlation& p = plan.problem;
-  return filter_cycles * plan.cycles_of_half() * static_cast<double>(p.groups * p.in_channels * p.out_channels);
+  const index filters = p.groups * p.in_channels * p.out_channels;
+  const bool far = filters * 2 * plan.elements * static_cast<index>(sizeof(T)) > far_bytes;
+  return (far ? far_filter_cycles : filter_cycles) * plan.cycles_of_half() * static_cast<double>(filters);
+}
+
+template <class T>
+bool packed_fits(const Correlation& p, const Tiles& tiles, bool kept) {
+  const index most = kept ? most_kept_bytes : most_packed_bytes;
+  return fourier_packed_size<T>(p, tiles) * static_cast<index>(sizeof(T)) <= most;
 }
 
 template <class T>
@@ -89,6 +99,7 @@ template <class T>
 Tiles fourier_tiles(const Correlation& p, bool kept) {
   Tiles best{};
   double least = 0;
+  bool least_fits = false;
   const index lanes = kernels<T>().lanes;
   const auto& [ad, ah, aw] = p.axis;
   for (index d = shortest<T>(ad, false); d <= longest<T>(ad, false); d *= 2) {
@@ -100,8 +111,10 @@ Tiles fourier_tiles(const Correlation& p, bool kept) {
         const FourierPlan<T> plan(p, tiles);
         if (scratch_of(plan) > scratch_bytes) continue;
         const double cycles = plan.cycles() + (kept ? 0 : made_cycles(plan));
-        if (least == 0 || cycles < least) {
+        const bool fits = packed_fits<T>(p, tiles, kept);
+        if (least == 0 || (fits == least_fits ? cycles < least : fits)) {
           least = cycles;
+          least_fits = fits;
           best = tiles;
         }
       }
@@ -120,8 +133,7 @@ bool fourier_can_pay(const Correlation& p) {
 
 template <class T>
 bool fourier_pays(const Correlation& p, const Tiles& tiles, bool kept) {
-  const index most = kept ? most_kept_bytes : most_packed_bytes;
-  if (fourier_packed_size<T>(p, tiles) * static_cast<index>(sizeof(T)) > most) return false;
+  if (!packed_fits<T>(p, tiles, kept)) return false;
   const FourierPlan<T> plan(p, tiles);
   return plan.cycles() + (kept ? 0 : made_cycles(plan)) < direct_cycles<T>(p);
 }

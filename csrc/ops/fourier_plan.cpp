@@ -16,8 +16,8 @@ constexpr index line_bytes = 64;
 // out again; a product. A row of a block, on its way; a block.
 constexpr double step_cycles = 4.3, lanes_cycles = 21, moved_cycles = 13, product_cycles = 4, row_cycles = 50,
                  block_cycles = 1000;
-constexpr index cached_bytes = 400 << 10;  // of what a task holds; elsewhere a step takes longer
-constexpr double beyond_cache = 1.5;
+constexpr index cached_bytes = 400 << 10;                      // of what a task holds; elsewhere a step takes longer
+constexpr double beyond_cache = 1.2, far_product_cycles = 10;  // and a product, whose spectra come from memory
 
 index divide_up(index a, index b) { return (a + b - 1) / b; }
 
@@ -62,8 +62,10 @@ double FourierPlan<T>::cycles_of_half() const {
 template <class T>
 double FourierPlan<T>::cycles() const {
   const double vectors = static_cast<double>(elements) / kernels<T>().lanes;
+  const bool far = problem.out_channels * spectrum() * static_cast<index>(sizeof(T)) > cached_bytes;
   const double in = static_cast<double>(problem.in_channels), out = static_cast<double>(problem.out_channels);
-  const double each = cycles_of_half() * (in + out) + (in_place ? 0 : vectors * product_cycles * in * out);
+  const double each =
+      cycles_of_half() * (in + out) + (in_place ? 0 : vectors * (far ? far_product_cycles : product_cycles) * in * out);
   return each * static_cast<double>(pairs * problem.groups);
 }
 
