@@ -20,10 +20,10 @@ namespace {
 #include "kernels/conv_pixels.inl"
 #include "kernels/depthwise.inl"
 #include "kernels/depthwise_grad.inl"
-#include "kernels/distance.inl"
 #include "kernels/elementwise.inl"
 #include "kernels/fourier.inl"
 #include "kernels/panel_product.inl"
+#include "kernels/distance.inl"  // after panel
 #include "kernels/pixel_sum.inl"
 #include "kernels/pool.inl"
 #include "kernels/shift_add.inl"

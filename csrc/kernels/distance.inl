@@ -1,5 +1,11 @@
-// Distances: rows of a against rows of b by their differences, so equal rows are at exactly 0. Lanes run over the
-// depth; a tile keeps one vector of partial sums a pair, so with 4 x 4 a step loads 8 vectors for 16 differences.
+// Distances: rows of a against rows of b by their differences, so equal rows are at exactly 0. A pair has a partial sum
+// for every i % lanes, and they are added as sum_each does it, neighbours first. There are two ways to this:
+// - Few rows of a, or deep ones: lanes run over the depth; a tile keeps one vector of partial sums a pair, so with 4 x
+// 4
+//   a step loads 8 vectors for 16 differences.
+// - Many: a panel of b is transposed, lanes over its rows, and an element of a is broadcast. With 6 x 2 a step loads 8
+//   times for 12 subtractions and 12 FMAs, which have pipes of their own. The depth is passed `lanes` times, so that a
+//   pass is one partial sum.
 template <Difference D, class Vector>
 PCX_INLINE Vector add_difference(Vector a, Vector b, Vector sum) {
   const Vector d = sub(a, b);
@@ -16,6 +22,8 @@ template <class T, Difference D, int Rows, int Columns>
 static void distance_tile(const Distances<T>& p, const T* a, index rows, const T* b, index columns, T* d) {
   using vec = decltype(zero<T>());
   constexpr int pairs = Rows * Columns, blocks = (pairs + lanes<T> - 1) / lanes<T>;
+  constexpr int vector_bytes = lanes<T> * int(sizeof(T)), vectors_of_line = vector_bytes < 64 ? 64 / vector_bytes : 1;
+  const T* ahead = b + 2 * Columns * p.b_stride;
   const T *ar[Rows], *br[Columns];
   PCX_UNROLL
   for (int r = 0; r < Rows; ++r) ar[r] = a + (r < rows ? r : rows - 1) * p.a_stride;
@@ -31,7 +39,9 @@ static void distance_tile(const Distances<T>& p, const T* a, index rows, const T
     for (int r = 0; r < Rows; ++r) ai[r] = load(ar[r] + i);
     PCX_UNROLL
     for (int c = 0; c < Columns; ++c) {
-      if constexpr (Rows == 1) prefetch(br[c] + i + Columns * p.b_stride);  // what the next tile will read
+      // What the tile after the next will read, in the order of memory: a row after the other, as the processor
+      // expects.
+      if (Rows == 1 && c % vectors_of_line == 0) prefetch(ahead + (i * Columns + c * lanes<T>));
       const vec bi = load(br[c] + i);
       PCX_UNROLL
       for (int r = 0; r < Rows; ++r) sum[r * Columns + c] = add_difference<D>(ai[r], bi, sum[r * Columns + c]);
@@ -73,9 +83,119 @@ static void distance_rows(const Distances<T>& p, index row, index rows) {
   }
 }
 
+// Deeper rows would leave the cache before they are used again.
+template <class T>
+constexpr index panel_depth = 2048 / int(sizeof(T));
+constexpr int log2_of(int n) { return n > 1 ? 1 + log2_of(n / 2) : 0; }
+
+// Elements of one row that have the same i % lanes; b[pass][i / lanes][c] stand together.
+template <class T>
+PCX_INLINE index steps_of(index depth, index pass) {
+  return (depth - pass + lanes<T> - 1) / lanes<T>;
+}
+
+// Zero for c >= columns. Meanwhile as much is fetched of what follows these rows.
+template <class T>
+static void fill_distance_panel(const T* b, index stride, index columns, index depth, T* to) {
+  constexpr int n = lanes<T>;
+  const index pass = steps_of<T>(depth, 0) * panel<T>;
+  for (index i = 0; i < depth; i += n, to += panel<T>) {
+    const index left = depth - i;
+    for (int c = 0; c < panel<T>; c += n) {
+      const T* from = b + c * stride + i;
+      decltype(zero<T>()) block[n];
+      PCX_UNROLL
+      for (int r = 0; r < n; ++r) {
+        block[r] = c + r >= columns ? zero<T>()
+                   : left >= n      ? load(from + r * stride)
+                                    : load_first(from + r * stride, left);
+      }
+      transpose_block(block);
+      PCX_UNROLL
+      for (int r = 0; r < n; ++r) store(to + r * pass + c, block[r]);
+      const T* next = b + panel<T> * stride + i * panel<T> + c * n;
+      for (int at = 0; at < n * n; at += 64 / int(sizeof(T))) prefetch(next + at);
+    }
+  }
+}
+
+template <class T, Difference D, int Rows>
+static void distance_panel_tile(const Distances<T>& p, const T* b, index row, index column) {
+  using vec = decltype(zero<T>());
+  constexpr int all = vectors<T>;
+  const index stride = p.a_stride, columns = p.columns - column, d_stride = p.d_stride;
+  T* d = p.d + row * d_stride + column;
+  // part[n]: of 2^n passes, which wait for as many others.
+  vec part[log2_of(lanes<T>) + 1][Rows][all];
+  for (int pass = 0; pass < lanes<T>; ++pass) {
+    const T* a[(Rows + 2) / 3];  // of three rows each
+    PCX_UNROLL
+    for (int g = 0; g < (Rows + 2) / 3; ++g) a[g] = p.a + (row + 3 * g) * stride + pass;
+    vec sum[Rows][all];
+    PCX_UNROLL
+    for (int r = 0; r < Rows; ++r) {
+      PCX_UNROLL
+      for (int v = 0; v < all; ++v) sum[r][v] = zero<T>();
+    }
+    const T* bi = b + pass * steps_of<T>(p.depth, 0) * panel<T>;
+    for (index i = steps_of<T>(p.depth, pass); i > 0; --i, bi += panel<T>) {
+      vec bv[all];
+      PCX_UNROLL
+      for (int v = 0; v < all; ++v) bv[v] = load(bi + v * lanes<T>);
+      PCX_UNROLL
+      for (int r = 0; r < Rows; ++r) {
+        const vec ar = set1(a[r / 3][r % 3 * stride]);
+        PCX_UNROLL
+        for (int v = 0; v < all; ++v) sum[r][v] = add_difference<D>(ar, bv[v], sum[r][v]);
+      }
+      PCX_UNROLL
+      for (int g = 0; g < (Rows + 2) / 3; ++g) a[g] += lanes<T>;
+    }
+    int n = 0;
+    for (; pass >> n & 1; ++n) {
+      PCX_UNROLL
+      for (int r = 0; r < Rows; ++r) {
+        PCX_UNROLL
+        for (int v = 0; v < all; ++v) sum[r][v] = add(part[n][r][v], sum[r][v]);
+      }
+    }
+    PCX_UNROLL
+    for (int r = 0; r < Rows; ++r) {
+      PCX_UNROLL
+      for (int v = 0; v < all; ++v) part[n][r][v] = sum[r][v];
+    }
+  }
+  const vec scale = set1(p.scale);
+  PCX_UNROLL
+  for (int r = 0; r < Rows; ++r) {
+    PCX_UNROLL
+    for (int v = 0; v < all; ++v) {
+      const vec s = fmadd(part[log2_of(lanes<T>)][r][v], scale, zero<T>());
+      store_first(d + r * d_stride + v * lanes<T>, p.root ? root(s) : s, columns - v * lanes<T>);
+    }
+  }
+}
+
+template <class T, Difference D>
+static void distance_panels(const Distances<T>& p) {
+  constexpr int most = tile_pixels<T>, half = (most + 1) / 2;
+  alignas(64) T b[(panel_depth<T> + lanes<T>)*panel<T>];
+  for (index c = 0; c < p.columns; c += panel<T>) {
+    fill_distance_panel<T>(p.b + c * p.b_stride, p.b_stride, p.columns - c, p.depth, b);
+    index r = 0;
+    for (; r + most <= p.rows; r += most) distance_panel_tile<T, D, most>(p, b, r, c);
+    // What is left is the last rows once more, or their last half.
+    if (p.rows - r > half)
+      distance_panel_tile<T, D, most>(p, b, p.rows - most, c);
+    else if (p.rows > r)
+      distance_panel_tile<T, D, half>(p, b, p.rows - half, c);
+  }
+}
+
 template <class T, Difference D>
 static void distance_tiles(const Distances<T>& p) {
   constexpr int rows = distance_tile_rows<T>;
+  if (p.rows >= tile_pixels<T> && p.depth <= panel_depth<T>) return distance_panels<T, D>(p);
   index r = 0;
   for (; r + 1 < p.rows; r += rows) distance_rows<T, D, rows, 4>(p, r, p.rows - r < rows ? p.rows - r : rows);
   if (r < p.rows) distance_rows<T, D, 1, 8>(p, r, 1);  // a single row: a stream, as fast as b can be read

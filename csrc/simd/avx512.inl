@@ -169,14 +169,14 @@ PCX_INLINE __m512 sum_quarters(__m512 a, __m512 b) {
 PCX_INLINE __m512d sum_quarters(__m512d a, __m512d b) {
   return _mm512_add_pd(_mm512_shuffle_f64x2(a, b, 0x88), _mm512_shuffle_f64x2(a, b, 0xdd));
 }
-PCX_INLINE __m512 sum_each(const __m512 (&r)[16]) {  // lane i: the sum of r[i]
+PCX_INLINE __m512 sum_each(const __m512 (&r)[16]) {  // lane i: the sum of r[i], neighbours first
   __m512 four[4];
   PCX_UNROLL
   for (int i = 0; i < 4; ++i) {
     const __m512* p = r + 4 * i;
-    const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(p[0], p[1]), _mm512_unpackhi_ps(p[0], p[1]));
-    const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(p[2], p[3]), _mm512_unpackhi_ps(p[2], p[3]));
-    four[i] = _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));
+    const __m512 ab = _mm512_add_ps(_mm512_shuffle_ps(p[0], p[1], 0x88), _mm512_shuffle_ps(p[0], p[1], 0xdd));
+    const __m512 cd = _mm512_add_ps(_mm512_shuffle_ps(p[2], p[3], 0x88), _mm512_shuffle_ps(p[2], p[3], 0xdd));
+    four[i] = _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x88), _mm512_shuffle_ps(ab, cd, 0xdd));
   }
   return sum_quarters(sum_quarters(four[0], four[1]), sum_quarters(four[2], four[3]));
 }

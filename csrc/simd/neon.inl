@@ -170,7 +170,7 @@ PCX_INLINE void prefetch(const void*) {}  // left to the hardware
 PCX_INLINE float32x4_t root(float32x4_t a) { return vsqrtq_f32(a); }
 PCX_INLINE float64x2_t root(float64x2_t a) { return vsqrtq_f64(a); }
 
-PCX_INLINE float32x4_t sum_each(const float32x4_t (&r)[4]) {  // lane i: the sum of r[i]
+PCX_INLINE float32x4_t sum_each(const float32x4_t (&r)[4]) {  // lane i: the sum of r[i], neighbours first
   return vpaddq_f32(vpaddq_f32(r[0], r[1]), vpaddq_f32(r[2], r[3]));
 }
 PCX_INLINE float64x2_t sum_each(const float64x2_t (&r)[2]) { return vpaddq_f64(r[0], r[1]); }

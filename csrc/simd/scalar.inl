@@ -89,7 +89,7 @@ PCX_INLINE double root(double a) { return sqrt(a); }
 template <class T>
 PCX_INLINE T sum_each(const T (&r)[1]) {
   return r[0];
-}  // lane i: the sum of r[i]
+}  // lane i: the sum of r[i], neighbours first
 template <class T>
 PCX_INLINE T divide(T a, T b) {
   return a / b;

@@ -52,16 +52,33 @@ void check_block(Report& report, Random& random, index rows, index columns, inde
     const double expected = p.root ? std::sqrt(sum) : sum;
     report.close(d[i], expected, expected, exact ? 0 : depth + 4, i);
   }
+  // A pair's bits are those it has alone, whichever tiles it is in.
+  for (index i : {index{0}, d.size() - 1, random.below(static_cast<int>(rows)) * p.d_stride}) {
+    const T among = d[i];
+    Distances<T> alone = p;
+    alone.a += i / p.d_stride * p.a_stride;
+    alone.b += i % p.d_stride * p.b_stride;
+    alone.d = &d[i];
+    alone.rows = alone.columns = 1;
+    tested<T>().distances(alone);
+    report.expect(d[i] == among, "a pair has other bits alone than in a block");
+  }
   report.intact(d, "d");
 }
 
 template <class T>
 void check_type(Report& report) {
   Random random{5};
-  for (index rows : {1, 2, 3, 4, 5, 8, 9}) {
+  // Whole tiles and tails of 4, 6 and 14 rows, with panels and without.
+  for (index rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 14, 15, 17, 23, 43}) {
     for (index columns : {1, 3, 4, 5, 7, 8, 9, 17}) {
       for (index depth : sizes_around(tested<T>().lanes, tested<T>().panel)) {
         check_block<T>(report, random, rows, columns, depth);
+      }
+      if (rows > 13) {  // around the deepest panel
+        for (index depth : {2047, 2048, 2049}) {
+          check_block<T>(report, random, rows, columns, depth / static_cast<index>(sizeof(T)));
+        }
       }
     }
   }
