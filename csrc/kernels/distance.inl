@@ -178,24 +178,21 @@ static void distance_panel_tile(const Distances<T>& p, const T* b, index row, in
 
 template <class T, Difference D>
 static void distance_panels(const Distances<T>& p) {
-  constexpr int most = tile_pixels<T>, half = (most + 1) / 2;
   alignas(64) T b[(panel_depth<T> + lanes<T>)*panel<T>];
   for (index c = 0; c < p.columns; c += panel<T>) {
     fill_distance_panel<T>(p.b + c * p.b_stride, p.b_stride, p.columns - c, p.depth, b);
     index r = 0;
-    for (; r + most <= p.rows; r += most) distance_panel_tile<T, D, most>(p, b, r, c);
-    // What is left is the last rows once more, or their last half.
-    if (p.rows - r > half)
-      distance_panel_tile<T, D, most>(p, b, p.rows - most, c);
-    else if (p.rows > r)
-      distance_panel_tile<T, D, half>(p, b, p.rows - half, c);
+    for (; r + tile_pixels<T> <= p.rows; r += tile_pixels<T>) distance_panel_tile<T, D, tile_pixels<T>>(p, b, r, c);
+    if (r < p.rows) distance_panel_tile<T, D, tile_pixels<T>>(p, b, p.rows - tile_pixels<T>, c);  // some once more
   }
 }
 
 template <class T, Difference D>
 static void distance_tiles(const Distances<T>& p) {
   constexpr int rows = distance_tile_rows<T>;
-  if (p.rows >= tile_pixels<T> && p.depth <= panel_depth<T>) return distance_panels<T, D>(p);
+  if constexpr (D != Difference::chi2) {  // its quotients take so long that loads and sums do not count
+    if (p.rows >= tile_pixels<T> && p.depth <= panel_depth<T>) return distance_panels<T, D>(p);
+  }
   index r = 0;
   for (; r + 1 < p.rows; r += rows) distance_rows<T, D, rows, 4>(p, r, p.rows - r < rows ? p.rows - r : rows);
   if (r < p.rows) distance_rows<T, D, 1, 8>(p, r, 1);  // a single row: a stream, as fast as b can be read

@@ -36,6 +36,7 @@ static void pixel_sum_tile(const PixelSum<T>& sum, const T* x, const index* at, 
     for (int v = 0; v < Vectors; ++v) acc[c][v] = zero<T>();
   }
   const bool whole = sum.columns == Vectors * lanes<T>;
+  constexpr bool steady = !Listed && Vectors == vectors<T> && Channels + 1 >= tile_pixels<T>;  // where the time goes
   const index x_pixel = sum.x_pixel, dy_pixel = sum.dy_pixel;
   PCX_UNROLL
   for (int c = 0; c < Channels; ++c) prefetch(dw + c * sum.dw_stride);
@@ -47,7 +48,7 @@ static void pixel_sum_tile(const PixelSum<T>& sum, const T* x, const index* at, 
       PCX_UNROLL
       for (int c = 0; c < Channels; ++c) each[c] = xp + at[c];
     }
-    if (!Listed && whole) {
+    if (steady && whole) {
       for (index i = sum.cols / 2; i > 0; --i) pixel_sum_steps<T, 2>(xp, dyp, x_pixel, dy_pixel, acc);
       if (sum.cols % 2) pixel_sum_steps<T, 1>(xp, dyp, x_pixel, dy_pixel, acc);
       continue;
