@@ -5,27 +5,6 @@
 template <class T, int Vectors>
 constexpr int sum_channels = Vectors > 1 ? tile_pixels<T> : tile_pixels<T> + tile_pixels<T> / 3;
 
-// `Steps` pixels one after the other, reached from one pointer for x and one for dy: the loop then keeps all it needs
-// in registers (a pointer that goes through the stack costs as much as the FMAs of a step).
-template <class T, int Steps, int Channels, int Vectors, class Vector>
-PCX_INLINE void pixel_sum_steps(const T*& x, const T*& dy, index x_pixel, index dy_pixel,
-                                Vector (&acc)[Channels][Vectors]) {
-  PCX_UNROLL
-  for (int s = 0; s < Steps; ++s) {
-    Vector d[Vectors];
-    PCX_UNROLL
-    for (int v = 0; v < Vectors; ++v) d[v] = load(dy + s * dy_pixel + v * lanes<T>);
-    PCX_UNROLL
-    for (int c = 0; c < Channels; ++c) {
-      const Vector xc = set1(x[s * x_pixel + c]);
-      PCX_UNROLL
-      for (int v = 0; v < Vectors; ++v) acc[c][v] = fmadd(xc, d[v], acc[c][v]);
-    }
-  }
-  x += Steps * x_pixel;
-  dy += Steps * dy_pixel;
-}
-
 template <class T, int Channels, int Vectors, bool Listed>
 static void pixel_sum_tile(const PixelSum<T>& sum, const T* x, const index* at, T* dw) {
   using vec = decltype(zero<T>());
@@ -36,7 +15,6 @@ static void pixel_sum_tile(const PixelSum<T>& sum, const T* x, const index* at, 
     for (int v = 0; v < Vectors; ++v) acc[c][v] = zero<T>();
   }
   const bool whole = sum.columns == Vectors * lanes<T>;
-  constexpr bool steady = !Listed && Vectors == vectors<T> && Channels + 1 >= tile_pixels<T>;  // where the time goes
   const index x_pixel = sum.x_pixel, dy_pixel = sum.dy_pixel;
   PCX_UNROLL
   for (int c = 0; c < Channels; ++c) prefetch(dw + c * sum.dw_stride);
@@ -47,11 +25,6 @@ static void pixel_sum_tile(const PixelSum<T>& sum, const T* x, const index* at, 
     if constexpr (Listed) {
       PCX_UNROLL
       for (int c = 0; c < Channels; ++c) each[c] = xp + at[c];
-    }
-    if (steady && whole) {
-      for (index i = sum.cols / 2; i > 0; --i) pixel_sum_steps<T, 2>(xp, dyp, x_pixel, dy_pixel, acc);
-      if (sum.cols % 2) pixel_sum_steps<T, 1>(xp, dyp, x_pixel, dy_pixel, acc);
-      continue;
     }
     index p = 0;
     for (index i = sum.cols; i > 0; --i, p += x_pixel, dyp += dy_pixel) {

@@ -1,14 +1,11 @@
 // A convolution from weight to result: which packed form serves it, and what follows where a sum is not finite.
 #include <mutex>
 
+#include "base/fork_mutex.h"
 #include "ops/fourier.h"
 #include "ops/ops.h"
 #include "ops/parts.h"
 #include "ops/winograd.h"
-
-#if !defined(_WIN32)
-#include <pthread.h>
-#endif
 
 namespace pcx {
 
@@ -19,17 +16,8 @@ constexpr std::size_t most_forms = 8;  // forward and input gradient, for a few 
 constexpr index large_form = 4 << 20;  // bytes
 constexpr double made_gladly = 0.04;
 
-// One lock for all lists, never held while a weight is packed. A fork while another thread holds it must not leave it
-// locked in the child. Never destroyed: weights may go after static destructors have run.
-std::mutex& forms_mutex() {
-  static std::mutex* const instance = [] {
-#if !defined(_WIN32)
-    pthread_atfork([] { forms_mutex().lock(); }, [] { forms_mutex().unlock(); }, [] { forms_mutex().unlock(); });
-#endif
-    return new std::mutex;
-  }();
-  return *instance;
-}
+// For all lists, never held while a weight is packed.
+std::mutex& forms_mutex() { return fork_mutex<struct AllForms>(); }
 
 template <class T>
 bool worth_keeping(const PackedWeight<T>& form, const ConvShape& shape) {

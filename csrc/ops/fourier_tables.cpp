@@ -4,11 +4,8 @@
 #include <cmath>
 #include <mutex>
 
+#include "base/fork_mutex.h"
 #include "isa/dispatch.h"
-
-#if !defined(_WIN32)
-#include <pthread.h>
-#endif
 
 namespace pcx {
 
@@ -16,16 +13,8 @@ namespace {
 
 constexpr std::size_t most_tables = 24;  // of each element type: the sizes of a few problems
 
-// Never held while a table is made; a fork must not leave it locked in the child. Never destroyed.
-std::mutex& tables_mutex() {
-  static std::mutex* const instance = [] {
-#if !defined(_WIN32)
-    pthread_atfork([] { tables_mutex().lock(); }, [] { tables_mutex().unlock(); }, [] { tables_mutex().unlock(); });
-#endif
-    return new std::mutex;
-  }();
-  return *instance;
-}
+// Never held while a table is made.
+std::mutex& tables_mutex() { return fork_mutex<struct AllTables>(); }
 
 template <class T>
 using Tables = std::vector<std::shared_ptr<const FourierTable<T>>>;
