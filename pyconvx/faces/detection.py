@@ -102,7 +102,7 @@ def detect(
     --------
     >>> from pyconvx import faces, image
     >>> [face.box for face in faces.detect(image.packaged("astronaut"))]
-    [(64, 22, 133, 91)]
+    [(101, 69, 195, 164)]
     >>> faces.detect(image.packaged("chelsea"))
     []
     """
