@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pyconvx.functional._elementwise import keep_passed, passed_bits
+from pyconvx.functional._elementwise import keep_passed, passed_bits, relu_over
 from pyconvx.nn._arrays import Array
 from pyconvx.nn.activation import ReLU
 from pyconvx.nn.layer import FusesReLU, Gradients, Layer, Wants
@@ -237,8 +237,7 @@ def _merge_vjp(layer: Merge, inputs: list[Array], relu: bool) -> tuple[Array, _S
     if not relu:
         return y, lambda dy, overwrite: (parts(dy), {})
     bits = passed_bits(y)
-    np.maximum(y, 0, out=y)
-    return y, lambda dy, overwrite: (parts(keep_passed(dy, bits, overwrite)), {})
+    return relu_over(y), lambda dy, overwrite: (parts(keep_passed(dy, bits, overwrite)), {})
 
 
 class _Flow(NamedTuple):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 import numpy as np
 
 from pyconvx.errors import DTypeError, ShapeError
+from pyconvx.functional._elementwise import relu_over
 from pyconvx.nn._arrays import Array
 
 # Takes dy; returns the gradient of every input. They may share memory with dy.
@@ -74,8 +75,9 @@ class Add(Merge):
         else:
             y, rest = inputs[start], inputs[:start] + inputs[start + 1 :]
         for more in rest:
-            y[_corner(more.shape)] += more
-        return np.maximum(y, 0, out=y) if relu else y
+            part = y[_corner(more.shape)]  # `y[...] += more` would copy it back onto itself
+            part += more
+        return relu_over(y) if relu else y
 
 
 class PaddedAdd(Add):
