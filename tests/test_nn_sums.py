@@ -106,7 +106,18 @@ def branches() -> nn.Graph:
     )
 
 
-NETWORKS: dict[str, Callable[[], nn.Graph]] = {"shortcut": shortcut, "doubled": doubled, "branches": branches}
+def around() -> nn.Graph:
+    """The first array is also the last of a sum: it may not be overwritten by the first half of it."""
+    nodes = {"a": (linear(4, 4, 0), "input"), "b": (linear(4, 4, 1), "input"), "sum": (nn.Add(), "a", "b", "a")}
+    return nn.Graph(nodes | {"last": (nn.ReLU(), "sum")})
+
+
+NETWORKS: dict[str, Callable[[], nn.Graph]] = {
+    "shortcut": shortcut,
+    "doubled": doubled,
+    "branches": branches,
+    "around": around,
+}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
