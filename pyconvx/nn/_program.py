@@ -23,6 +23,8 @@ _StepBackward = Callable[[Array, bool], tuple[tuple[Array | None, ...], Gradient
 # The gradient of an output, or a function that makes it when it is needed, so that not all need exist at once.
 Given = Array | Callable[[], Array]
 ProgramPullback = Callable[[Mapping[int, list[Given]]], tuple[Array | None, Gradients]]
+# Takes a wanted step and its output, which then lives no longer than the receiver and the steps that read it.
+Deliver = Callable[[int, Array], None]
 
 
 class Step(NamedTuple):
@@ -91,27 +93,50 @@ class _Task(NamedTuple):
     relu: bool
 
 
-def run(program: Program, x: Array, outputs: Collection[int]) -> dict[int, Array]:
-    """Compute the wanted steps; every other activation goes as soon as its last reader has run."""
+class _Live:
+    """The activations that some task has still to read."""
+
+    def __init__(self, x: Array, tasks: list[_Task], outputs: Collection[int], deliver: Deliver) -> None:
+        self._arrays: dict[int, Array] = {}
+        self._last = {source: task.place for task in tasks for source in task.step.sources}
+        self._outputs = outputs
+        self._deliver = deliver
+        self.put(0, x)
+
+    def inputs(self, task: _Task) -> list[Array]:
+        return [self._arrays[source] for source in task.step.sources]
+
+    def put(self, place: int, array: Array) -> None:
+        if place in self._outputs:
+            self._deliver(place, array)
+        if place in self._last:
+            self._arrays[place] = array
+
+    def release(self, task: _Task) -> None:
+        """Let go of what the task was the last to read."""
+        for source in set(task.step.sources):
+            if self._last[source] == task.place:
+                del self._arrays[source]
+
+
+def run(program: Program, x: Array, outputs: Collection[int], deliver: Deliver) -> None:
+    """Compute the wanted steps and deliver each at once; an activation goes when its last reader has run."""
     tasks = program.plan(outputs)
-    last = _last_readers(tasks, outputs)
-    live = {0: x}
+    live = _Live(x, tasks, outputs, deliver)
     for task in tasks:
-        live[task.place] = _forward(task, [live[source] for source in task.step.sources])
-        _release(live, task, last)
-    return {index: live[index] for index in outputs}
+        live.put(task.place, _forward(task, live.inputs(task)))
+        live.release(task)
 
 
 def run_vjp(
-    program: Program, x: Array, outputs: Collection[int], wants: Wants, canonical: Mapping[str, str]
-) -> tuple[dict[int, Array], ProgramPullback]:
-    """Compute the wanted steps and the pullback that takes a gradient for any of them.
+    program: Program, x: Array, outputs: Collection[int], deliver: Deliver, wants: Wants, canonical: Mapping[str, str]
+) -> ProgramPullback:
+    """Compute the wanted steps as `run` does; return the pullback that takes a gradient for any of them.
 
     `canonical` maps every name of a parameter to the one under which its gradients are summed.
     """
     tasks = program.plan(outputs)
-    last = _last_readers(tasks, outputs)
-    live = {0: x}
+    live = _Live(x, tasks, outputs, deliver)
     carries = {0: wants.input}  # whether anything upstream of a step's output wants a gradient
     tape: list[tuple[_Task, _StepBackward]] = []
     for task in tasks:
@@ -119,14 +144,14 @@ def run_vjp(
         feeds = any(carries[source] for source in sources)
         learns = wants.parameters and isinstance(layer, Layer) and bool(layer.named_parameters())
         carries[task.place] = feeds or learns
-        inputs = [live[source] for source in sources]
         if feeds or learns:
-            live[task.place], backward = _vjp(task, inputs, Wants(feeds, learns))
+            y, backward = _vjp(task, live.inputs(task), Wants(feeds, learns))
             tape.append((task, backward))
         else:
-            live[task.place] = _forward(task, inputs)
-        del inputs
-        _release(live, task, last)
+            y = _forward(task, live.inputs(task))
+        live.put(task.place, y)
+        del y
+        live.release(task)
     shape, dtype = x.shape, x.dtype
 
     def pullback(dys: Mapping[int, list[Given]]) -> tuple[Array | None, Gradients]:
@@ -152,19 +177,7 @@ def run_vjp(
             _join(flows, 0, _received(given))
         return (flows[0].array if 0 in flows else np.zeros(shape, dtype)), grads
 
-    return {index: live[index] for index in outputs}, pullback
-
-
-def _last_readers(tasks: list[_Task], outputs: Collection[int]) -> dict[int, int]:
-    """For every activation that may go, the task after which it may."""
-    last = {source: task.place for task in tasks for source in task.step.sources}
-    return {source: reader for source, reader in last.items() if source not in outputs}
-
-
-def _release(live: dict[int, Array], task: _Task, last: Mapping[int, int]) -> None:
-    for source in set(task.step.sources):
-        if last.get(source) == task.place:
-            del live[source]
+    return pullback
 
 
 def _forward(task: _Task, inputs: list[Array]) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, overload
 
@@ -14,6 +14,8 @@ from pyconvx.nn import _program
 from pyconvx.nn._arrays import Array, as_float
 from pyconvx.nn.layer import Backward, Gradients, Layer, Pullback, Wants, Wrt, as_gradient, wants_of
 
+# Takes the name of a layer and its output.
+Receive = Callable[[str, Array], None]
 TapsPullback = Callable[[Mapping[str, ArrayLike | Callable[[], Array]]], tuple[Array | None, Gradients]]
 
 
@@ -60,7 +62,7 @@ class Composite(Layer):
 
     # Computing
 
-    def features(self, x: ArrayLike, names: Iterable[str]) -> dict[str, Array]:
+    def features(self, x: ArrayLike, names: Iterable[str], *, receive: Receive | None = None) -> dict[str, Array]:
         """Compute the outputs of the named layers, and nothing that they do not need.
 
         Parameters
@@ -69,24 +71,31 @@ class Composite(Layer):
             The network's input.
         names : iterable of str
             Names of layers, such as "relu1_1".
+        receive : callable, optional
+            Called with a name and an activation as soon as that one is computed; it may read, not change it. Large
+            activations then need not be in memory together: what was received is not returned.
 
         Returns
         -------
         dict of str to ndarray
-            In the order of `names`.
+            In the order of `names`; empty with `receive`.
         """
         wanted = self._indices(names)
-        found = _program.run(self._program, as_float(x, "x"), set(wanted.values()))
-        return {name: found[index] for name, index in wanted.items()}
+        found: dict[str, Array] = {}
+        deliver = _deliver(wanted, receive or found.__setitem__)
+        _program.run(self._program, as_float(x, "x"), set(wanted.values()), deliver)
+        return {name: found[name] for name in wanted if name in found}
 
     @overload
     def vjp(self, x: ArrayLike, wrt: Wrt = "all", *, taps: None = None) -> tuple[Array, Pullback]: ...
 
     @overload
-    def vjp(self, x: ArrayLike, wrt: Wrt = "all", *, taps: Sequence[str]) -> tuple[dict[str, Array], TapsPullback]: ...
+    def vjp(
+        self, x: ArrayLike, wrt: Wrt = "all", *, taps: Sequence[str], receive: Receive | None = None
+    ) -> tuple[dict[str, Array], TapsPullback]: ...
 
     def vjp(
-        self, x: ArrayLike, wrt: Wrt = "all", *, taps: Sequence[str] | None = None
+        self, x: ArrayLike, wrt: Wrt = "all", *, taps: Sequence[str] | None = None, receive: Receive | None = None
     ) -> tuple[Array, Pullback] | tuple[dict[str, Array], TapsPullback]:
         """Compute the output, or the outputs of several layers, and the vector-Jacobian product at `x`.
 
@@ -98,11 +107,13 @@ class Composite(Layer):
             Which gradients will be asked for.
         taps : sequence of str, optional
             Names of layers. What none of them needs is not computed.
+        receive : callable, optional
+            Takes the taps' outputs as they are computed, see `features`.
 
         Returns
         -------
         y : ndarray, or dict of str to ndarray with `taps`
-            The output, or the outputs of the tapped layers.
+            The output, or the outputs of the tapped layers (none of them with `receive`).
         pullback : callable
             `dx, grads = pullback(dy)`, see `Layer.vjp`. With `taps`, `dy` maps names of taps to gradients; a name that
             is missing counts as zero. In place of a gradient a function without arguments may stand, which is called
@@ -110,11 +121,21 @@ class Composite(Layer):
             be overwritten. A parameter that no gradient reaches is not in `grads`.
         """
         if taps is None:
+            if receive is not None:
+                raise OptionError("receive takes the outputs of taps, and no taps were named")
             return super().vjp(x, wrt)
         wanted = self._indices(taps)
-        outputs = set(wanted.values())
-        found, inner = _program.run_vjp(self._program, as_float(x, "x"), outputs, wants_of(wrt), self._canonical)
-        kinds = {name: (found[index].shape, found[index].dtype) for name, index in wanted.items()}
+        kinds: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {}
+        found: dict[str, Array] = {}
+
+        def take(name: str, activation: Array) -> None:
+            kinds[name] = activation.shape, activation.dtype
+            if receive is None:
+                found[name] = activation
+            else:
+                receive(name, activation)
+
+        inner = self._run_vjp(as_float(x, "x"), set(wanted.values()), _deliver(wanted, take), wants_of(wrt))
 
         def pullback(dys: Mapping[str, ArrayLike | Callable[[], Array]]) -> tuple[Array | None, Gradients]:
             given: dict[int, list[_program.Given]] = {}
@@ -124,18 +145,26 @@ class Composite(Layer):
                 given.setdefault(wanted[name], []).append(_checked(dy, name, *kinds[name]))
             return inner(given)
 
-        return {name: found[index] for name, index in wanted.items()}, pullback
+        return {name: found[name] for name in wanted if name in found}, pullback
 
     def _forward(self, x: Array) -> Array:
-        return _program.run(self._program, x, [self._output])[self._output]
+        found: dict[int, Array] = {}
+        _program.run(self._program, x, [self._output], found.__setitem__)
+        return found[self._output]
 
     def _vjp(self, x: Array, wants: Wants) -> tuple[Array, Backward]:
-        found, inner = _program.run_vjp(self._program, x, [self._output], wants, self._canonical)
+        found: dict[int, Array] = {}
+        inner = self._run_vjp(x, [self._output], found.__setitem__, wants)
 
         def backward(dy: Array, overwrite: bool) -> tuple[Array | None, Gradients]:
             return inner({self._output: [(lambda: dy) if overwrite else dy]})
 
         return found[self._output], backward
+
+    def _run_vjp(
+        self, x: Array, outputs: Collection[int], deliver: _program.Deliver, wants: Wants
+    ) -> _program.ProgramPullback:
+        return _program.run_vjp(self._program, x, outputs, deliver, wants, self._canonical)
 
     def _indices(self, names: Iterable[str]) -> dict[str, int]:
         if isinstance(names, str):
@@ -155,6 +184,17 @@ def compile_layer(program: _program.Program, layer: Layer, source: int, name: st
         program.names[name] = output
         return output
     return program.add(layer, (source,), name)
+
+
+def _deliver(wanted: Mapping[str, int], receive: Receive) -> _program.Deliver:
+    """A step's output goes to `receive` under every name that was asked for."""
+
+    def deliver(index: int, activation: Array) -> None:
+        for name, place in wanted.items():
+            if place == index:
+                receive(name, activation)
+
+    return deliver
 
 
 def _checked(
