@@ -1,9 +1,9 @@
 // Gram matrix: g[c][k] = sum over positions of x[c] x[k]. Only c >= k is computed, in rectangles of channels; the
 // mirror fills the rest, so g is symmetric to the last bit. Positions are cut into slices with a g of their own, added
 // in order; the cut depends on one image alone, so neither threads nor the batch change a bit.
-// A block of positions is copied into panels of channels, and each panel is multiplied by those below it: side by side
-// the positions of two panels stay in L1, and are enough for a tile to wait seldom for its piece of g. Read in place,
-// pixels a power of two apart share few sets of the cache.
+// Every panel of channels is multiplied by those below it, a block of positions at a time. A block is copied into
+// panels first: side by side the positions of two panels stay in L1, and are enough for a tile to wait seldom for its
+// piece of g. Read in place, pixels a power of two apart would share few sets of the cache.
 #include <algorithm>
 #include <cstring>
 
@@ -15,10 +15,12 @@ namespace pcx {
 
 namespace {
 
-constexpr index part_bytes = 1024;        // of a pixel, on a side of a rectangle
-constexpr index panel_bytes = 16 << 10;   // of a panel: it stays in L1 while those below it pass
-constexpr index line = 64;                // bytes between panels, so that their pixels differ in their cache set
-constexpr index slices_bytes = 32 << 20;  // of all private g together
+constexpr index part_bytes = 1024;          // of a pixel, on a side of a rectangle
+constexpr index panel_bytes = 16 << 10;     // of a panel: it stays in L1 while those below it pass
+constexpr index in_place_bytes = 192;       // of a pixel: the panels of few channels are read where they stand ...
+constexpr index in_place_block = 24 << 10;  // ... in blocks that stay in L1 as they are
+constexpr index line = 64;                  // bytes between panels, so that their pixels differ in their cache set
+constexpr index slices_bytes = 32 << 20;    // of all private g together
 constexpr index least_tasks = 16;
 constexpr double slice_flops = 4e6, parallel_flops = 15e6;
 
@@ -38,7 +40,7 @@ class Gram {
     part_ = divide_up(even_part(s_.channels, most), k_.panel) * k_.panel;
     const index parts = divide_up(s_.channels, part_);
     rectangles_ = parts * (parts + 1) / 2;
-    depth_ = panel_bytes / (k_.panel * bytes);
+    depth_ = in_place() ? in_place_block / (s_.channels * bytes) : panel_bytes / (k_.panel * bytes);
     panel_step_ = depth_ * k_.panel + line / bytes;
     panels_ = in_place() ? 0 : (parts > 1 ? 2 : 1) * part_ / k_.panel * panel_step_;
     slices_ = slices();
@@ -97,7 +99,7 @@ class Gram {
     return std::max<index>(1, std::min({divide_up(least_tasks, rectangles_), affordable, worth}));
   }
 
-  bool in_place() const { return s_.channels <= k_.panel; }
+  bool in_place() const { return s_.channels * static_cast<index>(sizeof(T)) <= in_place_bytes; }
 
   // Rows of y are side by side, whatever g has between them; above the diagonal it is left as it was.
   void sum(const Rectangle& r, index image, index begin, index end, T* y, T* panels) const {
@@ -105,26 +107,56 @@ class Gram {
     for (index p = begin; p < end; p += depth) {
       const T* x = x_ + (image * s_.positions + p) * s_.channels;
       const index positions = std::min(depth, end - p);
-      const bool first = p == begin;
-      if (in_place())
-        multiply(x, s_.channels, r.rows, x, r.columns, true, positions, first, y);
-      else
-        sum_block(r, x, positions, first, y, panels);
+      if (in_place()) {
+        sum_block(r, {x, x, k_.panel, s_.channels, positions}, p == begin, y);
+        continue;
+      }
+      T *rows = panels, *columns = r.diagonal() ? rows : rows + part_ / k_.panel * panel_step_;
+      fill(x + r.row, positions, r.rows, rows);
+      if (!r.diagonal()) fill(x + r.column, positions, r.columns, columns);
+      sum_block(r, {rows, columns, panel_step_, k_.panel, positions}, p == begin, y);
     }
     if (begin == end) std::fill_n(y, r.rows * part_, T(0));
   }
 
-  void sum_block(const Rectangle& r, const T* x, index positions, bool first, T* y, T* panels) const {
-    T *rows = panels, *columns = r.diagonal() ? rows : rows + part_ / k_.panel * panel_step_;
-    fill(x + r.row, positions, r.rows, rows);
-    if (!r.diagonal()) fill(x + r.column, positions, r.columns, columns);
+  struct Panels {
+    const T *rows, *columns;
+    index step, pixel, positions;  // step from panel to panel
+  };
+
+  void sum_block(const Rectangle& r, const Panels& panels, bool first, T* y) const {
     for (index k = 0; k < r.columns; k += k_.panel) {
-      const T* column = columns + k / k_.panel * panel_step_;
       for (index c = r.diagonal() ? k : 0; c < r.rows; c += k_.panel) {
-        multiply(rows + c / k_.panel * panel_step_, k_.panel, std::min<index>(k_.panel, r.rows - c), column, k_.panel,
-                 r.diagonal() && c == k, positions, first, y + c * part_ + k);
+        PixelSum<T> sum{};
+        sum.x = panels.rows + c / k_.panel * panels.step;
+        sum.dy = panels.columns + k / k_.panel * panels.step;
+        sum.dw = y + c * part_ + k;
+        sum.rows = 1;
+        sum.cols = panels.positions;
+        sum.x_pixel = sum.dy_pixel = panels.pixel;
+        sum.dw_stride = part_;
+        sum.channels = static_cast<int>(std::min<index>(k_.panel, r.rows - c));
+        sum.columns = static_cast<int>(std::min<index>(k_.panel, r.columns - k));
+        sum.overwrite = first;
+        if (r.diagonal() && c == k)
+          multiply_by_itself(sum);
+        else
+          k_.pixel_sum(sum);
       }
     }
+  }
+
+  // Of a panel with itself, the first rows end inside its first vector.
+  void multiply_by_itself(PixelSum<T> sum) const {
+    PixelSum<T> narrow = sum;
+    narrow.channels = std::min(sum.channels, k_.lanes);
+    narrow.columns = std::min(sum.columns, k_.lanes);
+    k_.pixel_sum(narrow);
+    if (sum.channels <= k_.lanes) return;
+    sum.x += k_.lanes;
+    sum.dw += k_.lanes * part_;
+    sum.channels -= k_.lanes;
+    k_.pixel_sum(sum);
   }
 
   // Copies pixels of `channels` from x into panels, the last of them filled up with zeros.
@@ -151,33 +183,6 @@ class Gram {
       std::copy_n(x + whole * panel, rest, panels + whole * panel_step_);
       std::fill_n(panels + whole * panel_step_ + rest, panel - rest, T(0));
     }
-  }
-
-  // Of a panel with itself, the first rows end inside its first vector.
-  void multiply(const T* x, index pixel, index rows, const T* columns, index width, bool itself, index positions,
-                bool first, T* y) const {
-    PixelSum<T> sum{};
-    sum.x = x;
-    sum.dy = columns;
-    sum.dw = y;
-    sum.rows = 1;
-    sum.cols = positions;
-    sum.x_pixel = sum.dy_pixel = pixel;
-    sum.dw_stride = part_;
-    sum.channels = static_cast<int>(rows);
-    sum.columns = static_cast<int>(width);
-    sum.overwrite = first;
-    if (itself) {
-      sum.channels = static_cast<int>(std::min<index>(rows, k_.lanes));
-      sum.columns = static_cast<int>(std::min<index>(width, k_.lanes));
-      k_.pixel_sum(sum);
-      if (rows <= k_.lanes) return;
-      sum.x += k_.lanes;
-      sum.dw += k_.lanes * part_;
-      sum.channels = static_cast<int>(rows - k_.lanes);
-      sum.columns = static_cast<int>(width);
-    }
-    k_.pixel_sum(sum);
   }
 
   // Rows of g, and their mirror, from the rectangles that the slices left in y.
