@@ -72,3 +72,20 @@ def test_the_way_back_is_the_same(x: Array) -> None:
 def test_there_must_be_taps_to_receive(x: Array) -> None:
     with pytest.raises(OptionError, match="no taps were named"):
         chain().vjp(x, receive=lambda name, activation: None)  # type: ignore[call-overload]
+
+
+def test_a_sum_does_not_take_the_place_of_what_was_received(x: Array) -> None:
+    first = nn.Linear(4, 4, dtype=np.float64, random_state=0)
+    graph = nn.Graph(
+        {
+            "a": (first, "input"),
+            "same": (nn.Dropout(0.0), "a"),
+            "b": (chain(), "same"),
+            "sum": (nn.Add(), "same", "b"),
+            "relu": (nn.ReLU(), "sum"),
+        }
+    )
+    kept: dict[str, Array] = {}
+    graph.features(x, ["a", "relu"], receive=kept.__setitem__)
+    np.testing.assert_array_equal(kept["a"], first(x))
+    np.testing.assert_array_equal(kept["relu"], np.maximum(kept["a"] + chain()(kept["a"]), 0))

@@ -2,8 +2,8 @@
 
 Every composite (Sequential, Residual, Graph, nested at will) compiles into one program. Step 0 is the input; a step
 reads earlier steps only. Running one knows three things that layers alone cannot know: which steps are needed for what
-was asked, when an activation has had its last reader and can go, and where a ReLU directly follows a convolution that
-nothing else reads, so that both are one call.
+was asked, when an activation has had its last reader and can go or be overwritten, and where a ReLU directly follows a
+convolution or a sum that nothing else reads, so that both are one call.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pyconvx.functional._elementwise import keep_passed, passed_bits, relu_over
 from pyconvx.nn._arrays import Array
 from pyconvx.nn.activation import ReLU
 from pyconvx.nn.layer import FusesReLU, Gradients, Layer, Wants
-from pyconvx.nn.merge import Merge
+from pyconvx.nn.merge import Add, Merge
+
+_MOST_PLANS = 64  # of one program; who taps more sets of layers waits for them to be planned again
 
 # Takes dy and whether it may be overwritten; returns a dx for every source, and the parameters' gradients.
 _StepBackward = Callable[[Array, bool], tuple[tuple[Array | None, ...], Gradients]]
@@ -35,20 +38,41 @@ class Step(NamedTuple):
     prefix: str
 
 
+class Plan(NamedTuple):
+    """What to run for certain outputs: tasks in order, and after which of them an activation has no reader left."""
+
+    tasks: list[_Task]
+    last: Mapping[int, int]
+
+
 class Program:
     """Steps in order, and their names."""
 
     def __init__(self) -> None:
         self.steps: list[Step | None] = [None]  # step 0 is the input
         self.names: dict[str, int] = {}
+        self._plans: dict[frozenset[int], Plan] = {}
 
     def add(self, layer: Layer | Merge, sources: tuple[int, ...], name: str) -> int:
         """Append a leaf and return its index."""
         self.steps.append(Step(layer, sources, f"{name}."))
         self.names[name] = len(self.steps) - 1
+        self._plans = {}
         return self.names[name]
 
-    def plan(self, outputs: Collection[int]) -> list[_Task]:
+    def plan(self, outputs: Collection[int]) -> Plan:
+        """What `outputs` need; made once, which for 30 layers takes as long as 4 MFLOP."""
+        wanted = frozenset(outputs)
+        plan = self._plans.get(wanted)
+        if plan is None:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans = {}
+            tasks = self._tasks(wanted)
+            last = {source: task.place for task in tasks for source in task.step.sources}
+            plan = self._plans[wanted] = Plan(tasks, last)
+        return plan
+
+    def _tasks(self, outputs: Collection[int]) -> list[_Task]:
         """The steps that `outputs` need, in order, with each convolution joined to the ReLU that is its only reader."""
         needed: set[int] = set()
         waiting = list(outputs)
@@ -69,7 +93,7 @@ class Program:
             if (
                 type(step.layer) is ReLU
                 and before is not None
-                and isinstance(before.step.layer, FusesReLU)
+                and isinstance(before.step.layer, (FusesReLU, Add))
                 and readers[before.place] == 1
                 and before.place not in outputs
             ):
@@ -94,38 +118,53 @@ class _Task(NamedTuple):
 
 
 class _Live:
-    """The activations that some task has still to read."""
+    """The activations that some task has still to read, and which of them share memory or are held by others."""
 
-    def __init__(self, x: Array, tasks: list[_Task], outputs: Collection[int], deliver: Deliver) -> None:
-        self._arrays: dict[int, Array] = {}
-        self._last = {source: task.place for task in tasks for source in task.step.sources}
+    def __init__(self, x: Array, plan: Plan, outputs: Collection[int], deliver: Deliver) -> None:
+        self._last = plan.last
         self._outputs = outputs
         self._deliver = deliver
-        self.put(0, x)
+        self._arrays: dict[int, Array] = {}
+        self._memory = {0: 0}  # of a step: the first step whose output lies in the same place
+        self._held = {0}  # the memory of the caller, and what was delivered
+        self._keep(0, x)
 
-    def inputs(self, task: _Task) -> list[Array]:
-        return [self._arrays[source] for source in task.step.sources]
-
-    def put(self, place: int, array: Array) -> None:
-        if place in self._outputs:
-            self._deliver(place, array)
-        if place in self._last:
-            self._arrays[place] = array
-
-    def release(self, task: _Task) -> None:
-        """Let go of what the task was the last to read."""
+    def take(self, task: _Task) -> list[Array]:
+        """The inputs of a task; what it is the last to read is let go."""
+        inputs = [self._arrays[source] for source in task.step.sources]
         for source in set(task.step.sources):
             if self._last[source] == task.place:
                 del self._arrays[source]
+        return inputs
+
+    def spare(self, task: _Task) -> list[int]:
+        """Which inputs of a task, after `take`, nobody needs any more; some layers return their input, or a view."""
+        read = [self._memory[source] for source in task.step.sources]
+        needed = self._held.union(self._memory[place] for place in self._arrays)
+        return [i for i, memory in enumerate(read) if memory not in needed and read.count(memory) == 1]
+
+    def put(self, task: _Task, inputs: list[Array], y: Array) -> None:
+        same = (s for s, x in zip(task.step.sources, inputs, strict=True) if np.may_share_memory(x, y))
+        self._memory[task.place] = next((self._memory[source] for source in same), task.place)
+        self._keep(task.place, y)
+
+    def _keep(self, place: int, array: Array) -> None:
+        if place in self._last:
+            self._arrays[place] = array
+        if place in self._outputs:
+            self._held.add(self._memory[place])
+            self._deliver(place, array)
 
 
 def run(program: Program, x: Array, outputs: Collection[int], deliver: Deliver) -> None:
     """Compute the wanted steps and deliver each at once; an activation goes when its last reader has run."""
-    tasks = program.plan(outputs)
-    live = _Live(x, tasks, outputs, deliver)
-    for task in tasks:
-        live.put(task.place, _forward(task, live.inputs(task)))
-        live.release(task)
+    plan = program.plan(outputs)
+    live = _Live(x, plan, outputs, deliver)
+    for task in plan.tasks:
+        inputs = live.take(task)
+        y = _forward(task, inputs, live.spare(task))
+        live.put(task, inputs, y)
+        del inputs, y
 
 
 def run_vjp(
@@ -135,23 +174,23 @@ def run_vjp(
 
     `canonical` maps every name of a parameter to the one under which its gradients are summed.
     """
-    tasks = program.plan(outputs)
-    live = _Live(x, tasks, outputs, deliver)
+    plan = program.plan(outputs)
+    live = _Live(x, plan, outputs, deliver)
     carries = {0: wants.input}  # whether anything upstream of a step's output wants a gradient
     tape: list[tuple[_Task, _StepBackward]] = []
-    for task in tasks:
+    for task in plan.tasks:
         layer, sources, _ = task.step
         feeds = any(carries[source] for source in sources)
         learns = wants.parameters and isinstance(layer, Layer) and bool(layer.named_parameters())
         carries[task.place] = feeds or learns
+        inputs = live.take(task)
         if feeds or learns:
-            y, backward = _vjp(task, live.inputs(task), Wants(feeds, learns))
+            y, backward = _vjp(task, inputs, Wants(feeds, learns))
             tape.append((task, backward))
         else:
-            y = _forward(task, live.inputs(task))
-        live.put(task.place, y)
-        del y
-        live.release(task)
+            y = _forward(task, inputs, [])
+        live.put(task, inputs, y)
+        del inputs, y
     shape, dtype = x.shape, x.dtype
 
     def pullback(dys: Mapping[int, list[Given]]) -> tuple[Array | None, Gradients]:
@@ -169,7 +208,7 @@ def run_vjp(
                 grads[full] = grads[full] + grad if full in grads else grad
             for source, dx in zip(task.step.sources, dxs, strict=True):
                 if dx is not None and carries[source]:
-                    _join(flows, source, _passed_on(dx, flow, len(dxs)))
+                    _join(flows, source, _passed_on(dx, flow, dxs))
             del flow, dxs, own
         if not wants.input:
             return None, grads
@@ -180,8 +219,12 @@ def run_vjp(
     return pullback
 
 
-def _forward(task: _Task, inputs: list[Array]) -> Array:
+def _forward(task: _Task, inputs: list[Array], spare: Collection[int]) -> Array:
+    """Compute; the `spare` inputs, by their indices, may be overwritten."""
     layer = task.step.layer
+    if isinstance(layer, Add):
+        layer._check(tuple(inputs))
+        return layer._sum(tuple(inputs), task.relu, [i for i in spare if inputs[i].flags.writeable])
     if isinstance(layer, Merge):
         return layer(*inputs)
     if isinstance(layer, FusesReLU):
@@ -192,8 +235,7 @@ def _forward(task: _Task, inputs: list[Array]) -> Array:
 def _vjp(task: _Task, inputs: list[Array], wants: Wants) -> tuple[Array, _StepBackward]:
     layer = task.step.layer
     if isinstance(layer, Merge):
-        y, parts = layer.vjp(*inputs)
-        return y, lambda dy, overwrite: (parts(dy), {})
+        return _merge_vjp(layer, inputs, task.relu)
     if isinstance(layer, FusesReLU):
         y, inner = layer._vjp(inputs[0], wants, relu=task.relu)
     else:
@@ -204,6 +246,14 @@ def _vjp(task: _Task, inputs: list[Array], wants: Wants) -> tuple[Array, _StepBa
         return (dx,), grads
 
     return y, backward
+
+
+def _merge_vjp(layer: Merge, inputs: list[Array], relu: bool) -> tuple[Array, _StepBackward]:
+    y, parts = layer.vjp(*inputs)
+    if not relu:
+        return y, lambda dy, overwrite: (parts(dy), {})
+    bits = passed_bits(y)
+    return relu_over(y), lambda dy, overwrite: (parts(keep_passed(dy, bits, overwrite)), {})
 
 
 class _Flow(NamedTuple):
@@ -217,9 +267,11 @@ def _received(given: Given) -> _Flow:
     return _Flow(given(), True) if callable(given) else _Flow(given, False)
 
 
-def _passed_on(dx: Array, came_from: _Flow, branches: int) -> _Flow:
-    shared = np.may_share_memory(dx, came_from.array)
-    return _Flow(dx, dx.flags.writeable and (not shared or (came_from.ours and branches == 1)))
+def _passed_on(dx: Array, came_from: _Flow, dxs: tuple[Array | None, ...]) -> _Flow:
+    """A step's gradient is ours if it is new, or if it lies in one that was ours; and if it lies in no other."""
+    alone = sum(other is not None and np.may_share_memory(dx, other) for other in dxs) == 1
+    new = came_from.ours or not np.may_share_memory(dx, came_from.array)
+    return _Flow(dx, bool(dx.flags.writeable and alone and new))
 
 
 def _join(flows: dict[int, _Flow], index: int, more: _Flow) -> None:

@@ -1,12 +1,13 @@
-"""Where branches of a Graph meet: Add, Multiply, Concat. They take several arrays and have no parameters."""
+"""Where branches of a Graph meet: Add, PaddedAdd, Multiply, Concat. They take several arrays and have no parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 
 from pyconvx.errors import DTypeError, ShapeError
+from pyconvx.functional._elementwise import relu_over
 from pyconvx.nn._arrays import Array
 
 # Takes dy; returns the gradient of every input. They may share memory with dy.
@@ -48,17 +49,57 @@ class Merge:
 
 
 class Add(Merge):
-    """The sum of arrays of one shape."""
+    """The sum of arrays of one shape.
+
+    A ReLU directly after it in a `Graph` is computed together with it.
+    """
 
     def _forward(self, *inputs: Array) -> Array:
-        y: Array = inputs[0].copy()
-        for more in inputs[1:]:
-            y += more
-        return y
+        return self._sum(inputs, False, ())
 
     def _backward(self, *inputs: Array) -> MergeBackward:
         count = len(inputs)
         return lambda dy: (dy,) * count
+
+    def _sum(self, inputs: tuple[Array, ...], relu: bool, spare: Collection[int]) -> Array:
+        """The sum, in the order of the inputs, and its ReLU if wanted.
+
+        It may take the place of the first or second input, whose order does not matter, where `spare` has the index.
+        """
+        shape = tuple(map(max, zip(*(array.shape for array in inputs), strict=True)))
+        start = next((i for i, array in enumerate(inputs[:2]) if i in spare and array.shape == shape), None)
+        if start is None:
+            y, rest = np.zeros(shape, inputs[0].dtype), inputs
+            if len(inputs) > 1 and inputs[0].shape == inputs[1].shape == shape:  # in one pass
+                y, rest = inputs[0] + inputs[1], inputs[2:]
+        else:
+            y, rest = inputs[start], inputs[:start] + inputs[start + 1 :]
+        for more in rest:
+            part = y[_corner(more.shape)]  # `y[...] += more` would copy it back onto itself
+            part += more
+        return relu_over(y) if relu else y
+
+
+class PaddedAdd(Add):
+    """The sum of arrays whose sizes differ: each is filled up with zeros at the end of its axes to the largest size.
+
+    The arrays have the same number of axes and the same batch; spatial sizes and channels may differ. It is how dlib's
+    networks add a shortcut with fewer channels, or with a row and a column more.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyconvx import nn
+    >>> nn.PaddedAdd()(np.ones((1, 2, 1), np.float32), np.ones((1, 3, 1), np.float32)).ravel()
+    array([2., 2., 1.], dtype=float32)
+    """
+
+    def _comparable(self, array: Array) -> tuple[int, ...]:
+        return (array.ndim, *array.shape[:1])
+
+    def _backward(self, *inputs: Array) -> MergeBackward:
+        shapes = [array.shape for array in inputs]
+        return lambda dy: tuple(dy if dy.shape == shape else dy[_corner(shape)].copy() for shape in shapes)
 
 
 class Multiply(Merge):
@@ -90,6 +131,11 @@ class Concat(Merge):
             return tuple(part.copy() for part in np.split(dy, ends, axis=-1))
 
         return backward
+
+
+def _corner(shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """The first elements along every axis."""
+    return tuple(map(slice, shape))
 
 
 def _product(factors: list[Array]) -> Array:
