@@ -104,7 +104,7 @@ def _read_network(stream: Stream, order: list[_Layer], convs: dict[str, ConvPlan
         _skip_tensors(stream, version, first=layer is order[0])
     stream.end()
     for name, (weight, bias) in folded.items():
-        state |= {f"{name}.weight": _narrow(stream, weight), f"{name}.bias": _narrow(stream, bias)}
+        state |= {f"{name}.weight": stream.narrow(weight), f"{name}.bias": stream.narrow(bias)}
     return state
 
 
@@ -215,11 +215,3 @@ def _tag(stream: Stream, *wanted: str) -> str:
 def _expect_boolean(stream: Stream, wanted: bool, otherwise: str) -> None:
     if stream.boolean() != wanted:
         raise stream.fail(otherwise)
-
-
-def _narrow(stream: Stream, values: _Float64) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):
-        narrow = np.ascontiguousarray(values, np.float32)
-    if not np.isfinite(narrow).all():
-        raise stream.fail("weights are too large for float32")
-    return narrow
