@@ -1,33 +1,21 @@
-"""A network as a flat list of steps, and how to run it forward and back.
+"""A network as a flat list of steps, and which of them to run for what was asked.
 
 Every composite (Sequential, Residual, Graph, nested at will) compiles into one program. Step 0 is the input; a step
-reads earlier steps only. Running one knows three things that layers alone cannot know: which steps are needed for what
-was asked, when an activation has had its last reader and can go or be overwritten, and where a ReLU directly follows a
-convolution or a sum that nothing else reads, so that both are one call.
+reads earlier steps only. A plan knows what layers alone cannot know: which steps are needed, when an activation has had
+its last reader, and where a ReLU directly follows a convolution or a sum that nothing else reads, so that both are one
+call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-import numpy as np
-
-from pyconvx.functional._elementwise import keep_passed, passed_bits, relu_over
-from pyconvx.nn._arrays import Array
 from pyconvx.nn.activation import ReLU
-from pyconvx.nn.layer import FusesReLU, Gradients, Layer, Wants
+from pyconvx.nn.layer import FusesReLU, Layer
 from pyconvx.nn.merge import Add, Merge
 
 _MOST_PLANS = 64  # of one program; who taps more sets of layers waits for them to be planned again
-
-# Takes dy and whether it may be overwritten; returns a dx for every source, and the parameters' gradients.
-_StepBackward = Callable[[Array, bool], tuple[tuple[Array | None, ...], Gradients]]
-# The gradient of an output, or a function that makes it when it is needed, so that not all need exist at once.
-Given = Array | Callable[[], Array]
-ProgramPullback = Callable[[Mapping[int, list[Given]]], tuple[Array | None, Gradients]]
-# Takes a wanted step and its output, which then lives no longer than the receiver and the steps that read it.
-Deliver = Callable[[int, Array], None]
 
 
 class Step(NamedTuple):
@@ -41,7 +29,7 @@ class Step(NamedTuple):
 class Plan(NamedTuple):
     """What to run for certain outputs: tasks in order, and after which of them an activation has no reader left."""
 
-    tasks: list[_Task]
+    tasks: list[Task]
     last: Mapping[int, int]
 
 
@@ -72,7 +60,7 @@ class Program:
             plan = self._plans[wanted] = Plan(tasks, last)
         return plan
 
-    def _tasks(self, outputs: Collection[int]) -> list[_Task]:
+    def _tasks(self, outputs: Collection[int]) -> list[Task]:
         """The steps that `outputs` need, in order, with each convolution joined to the ReLU that is its only reader."""
         needed: set[int] = set()
         waiting = list(outputs)
@@ -86,7 +74,7 @@ class Program:
         for index in needed:
             for source in self._step(index).sources:
                 readers[source] = readers.get(source, 0) + 1
-        tasks: dict[int, _Task] = {}
+        tasks: dict[int, Task] = {}
         for index in sorted(needed):
             step = self._step(index)
             before = tasks.get(step.sources[0])
@@ -98,9 +86,9 @@ class Program:
                 and before.place not in outputs
             ):
                 del tasks[before.place]
-                tasks[index] = _Task(index, before.step, True)
+                tasks[index] = Task(index, before.step, True)
             else:
-                tasks[index] = _Task(index, step, False)
+                tasks[index] = Task(index, step, False)
         return list(tasks.values())
 
     def _step(self, index: int) -> Step:
@@ -109,175 +97,9 @@ class Program:
         return step
 
 
-class _Task(NamedTuple):
+class Task(NamedTuple):
     """A step to run; with `relu`, its output is that of the ReLU at `place`."""
 
     place: int
     step: Step
     relu: bool
-
-
-class _Live:
-    """The activations that some task has still to read, and which of them share memory or are held by others."""
-
-    def __init__(self, x: Array, plan: Plan, outputs: Collection[int], deliver: Deliver) -> None:
-        self._last = plan.last
-        self._outputs = outputs
-        self._deliver = deliver
-        self._arrays: dict[int, Array] = {}
-        self._memory = {0: 0}  # of a step: the first step whose output lies in the same place
-        self._held = {0}  # the memory of the caller, and what was delivered
-        self._keep(0, x)
-
-    def take(self, task: _Task) -> list[Array]:
-        """The inputs of a task; what it is the last to read is let go."""
-        inputs = [self._arrays[source] for source in task.step.sources]
-        for source in set(task.step.sources):
-            if self._last[source] == task.place:
-                del self._arrays[source]
-        return inputs
-
-    def spare(self, task: _Task) -> list[int]:
-        """Which inputs of a task, after `take`, nobody needs any more; some layers return their input, or a view."""
-        read = [self._memory[source] for source in task.step.sources]
-        needed = self._held.union(self._memory[place] for place in self._arrays)
-        return [i for i, memory in enumerate(read) if memory not in needed and read.count(memory) == 1]
-
-    def put(self, task: _Task, inputs: list[Array], y: Array) -> None:
-        same = (s for s, x in zip(task.step.sources, inputs, strict=True) if np.may_share_memory(x, y))
-        self._memory[task.place] = next((self._memory[source] for source in same), task.place)
-        self._keep(task.place, y)
-
-    def _keep(self, place: int, array: Array) -> None:
-        if place in self._last:
-            self._arrays[place] = array
-        if place in self._outputs:
-            self._held.add(self._memory[place])
-            self._deliver(place, array)
-
-
-def run(program: Program, x: Array, outputs: Collection[int], deliver: Deliver) -> None:
-    """Compute the wanted steps and deliver each at once; an activation goes when its last reader has run."""
-    plan = program.plan(outputs)
-    live = _Live(x, plan, outputs, deliver)
-    for task in plan.tasks:
-        inputs = live.take(task)
-        y = _forward(task, inputs, live.spare(task))
-        live.put(task, inputs, y)
-        del inputs, y
-
-
-def run_vjp(
-    program: Program, x: Array, outputs: Collection[int], deliver: Deliver, wants: Wants, canonical: Mapping[str, str]
-) -> ProgramPullback:
-    """Compute the wanted steps as `run` does; return the pullback that takes a gradient for any of them.
-
-    `canonical` maps every name of a parameter to the one under which its gradients are summed.
-    """
-    plan = program.plan(outputs)
-    live = _Live(x, plan, outputs, deliver)
-    carries = {0: wants.input}  # whether anything upstream of a step's output wants a gradient
-    tape: list[tuple[_Task, _StepBackward]] = []
-    for task in plan.tasks:
-        layer, sources, _ = task.step
-        feeds = any(carries[source] for source in sources)
-        learns = wants.parameters and isinstance(layer, Layer) and bool(layer.named_parameters())
-        carries[task.place] = feeds or learns
-        inputs = live.take(task)
-        if feeds or learns:
-            y, backward = _vjp(task, inputs, Wants(feeds, learns))
-            tape.append((task, backward))
-        else:
-            y = _forward(task, inputs, [])
-        live.put(task, inputs, y)
-        del inputs, y
-    shape, dtype = x.shape, x.dtype
-
-    def pullback(dys: Mapping[int, list[Given]]) -> tuple[Array | None, Gradients]:
-        flows: dict[int, _Flow] = {}
-        grads: Gradients = {}
-        for task, backward in reversed(tape):
-            for given in dys.get(task.place, []):
-                _join(flows, task.place, _received(given))
-            flow = flows.pop(task.place, None)
-            if flow is None:
-                continue
-            dxs, own = backward(flow.array, flow.ours)
-            for name, grad in own.items():
-                full = canonical[task.step.prefix + name]
-                grads[full] = grads[full] + grad if full in grads else grad
-            for source, dx in zip(task.step.sources, dxs, strict=True):
-                if dx is not None and carries[source]:
-                    _join(flows, source, _passed_on(dx, flow, dxs))
-            del flow, dxs, own
-        if not wants.input:
-            return None, grads
-        for given in dys.get(0, []):
-            _join(flows, 0, _received(given))
-        return (flows[0].array if 0 in flows else np.zeros(shape, dtype)), grads
-
-    return pullback
-
-
-def _forward(task: _Task, inputs: list[Array], spare: Collection[int]) -> Array:
-    """Compute; the `spare` inputs, by their indices, may be overwritten."""
-    layer = task.step.layer
-    if isinstance(layer, Add):
-        layer._check(tuple(inputs))
-        return layer._sum(tuple(inputs), task.relu, [i for i in spare if inputs[i].flags.writeable])
-    if isinstance(layer, Merge):
-        return layer(*inputs)
-    if isinstance(layer, FusesReLU):
-        return layer._forward(inputs[0], relu=task.relu)
-    return layer._forward(inputs[0])
-
-
-def _vjp(task: _Task, inputs: list[Array], wants: Wants) -> tuple[Array, _StepBackward]:
-    layer = task.step.layer
-    if isinstance(layer, Merge):
-        return _merge_vjp(layer, inputs, task.relu)
-    if isinstance(layer, FusesReLU):
-        y, inner = layer._vjp(inputs[0], wants, relu=task.relu)
-    else:
-        y, inner = layer._vjp(inputs[0], wants)
-
-    def backward(dy: Array, overwrite: bool) -> tuple[tuple[Array | None, ...], Gradients]:
-        dx, grads = inner(dy, overwrite)
-        return (dx,), grads
-
-    return y, backward
-
-
-def _merge_vjp(layer: Merge, inputs: list[Array], relu: bool) -> tuple[Array, _StepBackward]:
-    y, parts = layer.vjp(*inputs)
-    if not relu:
-        return y, lambda dy, overwrite: (parts(dy), {})
-    bits = passed_bits(y)
-    return relu_over(y), lambda dy, overwrite: (parts(keep_passed(dy, bits, overwrite)), {})
-
-
-class _Flow(NamedTuple):
-    """A gradient on its way, and whether nobody else holds its memory, so that it may be overwritten."""
-
-    array: Array
-    ours: bool
-
-
-def _received(given: Given) -> _Flow:
-    return _Flow(given(), True) if callable(given) else _Flow(given, False)
-
-
-def _passed_on(dx: Array, came_from: _Flow, dxs: tuple[Array | None, ...]) -> _Flow:
-    """A step's gradient is ours if it is new, or if it lies in one that was ours; and if it lies in no other."""
-    alone = sum(other is not None and np.may_share_memory(dx, other) for other in dxs) == 1
-    new = came_from.ours or not np.may_share_memory(dx, came_from.array)
-    return _Flow(dx, bool(dx.flags.writeable and alone and new))
-
-
-def _join(flows: dict[int, _Flow], index: int, more: _Flow) -> None:
-    present = flows.get(index)
-    if present is None:
-        flows[index] = more
-    else:
-        target = present.array if present.ours else more.array if more.ours else None
-        flows[index] = _Flow(np.add(present.array, more.array, out=target), True)

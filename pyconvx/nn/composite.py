@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pyconvx.errors import OptionError
-from pyconvx.nn import _program
+from pyconvx.nn import _run
 from pyconvx.nn._arrays import Array, as_float
+from pyconvx.nn._program import Program
 from pyconvx.nn.layer import Backward, Gradients, Layer, Pullback, Wants, Wrt, as_gradient, wants_of
 
 # Takes the name of a layer and its output.
@@ -36,13 +37,13 @@ class Composite(Layer):
 
     def _build(self) -> None:
         """Compile; to be called at the end of construction."""
-        self._program = _program.Program()
+        self._program = Program()
         self._output = self._compile(self._program, 0, "")
         first: dict[int, str] = {}
         named = list(self._walk_parameters(learned=True))
         self._canonical = {name: first.setdefault(id(parameter), name) for name, parameter in named}
 
-    def _compile(self, program: _program.Program, source: int, prefix: str) -> int:
+    def _compile(self, program: Program, source: int, prefix: str) -> int:
         """Append this network's steps, reading `source`; return the index of its output."""
         raise NotImplementedError
 
@@ -83,7 +84,7 @@ class Composite(Layer):
         wanted = self._indices(names)
         found: dict[str, Array] = {}
         deliver = _deliver(wanted, receive or found.__setitem__)
-        _program.run(self._program, as_float(x, "x"), set(wanted.values()), deliver)
+        _run.run(self._program, as_float(x, "x"), set(wanted.values()), deliver)
         return {name: found[name] for name in wanted if name in found}
 
     @overload
@@ -138,7 +139,7 @@ class Composite(Layer):
         inner = self._run_vjp(as_float(x, "x"), set(wanted.values()), _deliver(wanted, take), wants_of(wrt))
 
         def pullback(dys: Mapping[str, ArrayLike | Callable[[], Array]]) -> tuple[Array | None, Gradients]:
-            given: dict[int, list[_program.Given]] = {}
+            given: dict[int, list[_run.Given]] = {}
             for name, dy in dys.items():
                 if name not in wanted:
                     raise OptionError(f"a gradient came for {name!r}, which is not tapped; the taps are {list(wanted)}")
@@ -149,7 +150,7 @@ class Composite(Layer):
 
     def _forward(self, x: Array) -> Array:
         found: dict[int, Array] = {}
-        _program.run(self._program, x, [self._output], found.__setitem__)
+        _run.run(self._program, x, [self._output], found.__setitem__)
         return found[self._output]
 
     def _vjp(self, x: Array, wants: Wants) -> tuple[Array, Backward]:
@@ -161,10 +162,8 @@ class Composite(Layer):
 
         return found[self._output], backward
 
-    def _run_vjp(
-        self, x: Array, outputs: Collection[int], deliver: _program.Deliver, wants: Wants
-    ) -> _program.ProgramPullback:
-        return _program.run_vjp(self._program, x, outputs, deliver, wants, self._canonical)
+    def _run_vjp(self, x: Array, outputs: Collection[int], deliver: _run.Deliver, wants: Wants) -> _run.RunPullback:
+        return _run.run_vjp(self._program, x, outputs, deliver, wants, self._canonical)
 
     def _indices(self, names: Iterable[str]) -> dict[str, int]:
         if isinstance(names, str):
@@ -177,7 +176,7 @@ class Composite(Layer):
         return {name: known[name] for name in wanted}
 
 
-def compile_layer(program: _program.Program, layer: Layer, source: int, name: str) -> int:
+def compile_layer(program: Program, layer: Layer, source: int, name: str) -> int:
     """Append one layer, or all steps of a network, under `name`."""
     if isinstance(layer, Composite):
         output = layer._compile(program, source, f"{name}.")
@@ -186,7 +185,7 @@ def compile_layer(program: _program.Program, layer: Layer, source: int, name: st
     return program.add(layer, (source,), name)
 
 
-def _deliver(wanted: Mapping[str, int], receive: Receive) -> _program.Deliver:
+def _deliver(wanted: Mapping[str, int], receive: Receive) -> _run.Deliver:
     """A step's output goes to `receive` under every name that was asked for."""
 
     def deliver(index: int, activation: Array) -> None:
@@ -199,7 +198,7 @@ def _deliver(wanted: Mapping[str, int], receive: Receive) -> _program.Deliver:
 
 def _checked(
     dy: ArrayLike | Callable[[], Array], name: str, shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> _program.Given:
+) -> _run.Given:
     if callable(dy):
         return lambda: as_gradient(dy(), shape, dtype, name)
     return as_gradient(dy, shape, dtype, name)
