@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <numeric>
 
 namespace pcx {
 
@@ -23,13 +24,18 @@ index spread(index floats) { return (divide_up(floats, line) | 1) * line; }
 
 }  // namespace
 
-WinogradScheme winograd_scheme(int tile, index taps) {
-  if (tile == 1) return {1, 1, static_cast<int>(taps)};
-  for (int parts = 1; parts < taps; ++parts) {
-    const index kernel = divide_up(taps, parts);
-    if (kernel > 1 && winograd_axis_for<float>(tile, kernel)) return {tile, static_cast<int>(kernel), parts};
+index residues_of(const CorrelationAxis& axis) { return axis.step / std::gcd(axis.step, axis.tap_step); }
+
+WinogradScheme winograd_scheme(int tile, const CorrelationAxis& axis) {
+  const index taps = axis.taps, residues = residues_of(axis), most = divide_up(taps, residues);
+  if (tile == 1) return {1, 1, static_cast<int>(taps), taps, taps};
+  for (index rounds = 1; rounds < most; ++rounds) {  // of parts, one a residue
+    const index kernel = divide_up(most, rounds), before = (rounds - 1) * residues;
+    if (kernel == 1 || !winograd_axis_for<float>(tile, kernel)) continue;
+    const index parts = before + std::min(residues, taps - before * kernel);
+    return {tile, static_cast<int>(kernel), static_cast<int>(parts), taps, residues};
   }
-  return {tile, 0, 0};
+  return {tile, 0, 0, taps, residues};
 }
 
 WinogradPlan::WinogradPlan(const Correlation& correlation, const Tiles& tiles_on)
@@ -37,16 +43,17 @@ WinogradPlan::WinogradPlan(const Correlation& correlation, const Tiles& tiles_on
   const Kernels<float>& k = kernels<float>();
   for (int a = 0; a < 3; ++a) {
     CorrelationAxis& axis = problem.axis[a];
-    if (axis.tap_step < 0) axis.first += (axis.taps - 1) * axis.tap_step;
-    scheme[a] = winograd_scheme(tiles_on[a], axis.taps);
+    if (axis.tap_step < 0) axis.first += (axis.taps - 1) * axis.tap_step, axis.tap_step = -axis.tap_step;
+    scheme[a] = winograd_scheme(tiles_on[a], axis);
     transform[a] = winograd_axis_for<float>(scheme[a].tile, scheme[a].kernel);
     transformed += transform[a] != nullptr;
     size[a] = scheme[a].size();
-    spacing[a] = axis.taps > 1 ? std::abs(axis.tap_step) : 1;
+    spacing[a] = axis.taps > 1 ? axis.tap_step / std::gcd(axis.step, axis.tap_step) : 1;
     row[a] = divide_up(divide_up(axis.positions, spacing[a]), scheme[a].tile);
     count[a] = std::min(spacing[a], axis.positions) * row[a];
     elements *= size[a];
     parts *= scheme[a].parts;
+    if (transform[a] && scheme[a].is_short(scheme[a].parts - 1)) uneven = true;
   }
   chunk = round_up(divide_up(depth(), divide_up(depth(), longest_chunk)), line);
   chunks = divide_up(depth(), chunk);
@@ -65,6 +72,52 @@ WinogradPlan::WinogradPlan(const Correlation& correlation, const Tiles& tiles_on
   far = problem.groups * problem.in_channels * d.in * h.in * w.in > far_floats;
   strip = std::clamp(small_floats / elements / line * line, line, longest_chunk);
   together = std::max<index>(1, small_floats / (elements * panel));
+}
+
+index WinogradPlan::following_parts(index part) const {
+  const WinogradScheme& s = scheme[2];
+  if (problem.groups > 1 || problem.axis[2].tap_step != 1) return 1;
+  return std::min(s.residues - part % s.residues, s.parts - part);
+}
+
+WinogradPlan::Last WinogradPlan::last_of(index element) const {
+  const Axes at{element / (size[1] * size[2]), element / size[2] % size[1], element % size[2]};
+  Last last{};
+  for (int a = 0; a < 3; ++a) last[a] = transform[a] && at[a] == size[a] - 1;
+  return last;
+}
+
+WinogradPlan::Summed WinogradPlan::without_zeros(const Last& at_last, index number) const {
+  const index begin = number * chunk, end = std::min(begin + chunk, depth());
+  auto is_zero = [&](index part) {
+    const Axes at = part_at(part);
+    for (int a = 0; a < 3; ++a) {
+      if (at_last[a] && scheme[a].is_short(at[a])) return true;
+    }
+    return false;
+  };
+  index first = begin / problem.in_channels, last = (end - 1) / problem.in_channels;
+  while (first < last && is_zero(first)) ++first;
+  while (last > first && is_zero(last)) --last;
+  if (is_zero(first)) return {0, 0};
+  const index from = std::max(begin, first * problem.in_channels);
+  return {from - begin, std::min(end, (last + 1) * problem.in_channels) - from};
+}
+
+double WinogradPlan::products() const {
+  double sum = 0;
+  const int most = uneven ? 8 : 1;
+  for (int mask = 0; mask < most; ++mask) {
+    Last last{};
+    index count = 1, depths = 0;
+    for (int a = 0; a < 3; ++a) {
+      last[a] = mask >> a & 1;
+      count *= !uneven || !transform[a] ? (last[a] ? 0 : size[a]) : last[a] ? 1 : size[a] - 1;
+    }
+    for (index number = 0; number < chunks; ++number) depths += summed(last, number).depth;
+    sum += static_cast<double>(count * depths);
+  }
+  return sum;
 }
 
 }  // namespace pcx

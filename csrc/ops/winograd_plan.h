@@ -9,14 +9,21 @@
 
 namespace pcx {
 
-// F(tile, kernel) on one axis. A kernel for which there is none is cut into `parts` of `kernel` taps, the last perhaps
-// filled with zeros, which are summed as further channels are. Tile 1 leaves the axis as it is: each tap is a part.
+// F(tile, kernel) on one axis. A kernel for which there is none is cut into `parts` of `kernel` taps, which are summed
+// as further channels are. So is that of a strided axis: taps r, r + residues, ... read one residue of x, as a dense
+// correlation does. Some parts are short, and filled with zeros. Tile 1 leaves the axis as it is: each tap is a part.
 struct WinogradScheme {
   int tile, kernel, parts;  // no parts: impossible
+  index taps, residues;     // of the whole kernel; of x
 
   index size() const { return tile + kernel - 1; }
+  index first_tap(index part) const { return part % residues + part / residues * residues * kernel; }
+  index last_tap(index part) const { return std::min(taps - 1, first_tap(part) + (kernel - 1) * residues); }
+  // The last element of a short part's transform is zero, the one at infinity, which sees the last tap alone.
+  bool is_short(index part) const { return first_tap(part) + (kernel - 1) * residues >= taps; }
 };
-WinogradScheme winograd_scheme(int tile, index taps);
+WinogradScheme winograd_scheme(int tile, const CorrelationAxis& axis);
+index residues_of(const CorrelationAxis& axis);
 
 // F(tile, kernel) of the active instruction set; null where the axis is not transformed.
 template <class T>
@@ -33,10 +40,11 @@ struct WinogradPlan {
   Correlation problem;  // with ascending taps: the packed filter is turned where it was read backwards
   std::array<WinogradScheme, 3> scheme;
   std::array<const WinogradAxis<float>*, 3> transform;
-  Axes spacing;  // of the taps: a dilated axis is taken apart into as many dense ones, whose tiles follow one another
+  Axes spacing;  // of a tile's positions: a dilated axis is taken apart into dense ones, whose tiles follow one another
   Axes size, count, row;  // elements of a transformed tile; tiles; those of one dense axis
   int transformed = 0;    // axes
   index elements, parts;  // of a tile; of the kernel
+  bool uneven = false;    // some parts are short
   index chunk, chunks;    // of the sum over parts and channels: each is summed on its own, which halves rounding errors
   index panels, panel;    // of output channels; elements from row to row of the products
   index block, blocks;    // tiles
@@ -52,10 +60,30 @@ struct WinogradPlan {
   // The first output position of a tile on axis a, and the number of tiles from this one to the end of its row.
   index first_position(int a, index tile) const { return tile / row[a] + tile % row[a] * scheme[a].tile * spacing[a]; }
   index row_left(index tile) const { return row[2] - tile % row[2]; }
+  Axes part_at(index part) const {
+    return {part / scheme[2].parts / scheme[1].parts, part / scheme[2].parts % scheme[1].parts, part % scheme[2].parts};
+  }
+  // Parts on the width axis, from this one on, whose taps read neighbouring pixels of x.
+  index following_parts(index part) const;
+  // On which axes a short part of the kernel has zeros at this element of the transform.
+  using Last = std::array<bool, 3>;
+  Last at_last(index element) const { return uneven ? last_of(element) : Last{}; }
+  // What of a chunk is to be summed there.
+  struct Summed {
+    index first, depth;  // in the chunk
+  };
+  Summed summed(const Last& at_last, index number) const {
+    return at_last == Last{} ? Summed{0, std::min(chunk, depth() - number * chunk)} : without_zeros(at_last, number);
+  }
+  double products() const;  // of one tile and one output channel
   // Scratch of a block: transformed input, products; and of a worker: small arrays for a tile on its way.
   index input_size() const { return chunks * elements * input_element; }
   index product_size() const { return panels * elements * product_element; }
   index small_size() const { return elements * std::max(strip, together * panel); }
+
+ private:
+  Last last_of(index element) const;
+  Summed without_zeros(const Last& at_last, index number) const;
 };
 
 }  // namespace pcx
