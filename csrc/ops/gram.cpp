@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/ops.h"
@@ -23,9 +24,6 @@ constexpr index line = 64;                  // bytes between panels, so that the
 constexpr index slices_bytes = 32 << 20;    // of all private g together
 constexpr index least_tasks = 16;
 constexpr double slice_flops = 4e6, parallel_flops = 15e6;
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
-index even_part(index whole, index most) { return divide_up(whole, divide_up(whole, most)); }
 
 template <class T>
 class Gram {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/winograd_tile.h"
@@ -21,8 +22,6 @@ constexpr index least_blocks = 16;         // enough to share out whole; fewer a
 constexpr index piece_tiles = 8;
 constexpr index bytes = sizeof(float);
 constexpr double parallel_products = 4e6;  // multiply-adds of the transformed problem that are worth a second thread
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
 
 class Winograd {
  public:

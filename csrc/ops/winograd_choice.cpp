@@ -2,6 +2,7 @@
 // 10,000 measurements on an AVX2 processor, says the least, among those whose rounding errors keep the contract.
 #include <algorithm>
 
+#include "base/division.h"
 #include "ops/parts.h"
 #include "ops/winograd.h"
 #include "ops/winograd_plan.h"
@@ -27,8 +28,6 @@ constexpr double strided = 1.05;      // times as much for a strided picture, of
 constexpr double few_strided = 1.13;  // and where it has few channels
 constexpr index few_channels = 16;
 constexpr double spread_cost = 12;  // an element of a result whose neighbours are of other residues
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
 
 // Of one group, in multiply-adds.
 double transformed_cost(const WinogradPlan& plan) {

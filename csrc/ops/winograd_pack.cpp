@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/buffer.h"
+#include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/winograd.h"
@@ -13,8 +14,6 @@ namespace pcx {
 namespace {
 
 constexpr index channels_at_once = 8;  // whose transforms stay in the L2 cache; written in runs of 8 rows
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
 
 }  // namespace
 

@@ -1,5 +1,7 @@
 #include "ops/winograd_plan.h"
 
+#include "base/division.h"
+
 #include <algorithm>
 #include <cstdlib>
 #include <numeric>
@@ -15,9 +17,6 @@ constexpr index most_bytes = 48 << 20;  // however many channels there are, whil
 constexpr index line = 16;              // floats of a cache line
 constexpr index far_floats = 2 << 20;   // of a picture that the caches of a core do not hold
 constexpr index small_floats = 3072;    // of an array between two axes: it and another one stay in the L1 cache
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
-index round_up(index a, index b) { return divide_up(a, b) * b; }
 
 // An odd number of cache lines: the elements of a tile then lie in different cache sets.
 index spread(index floats) { return (divide_up(floats, line) | 1) * line; }
