@@ -193,8 +193,9 @@ def _read_alias(stream: Stream, count: int | None) -> None:
 
 def _skip_tensors(stream: Stream, version: int, first: bool) -> None:
     """What training leaves behind after each layer."""
-    for _ in range(3):
-        stream.boolean()
+    _expect_boolean(stream, True, "a layer was never set up: dlib would draw its weights anew")
+    stream.boolean()  # whether the gradient of the input is out of date
+    stream.boolean()  # whether memory was saved
     stream.tensor(None)
     stream.tensor(None)
     if first or version == 2:
