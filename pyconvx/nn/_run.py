@@ -9,7 +9,7 @@ import numpy as np
 
 from pyconvx.functional._elementwise import keep_passed, passed_bits, relu_over
 from pyconvx.nn._arrays import Array
-from pyconvx.nn._program import Plan, Program, Task
+from pyconvx.nn._program import Program, Task
 from pyconvx.nn.layer import FusesReLU, Gradients, Layer, Wants
 from pyconvx.nn.merge import Add, Merge
 
@@ -25,49 +25,52 @@ Deliver = Callable[[int, Array], None]
 class _Live:
     """The activations that some task has still to read, and which of them share memory or are held by others."""
 
-    def __init__(self, x: Array, plan: Plan, outputs: Collection[int], deliver: Deliver) -> None:
-        self._last = plan.last
+    def __init__(self, x: Array, outputs: Collection[int], deliver: Deliver) -> None:
         self._outputs = outputs
         self._deliver = deliver
-        self._arrays: dict[int, Array] = {}
+        self._arrays = {0: x}
         self._memory = {0: 0}  # of a step: the first step whose output lies in the same place
         self._held = {0}  # the memory of the caller, and what was delivered
-        self._keep(0, x)
+        if 0 in outputs:
+            deliver(0, x)
 
     def take(self, task: Task) -> list[Array]:
         """The inputs of a task; what it is the last to read is let go."""
         inputs = [self._arrays[source] for source in task.step.sources]
-        for source in set(task.step.sources):
-            if self._last[source] == task.place:
-                del self._arrays[source]
+        for source in task.done:
+            del self._arrays[source]
         return inputs
 
-    def spare(self, task: Task) -> list[int]:
-        """Which inputs of a task, after `take`, nobody needs any more; some layers return their input, or a view."""
+    def spare(self, task: Task, inputs: list[Array]) -> int | None:
+        """Which of the first two inputs nobody needs after the task; some layers return their input, or a view."""
         read = [self._memory[source] for source in task.step.sources]
         needed = self._held.union(self._memory[place] for place in self._arrays)
-        return [i for i, memory in enumerate(read) if memory not in needed and read.count(memory) == 1]
+        for index, memory in enumerate(read[:2]):
+            if memory not in needed and read.count(memory) == 1 and inputs[index].flags.writeable:
+                return index
+        return None
 
     def put(self, task: Task, inputs: list[Array], y: Array) -> None:
         same = (s for s, x in zip(task.step.sources, inputs, strict=True) if np.may_share_memory(x, y))
-        self._memory[task.place] = next((self._memory[source] for source in same), task.place)
-        self._keep(task.place, y)
-
-    def _keep(self, place: int, array: Array) -> None:
-        if place in self._last:
-            self._arrays[place] = array
-        if place in self._outputs:
-            self._held.add(self._memory[place])
-            self._deliver(place, array)
+        memory = self._memory[task.place] = next((self._memory[source] for source in same), task.place)
+        if task.read:
+            self._arrays[task.place] = y
+        if task.place in self._outputs:
+            self._held.add(memory)
+            self._deliver(task.place, y)
 
 
 def run(program: Program, x: Array, outputs: Collection[int], deliver: Deliver) -> None:
     """Compute the wanted steps and deliver each at once; an activation goes when its last reader has run."""
-    plan = program.plan(outputs)
-    live = _Live(x, plan, outputs, deliver)
-    for task in plan.tasks:
+    live = _Live(x, outputs, deliver)
+    for task in program.plan(outputs):
         inputs = live.take(task)
-        y = _forward(task, inputs, live.spare(task))
+        layer = task.step.layer
+        if isinstance(layer, Add):
+            layer._check(inputs)
+            y = layer._sum(inputs, task.relu, live.spare(task, inputs))
+        else:
+            y = _forward(task, inputs)
         live.put(task, inputs, y)
         del inputs, y
 
@@ -79,11 +82,10 @@ def run_vjp(
 
     `canonical` maps every name of a parameter to the one under which its gradients are summed.
     """
-    plan = program.plan(outputs)
-    live = _Live(x, plan, outputs, deliver)
+    live = _Live(x, outputs, deliver)
     carries = {0: wants.input}  # whether anything upstream of a step's output wants a gradient
     tape: list[tuple[Task, _StepBackward]] = []
-    for task in plan.tasks:
+    for task in program.plan(outputs):
         layer, sources, _ = task.step
         feeds = any(carries[source] for source in sources)
         learns = wants.parameters and isinstance(layer, Layer) and bool(layer.named_parameters())
@@ -93,7 +95,7 @@ def run_vjp(
             y, backward = _vjp(task, inputs, Wants(feeds, learns))
             tape.append((task, backward))
         else:
-            y = _forward(task, inputs, [])
+            y = _forward(task, inputs)
         live.put(task, inputs, y)
         del inputs, y
     shape, dtype = x.shape, x.dtype
@@ -124,16 +126,13 @@ def run_vjp(
     return pullback
 
 
-def _forward(task: Task, inputs: list[Array], spare: Collection[int]) -> Array:
-    """Compute; the `spare` inputs, by their indices, may be overwritten."""
+def _forward(task: Task, inputs: list[Array]) -> Array:
     layer = task.step.layer
-    if isinstance(layer, Add):
-        layer._check(tuple(inputs))
-        return layer._sum(tuple(inputs), task.relu, [i for i in spare if inputs[i].flags.writeable])
-    if isinstance(layer, Merge):
-        return layer(*inputs)
     if isinstance(layer, FusesReLU):
         return layer._forward(inputs[0], relu=task.relu)
+    if isinstance(layer, Merge):
+        y = layer(*inputs)
+        return relu_over(y) if task.relu else y
     return layer._forward(inputs[0])
 
 
