@@ -50,6 +50,15 @@ CASES = [
     ),
     ConvCase("dilated by more than there are positions", (5, 9), (8, 8), (2, 3), padding=(4, 6), dilation=(7, 5)),
     ConvCase("1D, dilated by 8, ends uneven", (101,), (20, 40), (3,), padding=8, dilation=8),
+    ConvCase("one row between two of padding", (1, 90), (20, 24), (3, 3), padding=1),
+    ConvCase(
+        "three rows, of which two give nothing to a row of the gradient", (3, 300), (64, 24), (3, 3), padding=(0, 1)
+    ),
+    ConvCase("taps that share a chunk, of which some read padding", (4, 700), (24, 16), (5, 3), padding=(2, 1)),
+    ConvCase("two slices, most taps in padding", (2, 3, 200), (16, 20), (3, 3, 3), padding=1),
+    ConvCase("rows that padding alone reaches", (2, 150), (16, 17), (3, 3), padding=((5, 3), (1, 1))),
+    ConvCase("a column between two of padding", (150, 1), (16, 17), (3, 3), padding=1),
+    ConvCase("rows of padding, dilated", (3, 150), (16, 17), (3, 3), padding=(4, 2), dilation=(4, 2)),
     ConvCase("3D, dilated on one axis", (5, 7, 12), (9, 18), (3, 3, 3), padding=(1, 1, 2), dilation=(1, 1, 2)),
 ]
 # Forward, residues of x are summed as channels are; of the input gradient each has tiles of its own.
@@ -246,6 +255,26 @@ def test_zeros_of_short_parts_are_not_multiplied() -> None:
     found = pyconvx.explain("conv2d", (1, 43, 43, 64), (5, 5, 64, 32), stride=2, algorithm="winograd")
     assert found.tile == (4, 4)
     assert found.multiplications == 5 * 5 * (6 + 5) ** 2 * 64 * 32
+
+
+def test_taps_in_the_padding_are_not_multiplied() -> None:
+    """A row of the gradient sees the one row of dy by one row of taps, F(6, 3) along it; few blocks lie in two rows."""
+    found = pyconvx.explain("conv2d_input_grad", (1, 3, 4096, 64), (3, 3, 64, 64), padding=(0, 1), kept=True)
+    assert (found.algorithm, found.tile) == ("winograd", (1, 6))
+    products = 3 * 683 * 8 * 64 * 64
+    assert products < found.multiplications < 1.1 * products
+
+
+@pytest.mark.parametrize("size", [(3, 1152), (3, 9000)])  # few blocks, which are shared out in pieces, and many
+def test_a_flat_picture_has_the_same_bits_alone_and_for_any_number_of_threads(size: tuple[int, int], isa: str) -> None:
+    dy, w = draw_normal((2, 1, size[1], 48), "float32", 5), draw_normal((3, 3, 24, 48), "float32", 6)
+    gradients = []
+    for threads in (1, 3):
+        with pyconvx.num_threads(threads):
+            gradients.append(pyconvx.conv2d_input_grad(dy, w, (2, *size, 24), padding=(0, 1), algorithm="winograd"))
+    alone = pyconvx.conv2d_input_grad(dy[1], w, (*size, 24), padding=(0, 1), algorithm="winograd")
+    assert_same_bits(gradients[1], gradients[0])
+    assert_same_bits(alone, gradients[0][1])
 
 
 def test_a_strided_gradient_that_is_not_finite_is_computed_again_once(isa: str) -> None:

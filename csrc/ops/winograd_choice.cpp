@@ -37,15 +37,15 @@ double transformed_cost(const WinogradPlan& plan) {
   const double columns = static_cast<double>(divide_up(p.out_channels, lanes) * lanes);
   const double tiles = static_cast<double>(plan.tiles()), rows = std::max(tiles, 4.0);
   const double elements = static_cast<double>(plan.elements), chunks = static_cast<double>(plan.chunks);
-  const double depth = plan.products() / elements;
+  const double depth = plan.products() / (elements * tiles), read = plan.share_read();
   const double calls = chunks * static_cast<double>(plan.panels * plan.blocks);
   const double channels = static_cast<double>(plan.parts * whole) * (whole == p.in_channels ? 1 : ragged);
   const index together = plan.following_parts(0);
   const double strips = static_cast<double>(std::max(divide_up(plan.parts, together), plan.chunks) *
                                             divide_up(std::min(together * p.in_channels, plan.chunk), plan.strip));
   const double products = rows * columns * (product_cost * depth + chunk_cost * chunks) + cycle * call_cycles * calls;
-  const double transforms = tiles * axes * transform_cost * channels + weight_read_cost * depth * columns;
-  return elements * (products + transforms) + cycle * strip_cycles * axes * tiles * strips;
+  const double transforms = tiles * axes * transform_cost * channels * read + weight_read_cost * depth * columns;
+  return elements * (products + transforms) + cycle * strip_cycles * axes * tiles * strips * read;
 }
 
 index weight_elements(const Correlation& p, const Tiles& tiles) {

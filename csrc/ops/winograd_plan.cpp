@@ -47,12 +47,14 @@ WinogradPlan::WinogradPlan(const Correlation& correlation, const Tiles& tiles_on
     transform[a] = winograd_axis_for<float>(scheme[a].tile, scheme[a].kernel);
     transformed += transform[a] != nullptr;
     size[a] = scheme[a].size();
-    spacing[a] = axis.taps > 1 ? axis.tap_step / std::gcd(axis.step, axis.tap_step) : 1;
+    spacing[a] = transform[a] ? axis.tap_step / std::gcd(axis.step, axis.tap_step) : 1;
     row[a] = divide_up(divide_up(axis.positions, spacing[a]), scheme[a].tile);
     count[a] = std::min(spacing[a], axis.positions) * row[a];
     elements *= size[a];
     parts *= scheme[a].parts;
-    if (transform[a] && scheme[a].is_short(scheme[a].parts - 1)) uneven = true;
+    uneven = uneven || (transform[a] && scheme[a].is_short(scheme[a].parts - 1));
+    const index reach = axis.first + (axis.positions - 1) * axis.step + (axis.taps - 1) * axis.tap_step;
+    edged = edged || (!transform[a] && axis.taps > 1 && (axis.first < 0 || reach >= axis.in));
   }
   chunk = round_up(divide_up(depth(), divide_up(depth(), longest_chunk)), line);
   chunks = divide_up(depth(), chunk);
@@ -79,19 +81,40 @@ index WinogradPlan::following_parts(index part) const {
   return std::min(s.residues - part % s.residues, s.parts - part);
 }
 
-WinogradPlan::Last WinogradPlan::last_of(index element) const {
-  const Axes at{element / (size[1] * size[2]), element / size[2] % size[1], element % size[2]};
-  Last last{};
-  for (int a = 0; a < 3; ++a) last[a] = transform[a] && at[a] == size[a] - 1;
-  return last;
+// Tiles of a block are neighbours: on the first axis on which they differ they are a range, on those after it all.
+WinogradPlan::Zeros WinogradPlan::read_by(index number) const {
+  Zeros zeros{false, false, {}, last_parts(), {}};
+  Axes from = place(number * block), to = place(std::min((number + 1) * block, tiles()) - 1);
+  bool apart = false;
+  for (int a = 0; a < 3; ++a) {
+    if (apart) from[a] = 0, to[a] = count[a] - 1;
+    apart = apart || from[a] != to[a];
+    if (transform[a]) continue;
+    const CorrelationAxis& axis = problem.axis[a];
+    const index before = -(axis.first + to[a] * axis.step), room = axis.in - 1 - axis.first - from[a] * axis.step;
+    zeros.first[a] = std::clamp<index>(before > 0 ? divide_up(before, axis.tap_step) : 0, 0, zeros.last[a]);
+    zeros.last[a] = std::clamp<index>(room > 0 ? room / axis.tap_step : 0, zeros.first[a], zeros.last[a]);
+    zeros.padding = zeros.padding || zeros.first[a] > 0 || zeros.last[a] < scheme[a].parts - 1;
+  }
+  return zeros;
 }
 
-WinogradPlan::Summed WinogradPlan::without_zeros(const Last& at_last, index number) const {
+void WinogradPlan::find_last(index element, Zeros& zeros) const {
+  const Axes at{element / (size[1] * size[2]), element / size[2] % size[1], element % size[2]};
+  zeros.at_end = false;
+  for (int a = 0; a < 3; ++a) {
+    zeros.at_last[a] = transform[a] && at[a] == size[a] - 1;
+    zeros.at_end = zeros.at_end || zeros.at_last[a];
+  }
+}
+
+WinogradPlan::Summed WinogradPlan::without_zeros(const Zeros& zeros, index number) const {
   const index begin = number * chunk, end = std::min(begin + chunk, depth());
   auto is_zero = [&](index part) {
     const Axes at = part_at(part);
     for (int a = 0; a < 3; ++a) {
-      if (at_last[a] && scheme[a].is_short(at[a])) return true;
+      if (at[a] < zeros.first[a] || at[a] > zeros.last[a] || (zeros.at_last[a] && scheme[a].is_short(at[a])))
+        return true;
     }
     return false;
   };
@@ -103,20 +126,33 @@ WinogradPlan::Summed WinogradPlan::without_zeros(const Last& at_last, index numb
   return {from - begin, std::min(end, (last + 1) * problem.in_channels) - from};
 }
 
-double WinogradPlan::products() const {
+// Of a tile, for all elements of its transform.
+double WinogradPlan::depths(Zeros zeros) const {
   double sum = 0;
-  const int most = uneven ? 8 : 1;
-  for (int mask = 0; mask < most; ++mask) {
-    Last last{};
-    index count = 1, depths = 0;
+  for (int mask = 0; mask < (uneven ? 8 : 1); ++mask) {
+    index times = 1, depth_there = 0;
     for (int a = 0; a < 3; ++a) {
-      last[a] = mask >> a & 1;
-      count *= !uneven || !transform[a] ? (last[a] ? 0 : size[a]) : last[a] ? 1 : size[a] - 1;
+      const bool last = mask >> a & 1;
+      zeros.at_last[a] = last;
+      times *= !uneven || !transform[a] ? (last ? 0 : size[a]) : last ? 1 : size[a] - 1;
     }
-    for (index number = 0; number < chunks; ++number) depths += summed(last, number).depth;
-    sum += static_cast<double>(count * depths);
+    zeros.at_end = mask > 0;
+    for (index number = 0; times > 0 && number < chunks; ++number) depth_there += summed(zeros, number).depth;
+    sum += static_cast<double>(times * depth_there);
   }
   return sum;
+}
+
+double WinogradPlan::products() const {
+  if (!edged) return static_cast<double>(tiles()) * depths(padding_of(0));
+  double sum = 0;
+  for (index b = 0; b < blocks; ++b)
+    sum += static_cast<double>(std::min(block, tiles() - b * block)) * depths(read_by(b));
+  return sum;
+}
+
+double WinogradPlan::share_read() const {
+  return edged ? products() / (static_cast<double>(tiles()) * depths({false, false, {}, last_parts(), {}})) : 1;
 }
 
 }  // namespace pcx

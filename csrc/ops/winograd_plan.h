@@ -45,6 +45,7 @@ struct WinogradPlan {
   int transformed = 0;    // axes
   index elements, parts;  // of a tile; of the kernel
   bool uneven = false;    // some parts are short
+  bool edged = false;     // some parts read nothing but padding for some tiles
   index chunk, chunks;    // of the sum over parts and channels: each is summed on its own, which halves rounding errors
   index panels, panel;    // of output channels; elements from row to row of the products
   index block, blocks;    // tiles
@@ -63,27 +64,41 @@ struct WinogradPlan {
   Axes part_at(index part) const {
     return {part / scheme[2].parts / scheme[1].parts, part / scheme[2].parts % scheme[1].parts, part % scheme[2].parts};
   }
+  Axes place(index tile) const { return {tile / (count[1] * count[2]), tile / count[2] % count[1], tile % count[2]}; }
   // Parts on the width axis, from this one on, whose taps read neighbouring pixels of x.
   index following_parts(index part) const;
-  // On which axes a short part of the kernel has zeros at this element of the transform.
-  using Last = std::array<bool, 3>;
-  Last at_last(index element) const { return uneven ? last_of(element) : Last{}; }
-  // What of a chunk is to be summed there.
+  // Parts of the kernel that give zeros for a block: those that read padding alone, on axes that are left as they are,
+  // and at some elements of the transform short ones.
+  struct Zeros {
+    bool padding = false, at_end = false;
+    Axes first{}, last{};           // parts on each axis that read something
+    std::array<bool, 3> at_last{};  // axes on which the element is the last
+  };
+  Zeros padding_of(index number) const { return edged ? read_by(number) : Zeros{false, false, {}, last_parts(), {}}; }
+  void go_to(index element, Zeros& zeros) const {
+    if (uneven) find_last(element, zeros);
+  }
+  // What of a chunk is to be summed.
   struct Summed {
     index first, depth;  // in the chunk
   };
-  Summed summed(const Last& at_last, index number) const {
-    return at_last == Last{} ? Summed{0, std::min(chunk, depth() - number * chunk)} : without_zeros(at_last, number);
+  Summed summed(const Zeros& zeros, index number) const {
+    return zeros.padding || zeros.at_end ? without_zeros(zeros, number)
+                                         : Summed{0, std::min(chunk, depth() - number * chunk)};
   }
-  double products() const;  // of one tile and one output channel
+  double products() const;    // of a picture and one output channel
+  double share_read() const;  // of what they would be without padding
   // Scratch of a block: transformed input, products; and of a worker: small arrays for a tile on its way.
   index input_size() const { return chunks * elements * input_element; }
   index product_size() const { return panels * elements * product_element; }
   index small_size() const { return elements * std::max(strip, together * panel); }
 
  private:
-  Last last_of(index element) const;
-  Summed without_zeros(const Last& at_last, index number) const;
+  Axes last_parts() const { return {scheme[0].parts - 1, scheme[1].parts - 1, scheme[2].parts - 1}; }
+  Zeros read_by(index block_number) const;
+  void find_last(index element, Zeros& zeros) const;
+  Summed without_zeros(const Zeros& zeros, index number) const;
+  double depths(Zeros zeros) const;
 };
 
 }  // namespace pcx

@@ -11,10 +11,6 @@ namespace {
 
 constexpr index line = 16;  // floats of a cache line
 
-Axes place(index number, const Axes& counts) {
-  return {number / (counts[1] * counts[2]), number / counts[2] % counts[1], number % counts[2]};
-}
-
 void advance(Axes& tile, index by, const Axes& counts) {
   tile[2] += by;
   for (int a : {2, 1}) {
@@ -60,8 +56,9 @@ struct WinogradInput::Patch {
 
 void WinogradInput::run(index block, index chunk, index first, index last) const {
   const index in_channels = plan.problem.in_channels;
-  const index begin = chunk * plan.chunk, end = std::min(begin + plan.chunk, plan.depth());
-  for (index i = begin; i < end;) {
+  const WinogradPlan::Summed summed = plan.summed(plan.padding_of(block), chunk);
+  const index begin = chunk * plan.chunk, end = begin + summed.first + summed.depth;
+  for (index i = begin + summed.first; i < end;) {
     const index part = i / in_channels, c0 = i % in_channels;
     const Axes at = plan.part_at(part);
     const index channels = std::min(end - i, plan.following_parts(at[2]) * in_channels - c0);
@@ -71,7 +68,7 @@ void WinogradInput::run(index block, index chunk, index first, index last) const
               (c0 + channels - 1) / in_channels,
               input + chunk * plan.elements * plan.input_element + i - begin};
     for (int a = 0; a < 3; ++a) s.shift[a] = plan.scheme[a].first_tap(at[a]) * plan.problem.axis[a].tap_step;
-    Axes tile = place(block * plan.block + first, plan.count);
+    Axes tile = plan.place(block * plan.block + first);
     for (index t = first; t < last;) {
       const index done = transform(s, tile, t, last - t);
       t += done;
@@ -211,7 +208,7 @@ void WinogradInput::first_axis(int a, TransformPass<float> pass, index tiles, in
 
 bool WinogradOutput::run(index block, index first_panel, index last_panel) const {
   const index first = block * plan.block, count = std::min(plan.block, plan.tiles() - first);
-  Axes tile = place(first, plan.count);
+  Axes tile = plan.place(first);
   bool finite = true;
   for (index t = 0; t < count;) {
     index done = 0;
