@@ -11,6 +11,7 @@ import pyconvx
 from pyconvx import cli
 from pyconvx.cli import exit_codes
 from pyconvx.errors import ImageError, Interrupted, OptionError
+from pyconvx.models import CARDS
 
 
 def raising(error):
@@ -78,7 +79,8 @@ def test_info_as_text_and_as_json(capsys):
     assert report["pyconvx"] == pyconvx.__version__
     assert report["isa"] == pyconvx.active_isa()
     assert report["num_threads"] == pyconvx.get_num_threads()
-    assert report["weights"] == {"vgg16.npz": "whole"}
+    files = ("vgg16.npz", "face_encoder.npz", "face_detector.npz", "landmarks.npz")
+    assert report["weights"] == dict.fromkeys(files, "whole")
     assert "CC BY 4.0" in report["licences"]["vgg16.npz"]
     assert all(str(report[name]) in text for name in ("pyconvx", "python", "numpy", "pillow", "isa"))
     assert "vgg16.npz: whole" in text
@@ -92,18 +94,24 @@ def test_info_says_no_when_weights_are_missing(capsys, monkeypatch, tmp_path):
 
 def test_models(capsys):
     assert cli.main(["models", "list"]) == exit_codes.OK
-    assert capsys.readouterr().out.startswith("vgg16 ")
+    assert capsys.readouterr().out.split()[0] == "vgg16"
     assert cli.main(["models", "list", "--json"]) == exit_codes.OK
-    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == ["vgg16"]
-    assert cli.main(["models", "show", "vgg16"]) == exit_codes.OK
-    text = " ".join(capsys.readouterr().out.split())
-    assert cli.main(["models", "show", "vgg16", "--json"]) == exit_codes.OK
-    card = json.loads(capsys.readouterr().out)
-    for item in (card["summary"], card["licence"], card["preprocessing"], *card["sources"], *card["notes"]):
-        assert item in text
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == list(CARDS)
     assert cli.main(["models", "show", "resnet"]) == exit_codes.USAGE
     assert "vgg16" in capsys.readouterr().err
     assert cli.main(["models"]) == exit_codes.USAGE
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_the_card_of_a_model(capsys, name):
+    assert cli.main(["models", "show", name]) == exit_codes.OK
+    text = " ".join(capsys.readouterr().out.split())
+    assert cli.main(["models", "show", name, "--json"]) == exit_codes.OK
+    card = json.loads(capsys.readouterr().out)
+    for item in (card["summary"], card["licence"], card["preprocessing"], *card["sources"], *card["notes"]):
+        assert item in text
+    for figure in card["measured"]:
+        assert figure in text
 
 
 def test_module_entry_and_a_reader_that_leaves_early():

@@ -16,7 +16,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +25,8 @@ BLOCKS = {1: 2, 2: 2, 3: 3, 4: 3, 5: 1}
 
 def read_float(source: Path) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Return name -> (kernel as (kh, kw, in, out), bias)."""
+    import h5py
+
     layers = {}
     with h5py.File(source, "r") as file:
         for block, count in BLOCKS.items():

@@ -30,7 +30,7 @@ def run_list(arguments: argparse.Namespace) -> int:
 
     fields = ("name", "summary", "licence")
     rows = [{field: getattr(card, field) for field in fields} for card in CARDS.values()]
-    write(arguments, rows, lambda rows: "\n".join(f"{row['name']:<12}{row['summary']}" for row in rows))
+    write(arguments, rows, lambda rows: "\n".join(f"{row['name']:<15}{row['summary']}" for row in rows))
     return OK
 
 

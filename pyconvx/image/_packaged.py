@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pyconvx.errors import OptionError
 
-PICTURES = {"chelsea": "chelsea.jpg", "starry_night": "starry_night.jpg"}
+PICTURES = {"astronaut": "astronaut.jpg", "chelsea": "chelsea.jpg", "starry_night": "starry_night.jpg"}
 
 
 def packaged(name: str) -> Path:
@@ -15,8 +15,8 @@ def packaged(name: str) -> Path:
 
     Parameters
     ----------
-    name : {"chelsea", "starry_night"}
-        A photograph of a cat, or van Gogh's painting; 384 pixels wide.
+    name : {"astronaut", "chelsea", "starry_night"}
+        A photograph of a face, or of a cat, or van Gogh's painting; 320 and 384 pixels wide.
 
     Raises
     ------

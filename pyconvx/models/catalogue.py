@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyconvx.models._face_input import PREPROCESSING
 from pyconvx.models.card import Card
 from pyconvx.models.preprocessing import CAFFE
 
@@ -42,4 +43,36 @@ VGG16 = Card(
     },
 )
 
-CARDS = {card.name: card for card in (VGG16,)}
+# The files of the face models are made by tools/convert_faces.py.
+FACE_ENCODER = Card(
+    name="face_encoder",
+    summary="face encoder: 128 numbers an aligned face, near to each other for one person",
+    licence="CC0 1.0 (dlib-models, Davis E. King)",
+    sources=("dlib_face_recognition_resnet_model_v1: Davis E. King, dlib-models, CC0 1.0",),
+    notes=("Trained on faces.",),
+    preprocessing=f"an aligned face of 150 x 150 pixels; {PREPROCESSING}",
+    file="face_encoder.npz",
+    sha256="cb81304fa9b222fb77c852b33aa8a3bb7d9db633790ac1cce58c4bcbc2f8481a",
+)
+FACE_DETECTOR = Card(
+    name="face_detector",
+    summary="face detector: a score for every window of a picture",
+    licence="CC0 1.0 (dlib-models, Davis E. King)",
+    sources=("mmod_human_face_detector: Davis E. King, dlib-models, CC0 1.0",),
+    notes=("Trained on faces.",),
+    preprocessing=PREPROCESSING,
+    file="face_detector.npz",
+    sha256="8513ef02e36dfa30f0f87daf1bbc5a8b9b26e7e505697415ad81b8745eb74c9f",
+)
+LANDMARKS = Card(
+    name="landmarks",
+    summary="five landmarks of a face in a box: corners of the eyes, base of the nose",
+    licence="CC0 1.0 (dlib-models, Davis E. King)",
+    sources=("shape_predictor_5_face_landmarks: Davis E. King, dlib-models, CC0 1.0",),
+    notes=("Trained on faces.",),
+    preprocessing="levels 0..255, grey or (R + G + B) // 3",
+    file="landmarks.npz",
+    sha256="156cca5a9fa18e38633273c211d2bcf0c80992f30b90dab230b298fa4b84bd42",
+)
+
+CARDS = {card.name: card for card in (VGG16, FACE_ENCODER, FACE_DETECTOR, LANDMARKS)}

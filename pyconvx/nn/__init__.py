@@ -16,7 +16,7 @@ from pyconvx.nn.layer import Layer
 from pyconvx.nn.lbfgs import LBFGS
 from pyconvx.nn.linear import Linear
 from pyconvx.nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss
-from pyconvx.nn.merge import Add, Concat, Merge, Multiply
+from pyconvx.nn.merge import Add, Concat, Merge, Multiply, PaddedAdd
 from pyconvx.nn.normalization import BatchNorm, L2Normalize
 from pyconvx.nn.parameter import Parameter
 from pyconvx.nn.pooling import AvgPool1d, AvgPool2d, AvgPool3d, GlobalAvgPool, MaxPool1d, MaxPool2d, MaxPool3d
@@ -56,6 +56,7 @@ __all__ = [
     "Merge",
     "Multiply",
     "PReLU",
+    "PaddedAdd",
     "Parameter",
     "ReLU",
     "Residual",

@@ -1,4 +1,4 @@
-"""Where branches of a Graph meet: Add, Multiply, Concat. They take several arrays and have no parameters."""
+"""Where branches of a Graph meet: Add, PaddedAdd, Multiply, Concat. They take several arrays and have no parameters."""
 
 from __future__ import annotations
 
@@ -61,6 +61,40 @@ class Add(Merge):
         return lambda dy: (dy,) * count
 
 
+class PaddedAdd(Merge):
+    """The sum of arrays whose sizes differ: each is filled up with zeros at the end of its axes to the largest size.
+
+    The arrays have the same number of axes and the same batch; spatial sizes and channels may differ. It is how dlib's
+    networks add a shortcut with fewer channels, or with a row and a column more.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyconvx import nn
+    >>> nn.PaddedAdd()(np.ones((1, 2, 1), np.float32), np.ones((1, 3, 1), np.float32)).ravel()
+    array([2., 2., 1.], dtype=float32)
+    """
+
+    def _comparable(self, array: Array) -> tuple[int, ...]:
+        return (array.ndim, *array.shape[:1])
+
+    def _forward(self, *inputs: Array) -> Array:
+        shape = tuple(map(max, zip(*(array.shape for array in inputs), strict=True)))
+        first, *others = inputs
+        if first.shape == shape:
+            y: Array = first.copy()
+        else:
+            y = np.zeros(shape, first.dtype)
+            y[_corner(first.shape)] = first
+        for more in others:
+            y[_corner(more.shape)] += more
+        return y
+
+    def _backward(self, *inputs: Array) -> MergeBackward:
+        shapes = [array.shape for array in inputs]
+        return lambda dy: tuple(dy if dy.shape == shape else dy[_corner(shape)].copy() for shape in shapes)
+
+
 class Multiply(Merge):
     """The product of arrays of one shape, element by element."""
 
@@ -90,6 +124,11 @@ class Concat(Merge):
             return tuple(part.copy() for part in np.split(dy, ends, axis=-1))
 
         return backward
+
+
+def _corner(shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """The first elements along every axis."""
+    return tuple(map(slice, shape))
 
 
 def _product(factors: list[Array]) -> Array:

@@ -1,0 +1,14 @@
+"""Faces: find them, turn them upright, encode them, and say whether two are one person.
+
+There is no liveness detection: a photograph of a face, held before the camera, counts as the face. Do not open a door
+with this alone.
+"""
+
+from pyconvx.faces._models import FaceModels
+from pyconvx.faces.alignment import align, locate_landmarks
+from pyconvx.faces.detection import detect
+from pyconvx.faces.encoding import encode
+from pyconvx.faces.face import Face
+from pyconvx.faces.selection import Policy, select
+
+__all__ = ["Face", "FaceModels", "Policy", "align", "detect", "encode", "locate_landmarks", "select"]
