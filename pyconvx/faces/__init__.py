@@ -10,5 +10,20 @@ from pyconvx.faces.detection import detect
 from pyconvx.faces.encoding import encode
 from pyconvx.faces.face import Face
 from pyconvx.faces.selection import Policy, select
+from pyconvx.faces.streaming import Outcome, stream
+from pyconvx.faces.verification import Verification, verify
 
-__all__ = ["Face", "FaceModels", "Policy", "align", "detect", "encode", "locate_landmarks", "select"]
+__all__ = [
+    "Face",
+    "FaceModels",
+    "Outcome",
+    "Policy",
+    "Verification",
+    "align",
+    "detect",
+    "encode",
+    "locate_landmarks",
+    "select",
+    "stream",
+    "verify",
+]

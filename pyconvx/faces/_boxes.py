@@ -24,7 +24,8 @@ def on_level_zero(
     rows, columns = np.nonzero(scores > least)
     found = scores[rows, columns]
     order = np.argsort(-found, kind="stable")
-    points = np.stack([columns[order], rows[order]], axis=1) * float(stride) + origin
+    cells = np.stack([columns[order], rows[order]], axis=1)
+    points: NDArray[np.float64] = cells.astype(np.float64) * stride + origin
     half = (window - 1) / 2
     corners = np.concatenate([points - half, points + half], axis=1)
     for index, level in enumerate(_levels(points, plan)):

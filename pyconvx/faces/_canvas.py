@@ -80,8 +80,8 @@ def _first_column(sizes: list[tuple[int, int]]) -> int:
 def paint(picture: NDArray[np.uint8], mean: NDArray[np.float32], scale: float, plan: Layout) -> NDArray[np.float32]:
     """Return the canvas (H, W, 3): zeros, and levels in units of the network, (v - mean) * scale.
 
-    Each level is interpolated bilinearly, corner on corner, from the one before. A pixel has a fourth channel until it is
-    painted: it is one word of 16 bytes then, which NumPy gathers four times faster than three floats.
+    Each level is interpolated bilinearly, corner on corner, from the one before. Until it is painted a pixel has a
+    fourth channel: it is one word of 16 bytes then, which NumPy gathers four times faster than three floats.
     """
     canvas = np.zeros((plan.height, plan.width, 3), np.float32)
     level = np.zeros((*picture.shape[:2], 4), np.float32)

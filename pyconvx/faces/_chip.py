@@ -131,7 +131,7 @@ def _interpolate(level: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
     """Bilinear, in float64: the four neighbours of a pixel are gathered as 32-bit words of three channels."""
     height, width = level.shape[:2]
     top_left, top_right, bottom_left, _ = crop.corners
-    steps = np.arange(SIZE) / 1.0
+    steps = np.arange(SIZE, dtype=np.float64)
     along, down = (top_right - top_left) / (SIZE - 1), (bottom_left - top_left) / (SIZE - 1)
     x = (along.real * steps[None, :] + down.real * steps[:, None] + top_left.real).ravel()
     y = (along.imag * steps[None, :] + down.imag * steps[:, None] + top_left.imag).ravel()
@@ -145,11 +145,12 @@ def _interpolate(level: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
     index = np.where(inside, top * width + left, 0).astype(np.intp)
 
     def neighbour(offset: int) -> NDArray[np.float64]:
-        return pixels.take(index + offset).view(np.uint8).reshape(-1, 4).T[:3].astype(np.float64, order="C")
+        levels = pixels.take(index + offset).view(np.uint8).reshape(-1, 4)
+        return np.ascontiguousarray(levels[:, :3].T, np.float64)
 
     across, below = x - left, y - top
     upper = (1 - across) * neighbour(0) + across * neighbour(1)
     lower = (1 - across) * neighbour(width) + across * neighbour(width + 1)
     values = (1 - below) * upper + below * lower
     values *= inside
-    return values.T.astype(np.uint8, order="C").reshape(SIZE, SIZE, 3)
+    return np.ascontiguousarray(values.T, np.uint8).reshape(SIZE, SIZE, 3)

@@ -24,9 +24,9 @@ def double(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     old_height, old_width = picture.shape[:2]
     height, width = doubled_size(old_height, old_width)
     y_step, x_step = (old_height - 1) / (height - 1), (old_width - 1) / (width - 1)
-    y = np.add.accumulate(np.append(0.0, np.full(height - 1, y_step)))
+    y: NDArray[np.float64] = np.add.accumulate(np.append(0.0, np.full(height - 1, y_step)))
     top = y.astype(np.intp)
-    below = y - top
+    below: NDArray[np.float64] = y - top
     bottom = np.minimum(top + 1, old_height - 1)
     x = _columns(x_step, old_width, width)
     left = x.astype(np.intp)

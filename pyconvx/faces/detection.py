@@ -44,8 +44,9 @@ class Search:
         if not math.isfinite(self.least_score):
             raise OptionError(f"least_score: got {self.least_score!r}; wanted a number, 0 by default")
 
-    def working_size(self, height: int, width: int, window: int) -> tuple[int, int]:
-        """Height and width of the picture that the detector is shown."""
+    def working_size(self, shape: tuple[int, ...], window: int) -> tuple[int, int]:
+        """Height and width of what the detector is shown of a picture (H, W, 3)."""
+        height, width = shape[:2]
         if self.min_face_size is not None:
             scale = window / self.min_face_size
             return max(1, round(height * scale)), max(1, round(width * scale))
@@ -114,7 +115,7 @@ def find(picture: Picture, search: Search, models: FaceModels) -> list[Face]:
     """Detect in a picture that is read already."""
     height, width = picture.pixels.shape[:2]
     detector = models.detector
-    shown = search.working_size(height, width, detector.window)
+    shown = search.working_size((height, width), detector.window)
     if shown[0] * shown[1] > images.MAX_PIXELS and shown[0] * shown[1] > height * width:
         raise ImageError(
             f"{picture.name}: {width} x {height} pixels would be searched at {shown[1]} x {shown[0]}; at most "

@@ -94,7 +94,7 @@ class Face:
 
 
 def _frozen(value: Any, name: str, shape: tuple[int, ...], dtype: type) -> NDArray[Any]:
-    array = np.array(value, dtype)
+    array: NDArray[Any] = np.array(value, dtype)
     if array.shape != shape:
         raise ShapeError(f"{name}: got shape {array.shape}; wanted {shape}")
     array.flags.writeable = False

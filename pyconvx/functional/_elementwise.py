@@ -23,6 +23,14 @@ def relu(x: Array) -> Array:
     return y
 
 
+def relu_over(x: Array) -> Array:
+    """`relu(x)`, in place if possible."""
+    if not (x.flags.c_contiguous and x.flags.writeable):
+        return relu(x)
+    _core.relu(x, x)
+    return x
+
+
 def passed_bits(y: Array) -> Bits:
     """One bit for each element of a ReLU's input or output, in C order: whether it is above zero, or NaN."""
     bits = np.empty(-(-y.size // 8), np.uint8)

@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from pyconvx.models._dlib_stream import Stream
 from pyconvx.models._face_input import MEAN
-from pyconvx.models._face_layers import BLOCKS, DETECTOR_CONVS, ENCODING, FEATURES, ConvPlan, encoder_convs
+from pyconvx.models._face_layers import (
+    BLOCKS,
+    DETECTOR_CONVS,
+    ENCODING,
+    FEATURES,
+    LAST_CONV,
+    MIDDLE,
+    ConvPlan,
+    encoder_convs,
+)
 
 State = dict[str, NDArray[np.float32]]
 _Float64 = NDArray[np.float64]
@@ -36,7 +45,9 @@ def read_encoder(stream: Stream) -> State:
     """Read a whole file with the ResNet; raises WeightsError."""
     _read_loss(stream, ENCODER_LOSS)
     stream.reals(2)  # margin and distance threshold of the loss
-    return _read_network(stream, _encoder_order(), encoder_convs())
+    state = _read_network(stream, _encoder_order(), encoder_convs())
+    state[f"{LAST_CONV}.weight"] = np.ascontiguousarray(state[f"{LAST_CONV}.weight"][MIDDLE, MIDDLE])
+    return state
 
 
 def read_detector(stream: Stream) -> State:

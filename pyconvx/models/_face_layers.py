@@ -32,6 +32,9 @@ BLOCKS = (
 )
 ENCODING = 128
 FEATURES = 256
+# The last convolution sees one pixel: of its nine taps eight lie in the padding. Only the one in the middle is kept.
+LAST_CONV = f"block{len(BLOCKS)}_conv2"
+MIDDLE = slice(1, 2)
 
 
 class ConvPlan(NamedTuple):
@@ -48,7 +51,7 @@ class ConvPlan(NamedTuple):
 
 
 def encoder_convs() -> dict[str, ConvPlan]:
-    """Return the encoder's convolutions in the order of the computation."""
+    """Return the encoder's convolutions in the order of the computation, as dlib's file holds them."""
     convs = {"conv1": ConvPlan(3, 32, 7, 2, 0)}
     channels = 32
     for index, (width, halves) in enumerate(BLOCKS, 1):
@@ -57,6 +60,8 @@ def encoder_convs() -> dict[str, ConvPlan]:
         channels = width
     return convs
 
+
+ONE_PIXEL = ConvPlan(256, 256, 1, 1, 0)  # what LAST_CONV comes to
 
 DETECTOR_CONVS = {
     "conv1": ConvPlan(3, 16, 5, 2, 0),
@@ -71,7 +76,7 @@ DETECTOR_CONVS = {
 
 def build_encoder() -> Graph:
     """Return the encoder: (n, 150, 150, 3) to (n, 128)."""
-    convs = {name: plan.layer() for name, plan in encoder_convs().items()}
+    convs = {name: plan.layer() for name, plan in (encoder_convs() | {LAST_CONV: ONE_PIXEL}).items()}
     nodes: dict[str, tuple[Layer | Merge | str, ...]] = {
         "conv1": (convs["conv1"], "input"),
         "relu1": (ReLU(), "conv1"),

@@ -52,7 +52,7 @@ FACE_ENCODER = Card(
     notes=("Trained on faces.",),
     preprocessing=f"an aligned face of 150 x 150 pixels; {PREPROCESSING}",
     file="face_encoder.npz",
-    sha256="cb81304fa9b222fb77c852b33aa8a3bb7d9db633790ac1cce58c4bcbc2f8481a",
+    sha256="7d2d0fe90b9f868acafe8dbcbbe2d5d4866ab399e9b72a92daf5091935c82d32",
 )
 FACE_DETECTOR = Card(
     name="face_detector",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,7 +18,8 @@ from pyconvx.models.catalogue import CARDS
 if TYPE_CHECKING:
     from pyconvx.nn import Sequential
 
-_STEM = "relu3"  # the last layer before the map has its final, 64 times smaller size
+_STEM = "relu3"  # after it a map is 64 times smaller than the picture, and of its final size
+_MOST_PIXELS = 1 << 20  # of a canvas, that go through the stem at once: its first map has five times their memory
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,28 @@ class FaceDetector:
             )
         if canvas.dtype != np.float32:
             raise DTypeError(f"canvas: got {canvas.dtype}; wanted float32")
-        scores: NDArray[np.float32] = self.net(np.ascontiguousarray(canvas)[None])[0, :, :, 0]
+        x = np.ascontiguousarray(canvas)[None]
+        stem, head = self._halves
+        rows = [stem(x[:, first:last]) for first, last in self._stripes(*canvas.shape[:2])]
+        scores: NDArray[np.float32] = head(rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1))[0, :, :, 0]
         return scores
+
+    @cached_property
+    def _halves(self) -> tuple[Sequential, Sequential]:
+        """The layers up to the stem's last, which use no padding, and those after it."""
+        from pyconvx.nn import Sequential
+
+        names = list(self.net)
+        end = names.index(_STEM) + 1
+        stem, head = (Sequential({name: self.net[name] for name in part}) for part in (names[:end], names[end:]))
+        return stem, head
+
+    def _stripes(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Rows of a canvas for the stem, first and last, whose maps put together are the map of the whole."""
+        rows = (height - self.least) // self.stride + 1  # of the map
+        step = max(1, _MOST_PIXELS // (width * self.stride))
+        margin = self.least - self.stride
+        return [(first * self.stride, min(first + step, rows) * self.stride + margin) for first in range(0, rows, step)]
 
 
 def face_detector() -> FaceDetector:

@@ -18,10 +18,10 @@ from pyconvx.models.card import Card
 from pyconvx.models.catalogue import CARDS
 
 _DEPTH = 4  # of a tree: 15 splits, 16 leaves
-_TOGETHER = 64  # faces computed at once: more are not faster, and memory stays bounded
+_SPLITS = 2**_DEPTH - 1
+_TOGETHER = 16  # faces computed at once: more are not faster, and memory stays bounded
 
 _Floats = NDArray[np.float32]
-_Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -83,79 +83,123 @@ class LandmarkPredictor:
         return np.concatenate(parts)
 
     def _predict(self, image: NDArray[np.uint8], boxes: NDArray[np.float64]) -> NDArray[np.int64]:
-        corner, extent = boxes[:, None, :2], boxes[:, None, 2:] - boxes[:, None, :2]
-        shapes = np.repeat(self.initial[None], len(boxes), axis=0)
+        corner, extent = boxes[:, :2, None], boxes[:, 2:, None] - boxes[:, :2, None]
+        shapes = np.repeat(self.initial.reshape(1, -1), len(boxes), axis=0)  # x0, y0, x1, ...
+        basis = _basis(self.initial)
         for stage in self.stages:
-            turns = _turns(self.initial, shapes)
-            points = stage.points(turns, shapes)
-            levels = _levels(image, _to_pixels(corner, extent, points))
-            leaves = stage.leaves_of(levels).reshape(len(boxes), -1, *self.initial.shape)
-            # One tree after the other, each sum rounded: that is what accumulate promises, and reduce does not.
+            points = stage.points(_turns(basis, shapes), _by_axis(shapes))
+            leaves = stage.leaves_of(_levels(image, _to_pixels(corner, extent, points)))
+            # One tree after the other, each sum rounded: that is what accumulate promises, and a sum does not.
             steps = np.concatenate([shapes[:, None], leaves], axis=1)
-            shapes = np.add.accumulate(steps, axis=1, dtype=np.float32)[:, -1]
-        return _to_pixels(corner, extent, shapes)
+            shapes = np.add.accumulate(steps, axis=1, out=steps)[:, -1]
+        pixels = _to_pixels(corner, extent, _by_axis(shapes))
+        return np.ascontiguousarray(pixels.transpose(0, 2, 1)).astype(np.int64)
 
 
-@dataclass(frozen=True)
 class _Stage:
     """500 trees that look at 800 points.
 
-    `anchors` (800) and `deltas` (800, 2) place the points; `pairs` (500, 15, 2) are the points that a split compares,
-    `thresholds` (500, 15) with what; `leaves` (500, 16, 10) are the steps.
+    Parameters
+    ----------
+    anchors, deltas : ndarray, (800) and (800, 2)
+        Where the points lie: so far from one of the five.
+    first, second, thresholds : ndarray, (500, 15)
+        A split asks whether the level at its first point is higher than that at its second by more than its threshold.
+    leaves : ndarray, (500, 16, 10)
+        Steps of the shape.
     """
 
-    anchors: NDArray[np.intp]
-    deltas: _Floats
-    pairs: NDArray[np.intp]
-    thresholds: _Floats
-    leaves: _Floats
+    def __init__(
+        self,
+        anchors: NDArray[Any],
+        deltas: _Floats,
+        first: NDArray[Any],
+        second: NDArray[Any],
+        thresholds: _Floats,
+        leaves: _Floats,
+    ) -> None:
+        self.anchors = anchors.astype(np.intp)
+        self.x, self.y = np.ascontiguousarray(deltas.T)
+        # One split more, which is never passed, fills two bytes with the answers of a tree.
+        self.first, self.second = (np.pad(side.astype(np.intp), ((0, 0), (0, 1))) for side in (first, second))
+        self.thresholds = np.pad(thresholds, ((0, 0), (0, 1)), constant_values=np.inf)
+        self.leaves = leaves.reshape(-1, leaves.shape[-1])
+        self.starts = np.arange(len(leaves)) * leaves.shape[1]
 
     def points(self, turns: _Floats, shapes: _Floats) -> _Floats:
-        """Where the points lie for the present shapes, (n, 800, 2), in boxes from 0 to 1."""
-        x, y = self.deltas[:, 0], self.deltas[:, 1]
-        points: _Floats = shapes[:, self.anchors]
-        points[..., 0] += turns[:, 0, 0, None] * x + turns[:, 0, 1, None] * y
-        points[..., 1] += turns[:, 1, 0, None] * x + turns[:, 1, 1, None] * y
+        """Where the points lie for the present shapes (n, 2, 5): (n, 2, 800), in boxes from 0 to 1."""
+        cosine, sine = turns[:, :1], turns[:, 1:]
+        points: _Floats = shapes.take(self.anchors, axis=2)
+        points[:, 0] += cosine * self.x - sine * self.y
+        points[:, 1] += sine * self.x + cosine * self.y
         return points
 
     def leaves_of(self, levels: _Floats) -> _Floats:
-        """The leaf that each tree reaches, (n, 500, 10)."""
-        trees = np.arange(len(self.thresholds))
-        faces = np.arange(len(levels))[:, None]
-        nodes = np.zeros((len(levels), len(trees)), np.intp)
-        for _ in range(_DEPTH):
-            pairs = self.pairs[trees, nodes]
-            difference = levels[faces, pairs[..., 0]] - levels[faces, pairs[..., 1]]
-            nodes = 2 * nodes + np.where(difference > self.thresholds[trees, nodes], 1, 2)
-        leaves: _Floats = self.leaves[trees, nodes - self.thresholds.shape[1]]
+        """The leaves that the trees reach: (n, 500, 10)."""
+        difference = levels.take(self.first, axis=1) - levels.take(self.second, axis=1)
+        passed = difference > self.thresholds
+        answers = np.packbits(passed.ravel()).view(">u2").reshape(passed.shape[:-1])  # of a tree: two bytes
+        leaves: _Floats = self.leaves.take(self.starts + _LEAF_OF_ANSWERS.take(answers), axis=0)
         return leaves
 
 
-def _turns(initial: _Floats, shapes: _Floats) -> _Floats:
-    """Rotation and scale (n, 2, 2) of the similarity that takes `initial` nearest to each shape (least squares)."""
+def _leaf_of_answers() -> NDArray[np.uint8]:
+    """The leaf that a tree reaches, for all answers of its 15 splits as the higher bits of a number, the first highest.
+
+    From split i one goes on to split 2 i + 1 if the answer is yes, else to 2 i + 2.
+    """
+    answers = np.arange(1 << (_SPLITS + 1))
+    split = np.zeros_like(answers)
+    for _ in range(_DEPTH):
+        split = 2 * split + np.where(answers >> (_SPLITS - split) & 1, 1, 2)
+    leaves: NDArray[np.uint8] = (split - _SPLITS).astype(np.uint8)
+    return leaves
+
+
+_LEAF_OF_ANSWERS = _leaf_of_answers()
+
+
+def _by_axis(shapes: _Floats) -> _Floats:
+    """(n, 10) as (n, 2, 5): all x, then all y."""
+    return np.swapaxes(shapes.reshape(len(shapes), -1, 2), 1, 2)
+
+
+def _basis(initial: _Floats) -> NDArray[np.float64]:
+    """What (2, 10) to multiply a shape with for cosine and sine, times scale, of the similarity that takes `initial`
+    nearest to it (least squares)."""
     start = initial.astype(np.float64)
-    start -= start.mean(axis=0)
-    ends = shapes.astype(np.float64)
-    ends -= ends.mean(axis=1, keepdims=True)
-    size = (start * start).sum()
-    cosine = (ends * start).sum(axis=(1, 2)) / size
-    sine = (ends[..., 1] * start[:, 0] - ends[..., 0] * start[:, 1]).sum(axis=1) / size
-    return np.stack([cosine, -sine, sine, cosine], axis=1).reshape(-1, 2, 2).astype(np.float32)
+    start -= start.mean(axis=0)  # so that the shapes need no centring: neither product sees where they are
+    across = np.stack([-start[:, 1], start[:, 0]], axis=1)
+    basis: NDArray[np.float64] = np.stack([start.ravel(), across.ravel()]) / (start * start).sum()
+    return basis
 
 
-def _to_pixels(corner: NDArray[np.float64], extent: NDArray[np.float64], points: _Floats) -> NDArray[np.int64]:
-    return np.floor(corner + extent * points + 0.5).astype(np.int64)
+def _turns(basis: NDArray[np.float64], shapes: _Floats) -> _Floats:
+    """Cosine and sine (n, 2); by sums of rows, as a matrix product might round one face otherwise than several."""
+    turns: _Floats = (shapes[:, None] * basis).sum(axis=2).astype(np.float32)
+    return turns
 
 
-def _levels(image: NDArray[np.uint8], places: NDArray[np.int64]) -> _Floats:
-    """Grey levels at (n, m, 2) places x, y; 0 outside of the picture; of colours (R + G + B) // 3."""
+def _to_pixels(corner: NDArray[np.float64], extent: NDArray[np.float64], points: _Floats) -> NDArray[np.float64]:
+    pixels: NDArray[np.float64] = extent * points
+    pixels += corner
+    pixels += 0.5
+    np.floor(pixels, out=pixels)
+    return pixels
+
+
+def _levels(image: NDArray[np.uint8], pixels: NDArray[np.float64]) -> _Floats:
+    """Grey levels at pixels (n, 2, m): 0 outside of the picture; of colours (R + G + B) // 3."""
     height, width = image.shape[:2]
-    x, y = places[..., 0], places[..., 1]
+    x, y = pixels[:, 0], pixels[:, 1]
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    flat = image.reshape(height * width, -1)
-    found = flat[np.where(inside, y * width + x, 0)].astype(np.int32)
-    grey = found.sum(axis=-1) // found.shape[-1]
-    return np.where(inside, grey, 0).astype(np.float32)
+    flat = image.reshape(-1)
+    channels = flat.size // (height * width)
+    at = np.where(inside, y * width + x, 0).astype(np.intp) * channels
+    total = flat.take(at).astype(np.int32)
+    for channel in range(1, channels):
+        total += flat.take(at + channel)
+    return np.where(inside, total // channels, 0).astype(np.float32)
 
 
 def landmarks() -> LandmarkPredictor:
@@ -185,8 +229,6 @@ def landmarks() -> LandmarkPredictor:
 
 def make_predictor(state: dict[str, NDArray[Any]], card: Card) -> LandmarkPredictor:
     """Return a predictor with these arrays."""
-    pairs = np.stack([state["first"], state["second"]], axis=-1).astype(np.intp)
-    stages = zip(
-        state["anchors"].astype(np.intp), state["deltas"], pairs, state["thresholds"], state["leaves"], strict=True
-    )
+    names = ("anchors", "deltas", "first", "second", "thresholds", "leaves")
+    stages = zip(*(state[name] for name in names), strict=True)
     return LandmarkPredictor(tuple(_Stage(*stage) for stage in stages), state["initial"], card)

@@ -2,8 +2,8 @@
 
 Every composite (Sequential, Residual, Graph, nested at will) compiles into one program. Step 0 is the input; a step
 reads earlier steps only. Running one knows three things that layers alone cannot know: which steps are needed for what
-was asked, when an activation has had its last reader and can go, and where a ReLU directly follows a convolution that
-nothing else reads, so that both are one call.
+was asked, when an activation has had its last reader and can go or be overwritten, and where a ReLU directly follows a
+convolution or a sum that nothing else reads, so that both are one call.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pyconvx.functional._elementwise import keep_passed, passed_bits, relu_over
 from pyconvx.nn._arrays import Array
 from pyconvx.nn.activation import ReLU
 from pyconvx.nn.layer import FusesReLU, Gradients, Layer, Wants
-from pyconvx.nn.merge import Merge
+from pyconvx.nn.merge import Add, Merge
+
+_MOST_PLANS = 64  # of one program; who taps more sets of layers waits for them to be planned again
 
 # Takes dy and whether it may be overwritten; returns a dx for every source, and the parameters' gradients.
 _StepBackward = Callable[[Array, bool], tuple[tuple[Array | None, ...], Gradients]]
@@ -33,20 +36,40 @@ class Step(NamedTuple):
     prefix: str
 
 
+class Plan(NamedTuple):
+    """What to run for certain outputs: tasks in order, and after which of them an activation has no reader left."""
+
+    tasks: list[_Task]
+    last: Mapping[int, int]
+
+
 class Program:
     """Steps in order, and their names."""
 
     def __init__(self) -> None:
         self.steps: list[Step | None] = [None]  # step 0 is the input
         self.names: dict[str, int] = {}
+        self._plans: dict[frozenset[int], Plan] = {}
 
     def add(self, layer: Layer | Merge, sources: tuple[int, ...], name: str) -> int:
         """Append a leaf and return its index."""
         self.steps.append(Step(layer, sources, f"{name}."))
         self.names[name] = len(self.steps) - 1
+        self._plans = {}
         return self.names[name]
 
-    def plan(self, outputs: Collection[int]) -> list[_Task]:
+    def plan(self, outputs: Collection[int]) -> Plan:
+        """What `outputs` need; made once, which for 30 layers takes as long as 4 MFLOP."""
+        wanted = frozenset(outputs)
+        plan = self._plans.get(wanted)
+        if plan is None:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans = {}
+            tasks = self._tasks(wanted)
+            plan = self._plans[wanted] = Plan(tasks, _last_readers(tasks, wanted))
+        return plan
+
+    def _tasks(self, outputs: Collection[int]) -> list[_Task]:
         """The steps that `outputs` need, in order, with each convolution joined to the ReLU that is its only reader."""
         needed: set[int] = set()
         waiting = list(outputs)
@@ -67,7 +90,7 @@ class Program:
             if (
                 type(step.layer) is ReLU
                 and before is not None
-                and isinstance(before.step.layer, FusesReLU)
+                and isinstance(before.step.layer, (FusesReLU, Add))
                 and readers[before.place] == 1
                 and before.place not in outputs
             ):
@@ -93,12 +116,13 @@ class _Task(NamedTuple):
 
 def run(program: Program, x: Array, outputs: Collection[int]) -> dict[int, Array]:
     """Compute the wanted steps; every other activation goes as soon as its last reader has run."""
-    tasks = program.plan(outputs)
-    last = _last_readers(tasks, outputs)
+    tasks, last = program.plan(outputs)
     live = {0: x}
     for task in tasks:
-        live[task.place] = _forward(task, [live[source] for source in task.step.sources])
+        inputs = [live[source] for source in task.step.sources]
         _release(live, task, last)
+        live[task.place] = _forward(task, inputs, [x, *live.values()])
+        del inputs
     return {index: live[index] for index in outputs}
 
 
@@ -109,8 +133,7 @@ def run_vjp(
 
     `canonical` maps every name of a parameter to the one under which its gradients are summed.
     """
-    tasks = program.plan(outputs)
-    last = _last_readers(tasks, outputs)
+    tasks, last = program.plan(outputs)
     live = {0: x}
     carries = {0: wants.input}  # whether anything upstream of a step's output wants a gradient
     tape: list[tuple[_Task, _StepBackward]] = []
@@ -124,7 +147,7 @@ def run_vjp(
             live[task.place], backward = _vjp(task, inputs, Wants(feeds, learns))
             tape.append((task, backward))
         else:
-            live[task.place] = _forward(task, inputs)
+            live[task.place] = _forward(task, inputs, None)
         del inputs
         _release(live, task, last)
     shape, dtype = x.shape, x.dtype
@@ -144,7 +167,7 @@ def run_vjp(
                 grads[full] = grads[full] + grad if full in grads else grad
             for source, dx in zip(task.step.sources, dxs, strict=True):
                 if dx is not None and carries[source]:
-                    _join(flows, source, _passed_on(dx, flow, len(dxs)))
+                    _join(flows, source, _passed_on(dx, flow, dxs))
             del flow, dxs, own
         if not wants.input:
             return None, grads
@@ -167,8 +190,12 @@ def _release(live: dict[int, Array], task: _Task, last: Mapping[int, int]) -> No
             del live[source]
 
 
-def _forward(task: _Task, inputs: list[Array]) -> Array:
+def _forward(task: _Task, inputs: list[Array], others: list[Array] | None) -> Array:
+    """Compute; inputs that are not needed later may be overwritten, which `others` are (None: all may be)."""
     layer = task.step.layer
+    if isinstance(layer, Add):
+        layer._check(tuple(inputs))
+        return layer._sum(tuple(inputs), task.relu, _spare(inputs, others))
     if isinstance(layer, Merge):
         return layer(*inputs)
     if isinstance(layer, FusesReLU):
@@ -176,11 +203,23 @@ def _forward(task: _Task, inputs: list[Array]) -> Array:
     return layer._forward(inputs[0])
 
 
+def _spare(inputs: list[Array], others: list[Array] | None) -> list[int]:
+    """Which inputs nothing else lies in: a layer may return its input, or a view of it."""
+    if others is None:
+        return []
+    return [
+        index
+        for index, array in enumerate(inputs)
+        if array.flags.writeable
+        and not any(np.may_share_memory(array, other) for other in others)
+        and not any(np.may_share_memory(array, other) for i, other in enumerate(inputs) if i != index)
+    ]
+
+
 def _vjp(task: _Task, inputs: list[Array], wants: Wants) -> tuple[Array, _StepBackward]:
     layer = task.step.layer
     if isinstance(layer, Merge):
-        y, parts = layer.vjp(*inputs)
-        return y, lambda dy, overwrite: (parts(dy), {})
+        return _merge_vjp(layer, inputs, task.relu)
     if isinstance(layer, FusesReLU):
         y, inner = layer._vjp(inputs[0], wants, relu=task.relu)
     else:
@@ -191,6 +230,14 @@ def _vjp(task: _Task, inputs: list[Array], wants: Wants) -> tuple[Array, _StepBa
         return (dx,), grads
 
     return y, backward
+
+
+def _merge_vjp(layer: Merge, inputs: list[Array], relu: bool) -> tuple[Array, _StepBackward]:
+    y, parts = layer.vjp(*inputs)
+    if not relu:
+        return y, lambda dy, overwrite: (parts(dy), {})
+    bits = passed_bits(y)
+    return relu_over(y), lambda dy, overwrite: (parts(keep_passed(dy, bits, overwrite)), {})
 
 
 class _Flow(NamedTuple):
@@ -204,9 +251,11 @@ def _received(given: Given) -> _Flow:
     return _Flow(given(), True) if callable(given) else _Flow(given, False)
 
 
-def _passed_on(dx: Array, came_from: _Flow, branches: int) -> _Flow:
-    shared = np.may_share_memory(dx, came_from.array)
-    return _Flow(dx, dx.flags.writeable and (not shared or (came_from.ours and branches == 1)))
+def _passed_on(dx: Array, came_from: _Flow, dxs: tuple[Array | None, ...]) -> _Flow:
+    """A step's gradient is ours if it is new, or if it lies in one that was ours; and if it lies in no other."""
+    alone = sum(other is not None and np.may_share_memory(dx, other) for other in dxs) == 1
+    new = came_from.ours or not np.may_share_memory(dx, came_from.array)
+    return _Flow(dx, bool(dx.flags.writeable and alone and new))
 
 
 def _join(flows: dict[int, _Flow], index: int, more: _Flow) -> None:

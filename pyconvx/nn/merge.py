@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 
 from pyconvx.errors import DTypeError, ShapeError
+from pyconvx.functional._elementwise import relu_over
 from pyconvx.nn._arrays import Array
 
 # Takes dy; returns the gradient of every input. They may share memory with dy.
@@ -48,20 +49,38 @@ class Merge:
 
 
 class Add(Merge):
-    """The sum of arrays of one shape."""
+    """The sum of arrays of one shape.
+
+    A ReLU directly after it in a `Graph` is computed together with it.
+    """
 
     def _forward(self, *inputs: Array) -> Array:
-        y: Array = inputs[0].copy()
-        for more in inputs[1:]:
-            y += more
-        return y
+        return self._sum(inputs, False, ())
 
     def _backward(self, *inputs: Array) -> MergeBackward:
         count = len(inputs)
         return lambda dy: (dy,) * count
 
+    def _sum(self, inputs: tuple[Array, ...], relu: bool, spare: Collection[int]) -> Array:
+        """The sum, in the order of the inputs, and its ReLU if wanted.
 
-class PaddedAdd(Merge):
+        It may take the place of the first or second input, whose order does not matter, where `spare` has the index.
+        """
+        shape = tuple(map(max, zip(*(array.shape for array in inputs), strict=True)))
+        start = next((i for i, array in enumerate(inputs[:2]) if i in spare and array.shape == shape), None)
+        if start is None:
+            y, rest = np.zeros(shape, inputs[0].dtype), inputs
+            if len(inputs) > 1 and inputs[0].shape == inputs[1].shape == shape:  # in one pass
+                y, rest = inputs[0] + inputs[1], inputs[2:]
+        else:
+            y, rest = inputs[start], inputs[:start] + inputs[start + 1 :]
+        for more in rest:
+            part = y[_corner(more.shape)]  # `y[...] += more` would copy it back onto itself
+            part += more
+        return relu_over(y) if relu else y
+
+
+class PaddedAdd(Add):
     """The sum of arrays whose sizes differ: each is filled up with zeros at the end of its axes to the largest size.
 
     The arrays have the same number of axes and the same batch; spatial sizes and channels may differ. It is how dlib's
@@ -77,18 +96,6 @@ class PaddedAdd(Merge):
 
     def _comparable(self, array: Array) -> tuple[int, ...]:
         return (array.ndim, *array.shape[:1])
-
-    def _forward(self, *inputs: Array) -> Array:
-        shape = tuple(map(max, zip(*(array.shape for array in inputs), strict=True)))
-        first, *others = inputs
-        if first.shape == shape:
-            y: Array = first.copy()
-        else:
-            y = np.zeros(shape, first.dtype)
-            y[_corner(first.shape)] = first
-        for more in others:
-            y[_corner(more.shape)] += more
-        return y
 
     def _backward(self, *inputs: Array) -> MergeBackward:
         shapes = [array.shape for array in inputs]

@@ -1,0 +1,102 @@
+"""The tiled canvas and the doubling of a picture."""
+
+from __future__ import annotations
+
+import face_oracle
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pyconvx.faces._canvas import OUTER_PADDING, PADDING, layout, level_sizes, paint, shrink
+from pyconvx.faces._enlarge import double, doubled_size
+
+MEAN = np.array([122.782, 117.001, 104.298], np.float32)
+
+# The reference's sizes: square, wide, the ORL faces', and the largest that is common.
+KNOWN = {(512, 512): (1895, 534, 24), (375, 500): (1405, 522, 22), (1024, 1024): (3732, 1046, 28)}
+
+
+@pytest.mark.parametrize("size", KNOWN)
+def test_canvases_are_as_large_as_known(size: tuple[int, int]) -> None:
+    plan = layout(*size)
+    assert (plan.height, plan.width, len(plan.tiles)) == KNOWN[size]
+
+
+def test_levels_shrink_by_a_sixth_down_to_five_rows() -> None:
+    sizes = level_sizes(100, 77)
+    assert sizes[:3] == [(100, 77), (83, 64), (69, 53)]
+    assert sizes[-1][0] >= 5 > 5 * sizes[-1][0] // 6
+    assert level_sizes(900, 2)[-1] == (750, 1)
+    assert level_sizes(3, 700) == [(3, 700)]
+
+
+# Squares, strips, one pixel, primes: no tile may leave the canvas's inner part or come nearer than the padding.
+@pytest.mark.parametrize("size", [(512, 512), (112, 92), (97, 389), (389, 97), (5, 5), (4, 900), (900, 4), (1, 1)])
+def test_tiles_keep_apart(size: tuple[int, int]) -> None:
+    plan = layout(*size)
+    owner = np.zeros((plan.height, plan.width), int)
+    for tile in plan.tiles:
+        rows = slice(tile.top, tile.top + tile.height)
+        columns = slice(tile.left, tile.left + tile.width)
+        assert owner[rows, columns].shape == (tile.height, tile.width)
+        assert not owner[rows, columns].any()
+        owner[rows, columns] = 1
+    edge = OUTER_PADDING
+    assert owner.sum() == owner[edge:-edge, edge:-edge].sum()
+    below = zip(plan.tiles, plan.tiles[1:], strict=False)
+    assert all(b.top - a.top - a.height >= PADDING or b.left > a.left for a, b in below)
+
+
+def bilinear(level: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
+    """Corner on corner, pixel by pixel."""
+    result = np.empty((height, width, level.shape[2]))
+    for row in range(height):
+        for column in range(width):
+            y = row * (level.shape[0] - 1) / max(height - 1, 1)
+            x = column * (level.shape[1] - 1) / max(width - 1, 1)
+            top, left = int(y), int(x)
+            bottom, right = min(top + 1, level.shape[0] - 1), min(left + 1, level.shape[1] - 1)
+            upper = level[top, left] * (1 - x + left) + level[top, right] * (x - left)
+            lower = level[bottom, left] * (1 - x + left) + level[bottom, right] * (x - left)
+            result[row, column] = upper * (1 - y + top) + lower * (y - top)
+    return result
+
+
+# 33 rows: more than one band; one row or column left.
+@pytest.mark.parametrize("sizes", [((40, 30), (33, 25)), ((6, 5), (5, 4)), ((1, 7), (1, 5)), ((9, 2), (7, 1))])
+def test_shrinking_is_bilinear(sizes: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    level = np.random.default_rng(0).standard_normal((*sizes[0], 4)).astype(np.float32)
+    expected = bilinear(level.astype(np.float64), *sizes[1])
+    np.testing.assert_allclose(shrink(level, *sizes[1]), expected, rtol=0, atol=1e-6)
+
+
+def test_the_canvas_holds_every_level_and_zeros() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (60, 50, 3), np.uint8)
+    plan = layout(60, 50)
+    canvas = paint(picture, MEAN, 1 / 256, plan)
+    level = (picture - MEAN.astype(np.float64)) / 256
+    for tile in plan.tiles:
+        level = bilinear(level, tile.height, tile.width)
+        place = canvas[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
+        np.testing.assert_allclose(place, level, rtol=0, atol=2e-6)
+        place[:] = 0
+    assert not canvas.any()
+
+
+@pytest.mark.dlib
+@pytest.mark.parametrize("index", range(40))
+def test_doubling_is_dlibs_to_the_byte(index: int) -> None:
+    random = np.random.default_rng(index)
+    height, width = random.integers(1, 14 if index < 20 else 300, 2)  # at the small ones the right edge is all there is
+    picture = random.integers(0, 256, (height, width, 3), np.uint8)
+    rows, columns = doubled_size(height, width)
+    assert np.array_equal(double(picture), face_oracle.dlib().resize_image(picture, rows, columns))
+
+
+def test_doubling_is_bilinear_and_truncated() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (20, 31, 3), np.uint8)
+    ours = double(picture)
+    assert ours.shape == (41, 64, 3)
+    expected = bilinear(picture.astype(np.float64), 41, 64)
+    assert (ours <= expected + 1e-3).all()
+    assert (ours > expected - 1 - 1e-3).all()
