@@ -7,7 +7,9 @@ with this alone.
 from pyconvx.faces._models import FaceModels
 from pyconvx.faces.alignment import align, locate_landmarks
 from pyconvx.faces.calibration import calibrate
+from pyconvx.faces.clustering import cluster
 from pyconvx.faces.detection import detect
+from pyconvx.faces.drawing import blur, crop, draw
 from pyconvx.faces.encoding import encode
 from pyconvx.faces.face import Face
 from pyconvx.faces.gallery import Gallery
@@ -28,8 +30,12 @@ __all__ = [
     "SyncReport",
     "Verification",
     "align",
+    "blur",
     "calibrate",
+    "cluster",
+    "crop",
     "detect",
+    "draw",
     "encode",
     "locate_landmarks",
     "search_threshold",
