@@ -12,7 +12,7 @@ from bench.harness import ALONE
 Row = dict[str, Any]
 Case = dict[str, Row]  # the rows of a problem by the name of the side
 OURS, IN_CALL = "pyconvx", "pyconvx, packs in call"
-PEERS = ("torch", "onnxruntime", "ncnn", "openvino", "numpy", "scipy", "faiss")
+PEERS = ("torch", "onnxruntime", "ncnn", "openvino", "numpy", "scipy", "faiss", "dlib")
 LONG_LAYER, SECOND_THREAD = 5e-3, 1.85
 
 

@@ -106,5 +106,15 @@ GOALS = [
     ),
     Goal("VGG-16 trunk", ("VGG-16 trunk",), FORWARD, (Bar(1.25, "ncnn"),)),
     Goal("style iteration", ("style iteration",), "iteration", (Bar(2.5, "torch"),), memory=0.6),
+    Goal("encode one face", ("encode 1",), "encode", (Bar(17.0, "dlib"), Bar(2.3, "torch"))),
+    Goal("encode 16 faces", ("encode 16",), "encode", (Bar(17.0, "dlib"), Bar(2.3, "torch"))),
+    Goal("detect faces, 512 px", ("detect 512",), "detect", (Bar(12.0, "dlib"),)),
+    Goal("detect faces, 1024 px", ("detect 1024",), "detect", (Bar(12.0, "dlib"),)),
+    Goal("face detector, network", ("detect 512", "detect 1024"), "network alone"),
+    *(
+        Goal(f"identify among {spelled}", (f"identify among {count}",), "nearest", (Bar(1.0, "faiss"),))
+        for count, spelled in ((100, "100"), (10_000, "10 000"), (1_000_000, "a million"))
+    ),
+    Goal("folder of pictures, encoded", ("folder of pictures",), "pipeline", (Bar(10.0, "dlib"),)),
     Goal("triplet training step", ("triplet training step",), "step", (Bar(2.2, "torch"),)),
 ]

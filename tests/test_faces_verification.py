@@ -48,7 +48,7 @@ def test_subjects_of_every_kind() -> None:
 
 
 def test_a_calibration_says_threshold_and_rate() -> None:
-    answer = verify(FACE, encoding_at(0.3), threshold=SimpleNamespace(threshold=0.25, far=1e-3))
+    answer = verify(FACE, encoding_at(0.3), threshold=SimpleNamespace(threshold=0.25, pair_far=1e-3))
     assert (answer.same, answer.threshold, answer.false_accept_rate) == (False, 0.25, 1e-3)
 
 

@@ -1,8 +1,9 @@
 """The libraries to compare with, each used if it is installed: how they are found, held to one instruction set, asked.
 
 A peer is a module of this folder with functions named after what is asked (conv, gram, pool, distances, nearest,
-trunk, triplet_step), each returning the sides that can do a problem, or raising Unsupported. Peers get their best:
-weights packed beforehand where they can, outputs bound, the layout that they like.
+trunk, triplet_step, face_encoding, face_scores, face_detection, face_folder), each returning the sides that can do a
+problem, or raising Unsupported. Peers get their best: weights packed beforehand where they can, outputs bound, the
+layout that they like.
 """
 
 from __future__ import annotations
@@ -34,13 +35,16 @@ class Peer:
 KNOWN = [
     Peer("torch", "torch", "pytorch", held=True),
     Peer("torch", "torch", "pytorch_nets", held=True),
+    Peer("torch", "torch", "pytorch_faces", held=True),
     Peer("onnxruntime", "onnxruntime", "onnx_runtime", held=False),
+    Peer("onnxruntime", "onnxruntime", "onnx_faces", held=False),
     Peer("ncnn", "ncnn", "ncnn_net", held=False),
     Peer("openvino", "openvino", "open_vino", held=False),
     Peer("numpy", "numpy", "numpy_blas", held=True),
     Peer("scipy", "scipy", "scipy_spatial", held=True),
     Peer("scipy", "scipy", "scipy_filters", held=True),
     Peer("faiss", "faiss-cpu", "faiss_flat", held=True),
+    Peer("dlib", "dlib-bin", "dlib_faces", held=False),
 ]
 
 

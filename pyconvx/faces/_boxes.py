@@ -28,11 +28,11 @@ def on_level_zero(
     points: NDArray[np.float64] = cells.astype(np.float64) * stride + origin
     half = (window - 1) / 2
     corners = np.concatenate([points - half, points + half], axis=1)
-    for index, level in enumerate(_levels(points, plan)):
-        tile = plan.tiles[level]
-        corners[index] -= (tile.left, tile.top, tile.left, tile.top)
-        for _ in range(level):
-            corners[index] = corners[index] * UP + UP_SHIFT
+    levels = _levels(points, plan)
+    corners -= np.array(plan.tiles, np.float64)[levels][:, [0, 1, 0, 1]]
+    for level in range(1, len(plan.tiles)):
+        higher = levels >= level
+        corners[higher] = corners[higher] * UP + UP_SHIFT
     return corners, found[order]
 
 
@@ -57,12 +57,13 @@ def suppressed(boxes: NDArray[np.int64], most: float = OVERLAP) -> list[int]:
     What two boxes share is divided by the smallest box around both, which is more than their union.
     """
     kept: list[int] = []
-    for index, box in enumerate(boxes):
-        others = boxes[kept]
-        inner = _area(np.maximum(others[:, :2], box[:2]), np.minimum(others[:, 2:], box[2:]))
-        outer = _area(np.minimum(others[:, :2], box[:2]), np.maximum(others[:, 2:], box[2:]))
-        if not (inner > most * outer).any():
-            kept.append(index)
+    left = np.arange(len(boxes))
+    while left.size:
+        best, others = boxes[left[0]], boxes[left]
+        kept.append(int(left[0]))
+        inner = _area(np.maximum(others[:, :2], best[:2]), np.minimum(others[:, 2:], best[2:]))
+        outer = _area(np.minimum(others[:, :2], best[:2]), np.maximum(others[:, 2:], best[2:]))
+        left = left[1:][(inner <= most * outer)[1:]]
     return kept
 
 

@@ -6,6 +6,7 @@ then upwards along the right edge. The detector sees what is around a level, so 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,10 @@ from numpy.typing import NDArray
 PADDING, OUTER_PADDING = 10, 11  # pixels between levels, and around all
 LEAST_HEIGHT = 5
 BAND = 32  # rows that are interpolated at a time, so that they stay in cache
+
+
+# Rows `first` to `last` of a level, (last - first, W, 4).
+ReadRows = Callable[[int, int], NDArray[np.float32]]
 
 
 class Tile(NamedTuple):
@@ -84,31 +89,52 @@ def paint(picture: NDArray[np.uint8], mean: NDArray[np.float32], scale: float, p
     fourth channel: it is one word of 16 bytes then, which NumPy gathers four times faster than three floats.
     """
     canvas = np.zeros((plan.height, plan.width, 3), np.float32)
-    level = np.zeros((*picture.shape[:2], 4), np.float32)
-    for channel in range(3):  # one by one: NumPy's inner loop is along the rows then
-        np.subtract(picture[:, :, channel], mean[channel], out=level[:, :, channel], dtype=np.float32)
-    level *= np.float32(scale)
-    for tile in plan.tiles:
-        if tile is not plan.tiles[0]:
-            level = shrink(level, tile.height, tile.width)
-        place = canvas[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
-        for channel in range(3):
-            place[:, :, channel] = level[:, :, channel]
+
+    def rows_of_picture(first: int, last: int) -> NDArray[np.float32]:
+        rows = np.zeros((last - first, picture.shape[1], 4), np.float32)
+        for channel in range(3):  # one by one: NumPy's inner loop is along the rows then
+            np.subtract(picture[first:last, :, channel], mean[channel], out=rows[:, :, channel], dtype=np.float32)
+        rows *= np.float32(scale)
+        return rows
+
+    first, *rest = plan.tiles
+    for start in range(0, first.height, BAND):  # in bands, so that the largest level exists on the canvas only
+        end = min(start + BAND, first.height)
+        _place(canvas, first._replace(top=first.top + start, height=end - start), rows_of_picture(start, end))
+    read: ReadRows = rows_of_picture
+    size: tuple[int, ...] = picture.shape[:2]
+    for tile in rest:
+        level = shrink(read, size, (tile.height, tile.width))
+        _place(canvas, tile, level)
+        read, size = level_reader(level), level.shape[:2]
     return canvas
 
 
-def shrink(level: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Bilinear, corner on corner; (H, W, 4) to (height, width, 4)."""
-    upper, lower, below = _taps(level.shape[0], height)
-    left, right, across = _taps(level.shape[1], width)
-    result = np.empty((height, width, 4), np.float32)
+def _place(canvas: NDArray[np.float32], tile: Tile, level: NDArray[np.float32]) -> None:
+    place = canvas[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
+    for channel in range(3):
+        place[:, :, channel] = level[:, :, channel]
+
+
+def level_reader(level: NDArray[np.float32]) -> ReadRows:
+    """How `shrink` reads a level that is in memory."""
+    return lambda first, last: level[first:last]
+
+
+def shrink(read: ReadRows, old: tuple[int, ...], new: tuple[int, int]) -> NDArray[np.float32]:
+    """Bilinear, corner on corner; of `read(first, last)`, rows (n, W, 4) of a level of size `old`, to (*new, 4)."""
+    upper, lower, below = _taps(old[0], new[0])
+    left, right, across = _taps(old[1], new[1])
+    result = np.empty((*new, 4), np.float32)
     weights = np.repeat(across, 4)
-    for start in range(0, height, BAND):
-        band = slice(start, start + BAND)
-        rows = _lerp(level[upper[band]], level[lower[band]], below[band, None, None])
+    for start in range(0, new[0], BAND):
+        band = slice(start, min(start + BAND, new[0]))
+        first = int(upper[start])
+        source = read(first, int(lower[band.stop - 1]) + 1)
+        rows = _lerp(source[upper[band] - first], source[lower[band] - first], below[band, None, None])
         words = rows.view(np.complex128)[:, :, 0]
         pair = [words.take(columns, axis=1).view(np.float32) for columns in (left, right)]
-        result[band] = _lerp(pair[0], pair[1], weights).reshape(-1, width, 4)
+        result[band] = _lerp(pair[0], pair[1], weights).reshape(-1, new[1], 4)
     return result
 
 

@@ -66,7 +66,7 @@ def detect(
 ) -> list[Face]:
     """Find the faces in a picture.
 
-    Time and memory grow with the number of pixels that the detector is shown: about 50 bytes each.
+    Time and memory grow with the number of pixels that the detector is shown: about 85 bytes each.
 
     Parameters
     ----------

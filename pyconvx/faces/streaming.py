@@ -18,8 +18,8 @@ from pyconvx.faces.face import Face
 from pyconvx.faces.selection import Policy
 from pyconvx.runtime import get_num_threads, num_threads
 
-# Pixels that detectors are shown at a time, in all threads: at about 50 bytes each, 800 MB.
-MOST_PIXELS = 16_000_000
+# Pixels that detectors are shown at a time, in all threads: at about 85 bytes each, 1 GB.
+MOST_PIXELS = 12_000_000
 TASKS = ("detect", "encode")
 
 

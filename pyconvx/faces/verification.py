@@ -26,7 +26,7 @@ THRESHOLD = 0.6
 @runtime_checkable
 class _Calibrated(Protocol):
     threshold: float
-    far: float
+    pair_far: float
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def verify(
     a, b : picture, Face or ndarray of shape (128,)
         Pictures of any kind, faces with encodings, or encodings.
     threshold : float or calibration
-        The largest distance of "the same"; or an object with `threshold` and `far`, as `metrics.calibrate` returns.
+        The largest distance of "the same"; or what `metrics.calibrate` returns.
     min_face_size, upsample, least_score, jitter, seed, models
         As for `encode`.
     policy : {"error", "largest", "center", "best"}
@@ -136,7 +136,7 @@ def verify(
 def _limit(threshold: float | Any) -> tuple[float, float]:
     """The largest distance, and the false-accept rate it stands for."""
     if isinstance(threshold, _Calibrated):
-        return float(threshold.threshold), float(threshold.far)
+        return float(threshold.threshold), float(threshold.pair_far)
     if isinstance(threshold, bool) or not isinstance(threshold, (int, float, np.number)) or not threshold >= 0:
         raise OptionError(f"threshold: got {threshold!r}; wanted a distance, {THRESHOLD} by default, or a calibration")
     return float(threshold), false_accept_rate(float(threshold))

@@ -35,10 +35,10 @@ def read_landmarks(stream: Stream) -> State:
     stream.end()
     arrays = {name: np.stack([stage[name] for stage in stages]) for name in stages[0]}
     return {
-        "initial": initial.astype(np.float32).reshape(POINTS, 2),
+        "initial": stream.narrow(initial).reshape(POINTS, 2),
         **arrays,
         "anchors": anchors.astype(np.uint8),
-        "deltas": deltas.astype(np.float32),
+        "deltas": stream.narrow(deltas),
     }
 
 
@@ -68,8 +68,8 @@ def _read_stage(stream: Stream) -> State:
     return {
         "first": pixels[..., 0].astype(np.uint16),
         "second": pixels[..., 1].astype(np.uint16),
-        "thresholds": stream.join(splits[..., 2], splits[..., 3]).astype(np.float32),
-        "leaves": stream.join(leaves[..., 2::2], leaves[..., 3::2]).astype(np.float32),
+        "thresholds": stream.narrow(stream.join(splits[..., 2], splits[..., 3])),
+        "leaves": stream.narrow(stream.join(leaves[..., 2::2], leaves[..., 3::2])),
     }
 
 

@@ -104,7 +104,7 @@ def _read_network(stream: Stream, order: list[_Layer], convs: dict[str, ConvPlan
         _skip_tensors(stream, version, first=layer is order[0])
     stream.end()
     for name, (weight, bias) in folded.items():
-        state |= {f"{name}.weight": _narrow(stream, weight), f"{name}.bias": _narrow(stream, bias)}
+        state |= {f"{name}.weight": stream.narrow(weight), f"{name}.bias": stream.narrow(bias)}
     return state
 
 
@@ -193,8 +193,9 @@ def _read_alias(stream: Stream, count: int | None) -> None:
 
 def _skip_tensors(stream: Stream, version: int, first: bool) -> None:
     """What training leaves behind after each layer."""
-    for _ in range(3):
-        stream.boolean()
+    _expect_boolean(stream, True, "a layer was never set up: dlib would draw its weights anew")
+    stream.boolean()  # whether the gradient of the input is out of date
+    stream.boolean()  # whether memory was saved
     stream.tensor(None)
     stream.tensor(None)
     if first or version == 2:
@@ -215,11 +216,3 @@ def _tag(stream: Stream, *wanted: str) -> str:
 def _expect_boolean(stream: Stream, wanted: bool, otherwise: str) -> None:
     if stream.boolean() != wanted:
         raise stream.fail(otherwise)
-
-
-def _narrow(stream: Stream, values: _Float64) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):
-        narrow = np.ascontiguousarray(values, np.float32)
-    if not np.isfinite(narrow).all():
-        raise stream.fail("weights are too large for float32")
-    return narrow

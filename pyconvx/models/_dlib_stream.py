@@ -97,6 +97,8 @@ class Stream:
 
     def integers(self, count: int) -> NDArray[np.int64]:
         """So many integers one after the other, of at most seven bytes each."""
+        if count > len(self.data) - self.at:  # of one byte or more each
+            raise self.fail("ends too early")
         window = self.data[self.at : self.at + count * (1 + _MOST_BYTES)]
         padded = window + bytes(1 + _MOST_BYTES)
         # A walk, as each length is known only when the one before was read; at the end of the data, or at what is no
@@ -127,6 +129,14 @@ class Stream:
         if not np.isfinite(values).all():
             raise self.fail("a number is NaN or infinite")
         return values
+
+    def narrow(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        """The same in float32, contiguous."""
+        with np.errstate(over="ignore"):
+            narrow = np.ascontiguousarray(values, np.float32)
+        if not np.isfinite(narrow).all():
+            raise self.fail("a number is too large for float32")
+        return narrow
 
     def end(self) -> None:
         """Refuse what comes after the last value."""

@@ -69,11 +69,11 @@ def _read(path: str | os.PathLike[str]) -> tuple[str, bytes]:
         raise WeightsError(f"{source} is not a regular file")
     with Path(path).open("rb") as stream:
         kind = _kind(Stream(stream.read(_HEAD), source))
+        size = os.fstat(stream.fileno()).st_size
+        if size > _MOST_BYTES:
+            raise WeightsError(f"{source}: has {size} bytes; none of dlib's face models has more than {_MOST_BYTES}")
         stream.seek(0)
-        data = stream.read(_MOST_BYTES + 1)
-    if len(data) > _MOST_BYTES:
-        raise WeightsError(f"{source}: has more than {_MOST_BYTES >> 20} MiB; none of dlib's face models is so large")
-    return kind, data
+        return kind, stream.read(_MOST_BYTES)
 
 
 def _kind(head: Stream) -> str:

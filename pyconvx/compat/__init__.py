@@ -1,0 +1,1 @@
+"""Other libraries' interfaces, so that one import line moves a program over."""
