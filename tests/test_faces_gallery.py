@@ -122,6 +122,13 @@ def test_what_is_no_encoding_is_refused(gallery: Gallery) -> None:
     assert len(gallery) == 0
 
 
+def test_origins_are_kept(gallery: Gallery) -> None:
+    gallery.enrol("Ann", encodings=person(0, 2), origins=["a.png", "b\udcff.png"])
+    assert gallery.pictures("Ann") == ["a.png", "b?.png"]
+    with pytest.raises(ShapeError, match="1 for 2"):
+        gallery.enrol("Ann", encodings=person(0, 2), origins=["a.png"])
+
+
 def test_names_are_the_same_however_they_are_composed(gallery: Gallery) -> None:
     gallery.enrol("Zoe\u0308", encodings=np.zeros(128))
     assert gallery.enrol(" Zo\u00eb ", encodings=np.zeros(128)) == 2

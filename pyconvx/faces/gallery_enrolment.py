@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ def enrol(
     pictures: Any = None,
     *,
     encodings: ArrayLike | None = None,
+    origins: Sequence[str] | None = None,
     policy: Policy = "error",
     **options: Any,
 ) -> int:
@@ -36,6 +38,8 @@ def enrol(
         Whatever `image.load` takes; each must show the face that `policy` chooses.
     encodings : array, (128,) or (n, 128), optional
         In place of pictures: as `faces.encode` makes them.
+    origins : sequence of str, optional
+        With encodings: what each was made from, for `Gallery.pictures`.
     policy : {"error", "largest", "center", "best"}
         Which face of a picture is meant. By default a picture must have exactly one.
     **options
@@ -70,14 +74,16 @@ def enrol(
         raise OptionError("give either pictures or encodings")
     if encodings is not None:
         rows = records.checked_encodings(encodings)
-        origins = [""] * len(rows)
+        noted = [""] * len(rows) if origins is None else [picture_name(origin) for origin in origins]
+        if len(noted) != len(rows):
+            raise ShapeError(f"origins: got {len(noted)} for {len(rows)} encodings; wanted one for each")
     else:
-        rows, origins = _from_pictures(gallery, pictures, policy, options)
+        rows, noted = _from_pictures(gallery, pictures, policy, options)
     identity = gallery._identity()
     with gallery._file.write() as connection:
         records.tie(connection, identity)
         person = records.add_person(connection, known_as)
-        records.add_encodings(connection, person, rows, origins)
+        records.add_encodings(connection, person, rows, noted)
         counted = connection.execute("SELECT count(*) FROM encodings WHERE person = ?", (person,))
         return int(counted.fetchone()[0])
 

@@ -121,7 +121,9 @@ def all_pairs(
         chosen = _some_people(numbers, max_rows, seed)
         rows, numbers = rows[chosen], numbers[chosen]
     if len(rows) < 2:
-        raise ShapeError(f"{len(rows)} encodings came, of people with at most {max_rows} each; wanted two to compare")
+        raise ShapeError(
+            f"{len(rows)} encodings can be compared, of people with at most {max_rows}; wanted two or more"
+        )
     first, second = np.triu_indices(len(rows), 1)
     distances = pairwise_distances(rows, metric=metric)[first, second]
     sides = np.stack([numbers[first], numbers[second]], axis=1)
