@@ -87,10 +87,10 @@ class RowsInMemory:
             self._count, self._last = end, rows[-1][0]
 
     def _reserve(self, count: int) -> None:
-        """Make room; arrays grow by halves, so that single additions do not copy everything each time."""
+        """Make room, and for half as many more: additions copy nothing, and pages that are not used cost nothing."""
         if count <= len(self._encodings):
             return
-        size = count if not self._count else max(count, self._count + self._count // 2)
+        size = count + count // 2
         encodings, people = np.empty((size, DEPTH), np.float32), np.empty(size, np.int32)
         encodings[: self._count], people[: self._count] = self._encodings[: self._count], self._people[: self._count]
         self._encodings, self._people = encodings, people
