@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +51,19 @@ def chip(pixels: NDArray[np.uint8], landmarks: NDArray[Any]) -> NDArray[np.uint8
     return np.asarray(dlib().get_face_chip(pixels, shape_of((0, 0, 9, 9), landmarks), size=150, padding=0.25))
 
 
+@cache
+def _models() -> tuple[Any, Any, Any]:
+    module, folder = dlib(), models_folder()
+    return (
+        module.cnn_face_detection_model_v1(str(folder / DETECTOR)),
+        module.shape_predictor(str(folder / LANDMARKS)),
+        module.face_recognition_model_v1(str(folder / ENCODER)),
+    )
+
+
 def faces(pixels: NDArray[np.uint8], upsample: int) -> list[Face]:
     """dlib's faces, with landmarks and encodings."""
-    module, folder = dlib(), models_folder()
-    detector = module.cnn_face_detection_model_v1(str(folder / DETECTOR))
-    predictor = module.shape_predictor(str(folder / LANDMARKS))
-    encoder = module.face_recognition_model_v1(str(folder / ENCODER))
+    detector, predictor, encoder = _models()
     found = []
     for detection in detector(pixels, upsample):
         shape = predictor(pixels, detection.rect)

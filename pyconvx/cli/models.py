@@ -55,5 +55,8 @@ def _as_text(card: dict[str, Any]) -> str:
 
 
 def _section(title: str, items: list[str]) -> list[str]:
-    wrapped = [textwrap.fill(item, 100, initial_indent="  - ", subsequent_indent="    ") for item in items]
+    wrapped = [
+        textwrap.fill(item, 100, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False)
+        for item in items
+    ]
     return ["", title, *wrapped] if wrapped else []

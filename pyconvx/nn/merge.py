@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -33,11 +33,14 @@ class Merge:
     def _backward(self, *inputs: Array) -> MergeBackward:
         raise NotImplementedError(f"{type(self).__name__} has no derivative")
 
-    def _check(self, inputs: tuple[Array, ...]) -> None:
+    def _check(self, inputs: Sequence[Array]) -> None:
         """Shapes must be equal: a branch that is broadcast is nearly always a mistake in the network."""
         name = type(self).__name__
         if not inputs:
             raise ShapeError(f"{name} takes one array or more, got none")
+        first = inputs[0]
+        if all(array.shape == first.shape and array.dtype == first.dtype for array in inputs):
+            return
         shapes = [self._comparable(array) for array in inputs]
         if len(set(shapes)) > 1:
             raise ShapeError(f"{name} got arrays of shapes {', '.join(str(array.shape) for array in inputs)}")
@@ -55,26 +58,30 @@ class Add(Merge):
     """
 
     def _forward(self, *inputs: Array) -> Array:
-        return self._sum(inputs, False, ())
+        return self._sum(inputs, False, None)
 
     def _backward(self, *inputs: Array) -> MergeBackward:
         count = len(inputs)
         return lambda dy: (dy,) * count
 
-    def _sum(self, inputs: tuple[Array, ...], relu: bool, spare: Collection[int]) -> Array:
-        """The sum, in the order of the inputs, and its ReLU if wanted.
+    def _sum(self, inputs: Sequence[Array], relu: bool, spare: int | None) -> Array:
+        """The sum, in the order of the inputs, and its ReLU if wanted; in place of input 0 or 1 if that one is spare.
 
-        It may take the place of the first or second input, whose order does not matter, where `spare` has the index.
+        Which of these two is overwritten changes no bit.
         """
+        first, *others = inputs
+        if len(others) == 1 and first.shape == others[0].shape:  # as nearly always, and in one pass
+            y = np.empty_like(first) if spare is None else inputs[spare]
+            np.add(first, others[0], out=y)
+            return relu_over(y) if relu else y
         shape = tuple(map(max, zip(*(array.shape for array in inputs), strict=True)))
-        start = next((i for i, array in enumerate(inputs[:2]) if i in spare and array.shape == shape), None)
-        if start is None:
-            y, rest = np.zeros(shape, inputs[0].dtype), inputs
-            if len(inputs) > 1 and inputs[0].shape == inputs[1].shape == shape:  # in one pass
-                y, rest = inputs[0] + inputs[1], inputs[2:]
+        if spare is not None and inputs[spare].shape == shape:
+            y = inputs[spare]
+            others = [array for index, array in enumerate(inputs) if index != spare]
         else:
-            y, rest = inputs[start], inputs[:start] + inputs[start + 1 :]
-        for more in rest:
+            y = np.zeros(shape, first.dtype)
+            others = list(inputs)
+        for more in others:
             part = y[_corner(more.shape)]  # `y[...] += more` would copy it back onto itself
             part += more
         return relu_over(y) if relu else y
