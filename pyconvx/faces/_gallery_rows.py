@@ -42,18 +42,19 @@ class RowsInMemory:
 
     def __init__(self, file: GalleryFile) -> None:
         self._file = file
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.forget()
 
     def forget(self) -> None:
         """Drop what is held."""
-        self._state: tuple[str | None, str | None] = (None, None)
-        self._encodings = np.empty((0, DEPTH), np.float32)
-        self._people = np.empty(0, np.int32)
-        self._count = 0
-        self._last = -1
-        self._places: dict[int, int] = {}
-        self._names: list[str] = []
+        with self._lock:
+            self._state: tuple[str | None, str | None] = (None, None)
+            self._encodings = np.empty((0, DEPTH), np.float32)
+            self._people = np.empty(0, np.int32)
+            self._count = 0
+            self._last = -1
+            self._places: dict[int, int] = {}
+            self._names: list[str] = []
 
     def now(self) -> Rows:
         """The encodings as they are in the file now."""
