@@ -116,6 +116,10 @@ def test_verify(here: Path, capsys: Capture) -> None:
     answer = document(capsys)
     assert answer["same"] is False
     assert answer["threshold"] == 0.01
+    assert run("verify", "album/eileen.png", "album/eileen.png", "--jitter", "2", "--json") == exit_codes.OK
+    assert document(capsys)["false_accept_rate"] is None
+    assert run("verify", "album/eileen.png", "album/eileen.png", "--jitter", "2") == exit_codes.OK
+    assert "false-accept rate not known" in capsys.readouterr().out
     assert run("verify", "album/eileen.png", "album/cat.jpg") == exit_codes.NO_FACE
     assert run("verify", "album/eileen.png", "album/cut.jpg") == exit_codes.BAD_INPUT
     assert run("verify", "album/eileen.png", "album/eileen.png", "--threshold", "-1") == exit_codes.USAGE
@@ -225,7 +229,8 @@ def test_calibrate_a_gallery(here: Path, capsys: Capture) -> None:
     with faces.Gallery("crew") as gallery:
         assert gallery.calibration.threshold == found["threshold"]
     assert run("verify", "album/eileen.png", "album/eileen.png", "--gallery", "crew", "--json") == exit_codes.OK
-    assert document(capsys)["threshold"] == found["threshold"]
+    answer = document(capsys)
+    assert (answer["threshold"], answer["false_accept_rate"]) == (found["threshold"], found["pair_far"])
     run("identify", "crew", "album/eileen.png")
     assert "calibrated for 1 entries and has 120" in capsys.readouterr().err
 

@@ -336,6 +336,17 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
         open_gallery(path)
 
 
+def test_a_gallery_without_its_log_gets_it_back(tmp_path: Path) -> None:
+    path = some_gallery(tmp_path / "crew.gallery")
+    other = sqlite3.connect(path)
+    assert other.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+    other.close()
+    with open_gallery(path):
+        other = sqlite3.connect(path)
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        other.close()
+
+
 def test_an_empty_file_becomes_a_gallery(tmp_path: Path) -> None:
     """What a kill between the file's birth and its first page leaves."""
     (tmp_path / "crew.gallery").touch()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -50,6 +51,12 @@ def test_subjects_of_every_kind() -> None:
 def test_a_calibration_says_threshold_and_rate() -> None:
     answer = verify(FACE, encoding_at(0.3), threshold=SimpleNamespace(threshold=0.25, pair_far=1e-3))
     assert (answer.same, answer.threshold, answer.false_accept_rate) == (False, 0.25, 1e-3)
+
+
+def test_with_jitter_the_rate_is_not_known_without_a_calibration() -> None:
+    assert math.isnan(verify(PIXELS, PIXELS, jitter=2).false_accept_rate)
+    calibration = SimpleNamespace(threshold=0.5, pair_far=1e-3)
+    assert verify(PIXELS, PIXELS, jitter=2, threshold=calibration).false_accept_rate == 1e-3
 
 
 def test_the_rate_grows_with_the_threshold() -> None:

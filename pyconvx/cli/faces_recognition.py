@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,14 +86,8 @@ def run_verify(arguments: argparse.Namespace) -> int:
             raise OptionError(f"--gallery {arguments.gallery}: is not calibrated; see pyconvx faces calibrate")
     options = search_options(arguments) | ({} if threshold is None else {"threshold": threshold})
     answer = faces.verify(arguments.first, arguments.second, **options)
-    write(
-        arguments,
-        vars(answer),
-        lambda found: (
-            f"{'same' if found['same'] else 'different'}: distance {found['distance']:.4f}, threshold "
-            f"{found['threshold']:.4g}, false-accept rate {found['false_accept_rate']:.2g}"
-        ),
-    )
+    known = not math.isnan(answer.false_accept_rate)
+    write(arguments, {**vars(answer), "false_accept_rate": answer.false_accept_rate if known else None}, _verified)
     return OK if answer.same else NEGATIVE
 
 
@@ -170,6 +165,12 @@ def _warn_of_growth(arguments: argparse.Namespace, gallery: Gallery) -> None:
             f"{arguments.gallery}: calibrated for {calibration.gallery_size} entries and has {entries}: a stranger is "
             f"taken for somebody at a rate of {calibration.search_far(entries):.2g} now; calibrate anew",
         )
+
+
+def _verified(answer: dict[str, Any]) -> str:
+    said, rate = "same" if answer["same"] else "different", answer["false_accept_rate"]
+    told = "not known" if rate is None else f"{rate:.2g}"
+    return f"{said}: distance {answer['distance']:.4f}, threshold {answer['threshold']:.4g}, false-accept rate {told}"
 
 
 def _identified(picture: str, record: dict[str, Any]) -> str:

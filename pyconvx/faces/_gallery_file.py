@@ -164,26 +164,35 @@ class GalleryFile:
             try:
                 for setting in _SETTINGS:
                     connection.execute(setting)
-                if not _is_ours(connection, self.path):
+                ours = _is_ours(connection, self.path)
+                self._log_ahead(connection)
+                if not ours:
                     self._begin(connection)
             except BaseException:
                 connection.close()
                 raise
             return connection
 
-    def _begin(self, connection: sqlite3.Connection) -> None:
-        """Write the schema into an empty file; if another process does so first, that is as good."""
+    def _log_ahead(self, connection: sqlite3.Connection) -> None:
+        """See to it that changes go to a log first."""
         import sqlite3
 
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            return
         deadline = time.monotonic() + self._timeout
-        while True:  # the change to write-ahead logging does not wait for a lock by itself
+        while True:  # this change does not wait for a lock by itself
             try:
-                connection.execute("PRAGMA journal_mode = WAL")
+                (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
                 break
             except sqlite3.OperationalError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
+        if mode != "wal":
+            raise GalleryError(f"{self.path}: this file system cannot share a log; put the gallery on a local disk")
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Write the schema into an empty file; if another process does so first, that is as good."""
         connection.execute("BEGIN IMMEDIATE")
         if not _is_ours(connection, self.path):
             for statement in SCHEMA:

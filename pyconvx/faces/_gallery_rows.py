@@ -42,18 +42,19 @@ class RowsInMemory:
 
     def __init__(self, file: GalleryFile) -> None:
         self._file = file
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.forget()
 
     def forget(self) -> None:
         """Drop what is held."""
-        self._state: tuple[str | None, str | None] = (None, None)
-        self._encodings = np.empty((0, DEPTH), np.float32)
-        self._people = np.empty(0, np.int32)
-        self._count = 0
-        self._last = -1
-        self._places: dict[int, int] = {}
-        self._names: list[str] = []
+        with self._lock:
+            self._state: tuple[str | None, str | None] = (None, None)
+            self._encodings = np.empty((0, DEPTH), np.float32)
+            self._people = np.empty(0, np.int32)
+            self._count = 0
+            self._last = -1
+            self._places: dict[int, int] = {}
+            self._names: list[str] = []
 
     def now(self) -> Rows:
         """The encodings as they are in the file now."""
@@ -87,10 +88,10 @@ class RowsInMemory:
             self._count, self._last = end, rows[-1][0]
 
     def _reserve(self, count: int) -> None:
-        """Make room; arrays grow by halves, so that single additions do not copy everything each time."""
+        """Make room, and for half as many more: additions copy nothing, and pages that are not used cost nothing."""
         if count <= len(self._encodings):
             return
-        size = count if not self._count else max(count, self._count + self._count // 2)
+        size = count + count // 2
         encodings, people = np.empty((size, DEPTH), np.float32), np.empty(size, np.int32)
         encodings[: self._count], people[: self._count] = self._encodings[: self._count], self._people[: self._count]
         self._encodings, self._people = encodings, people

@@ -241,7 +241,7 @@ def _write(
         font = ImageFont.load_default()
     if not isinstance(font, ImageFont.FreeTypeFont):
         text = text.encode("latin-1", "replace").decode("latin-1")  # all that it can write
-    _, _, right, bottom = pen.textbbox((0, 0), text, font=font)
+    _, _, right, bottom = map(round, font.getbbox(text))
     x = max(0, min(place[0], size[0] - right - 4))
     y = max(0, min(place[1] + 1, size[1] - bottom - 4))
     pen.rectangle((x, y, x + right + 4, y + bottom + 4), fill=fill)

@@ -45,7 +45,8 @@ def identify(
         How many people to name as candidates.
     threshold : float or Calibration, optional
         The largest distance of somebody who is recognised. Default: that of the gallery's calibration, which was made
-        for the size that the gallery had then; without one `search_threshold` of the number of encodings.
+        for the size that the gallery had then; without one `search_threshold` of the number of encodings, which knows
+        nothing of `jitter`.
     policy : {"all", "error", "largest", "center", "best"}
         Which faces of a picture are meant.
     **options

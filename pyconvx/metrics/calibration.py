@@ -12,7 +12,7 @@ import numpy as np
 from pyconvx.errors import OptionError
 from pyconvx.metrics._checked import rate, split
 from pyconvx.metrics._resampling import intervals
-from pyconvx.metrics.operating import operating_point
+from pyconvx.metrics.operating import TRIALS, least_impostors, operating_point, rounded_up
 from pyconvx.metrics.pairs import Pairs
 from pyconvx.metrics.search import pair_rate, search_rate
 
@@ -170,14 +170,14 @@ def calibrate(
     level = rate("confidence", confidence)
     wanted = pair_rate(far, gallery_size)
     genuine, impostor = split(pairs.distances, pairs.same)
-    try:
-        point = operating_point(genuine, impostor, wanted)
-    except OptionError as error:
-        if gallery_size == 1:
-            raise
+    if len(impostor) < least_impostors(wanted):
+        least = search_rate(min(1.0, TRIALS / len(impostor)), gallery_size)
         raise OptionError(
-            f"far={far:.3g} among {gallery_size} entries leaves one comparison 1 - (1 - far)^(1/K): {error}"
-        ) from None
+            f"far is {far:.3g} among {gallery_size} entries, so that one comparison may do {wanted:.2g}; "
+            f"{len(impostor)} impostor pairs cannot support that: it takes {least_impostors(wanted)}, 3 / rate. Bring "
+            f"more people, or ask for {rounded_up(least):.2g} or more"
+        )
+    point = operating_point(genuine, impostor, wanted)
     around = intervals(pairs, point.threshold, level, resamples, seed)
     return Calibration(
         threshold=point.threshold,

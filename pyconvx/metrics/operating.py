@@ -124,5 +124,17 @@ def check_support(impostor: int, far: float) -> None:
     if impostor < needed:
         raise OptionError(
             f"far is {far:.3g}; {impostor} impostor pairs cannot support it: that takes {needed}, 3 / far. Bring more "
-            + (f"people, or ask for {TRIALS / impostor:.2g} or more" if impostor > TRIALS else "people")
+            + (f"people, or ask for {rounded_up(TRIALS / impostor):.2g} or more" if impostor > TRIALS else "people")
         )
+
+
+def rounded_up(value: float) -> float:
+    """A number above 0 with two digits, not below it.
+
+    Examples
+    --------
+    >>> rounded_up(0.0151), rounded_up(0.003), rounded_up(0.99)
+    (0.016, 0.003, 0.99)
+    """
+    step = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return float(f"{math.ceil(value / step * (1 - _ROUNDING)) * step:.2g}")
