@@ -40,7 +40,7 @@ double transformed_cost(const WinogradPlan& plan) {
   const double depth = plan.products() / (elements * tiles), read = plan.share_read();
   const double calls = chunks * static_cast<double>(plan.panels * plan.blocks);
   const double channels = static_cast<double>(plan.parts * whole) * (whole == p.in_channels ? 1 : ragged);
-  const index together = plan.following_parts(0);
+  const index together = plan.transform[2] ? plan.following_parts(0) : 1;  // tiles of one pixel gain little by it
   const double strips = static_cast<double>(std::max(divide_up(plan.parts, together), plan.chunks) *
                                             divide_up(std::min(together * p.in_channels, plan.chunk), plan.strip));
   const double products = rows * columns * (product_cost * depth + chunk_cost * chunks) + cycle * call_cycles * calls;
