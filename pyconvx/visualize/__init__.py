@@ -1,0 +1,27 @@
+"""Seeing what a network has learned, in one, two and three dimensions.
+
+`top_patches` and `survey` find the patches of pictures that excite units most; `receptive_field` says what a
+layer reads.
+"""
+
+from pyconvx.visualize.fields import ReceptiveField, format_table, receptive_field, receptive_fields
+from pyconvx.visualize.patches import Patch, Statistics, TopPatches, crop
+from pyconvx.visualize.reader import PatchReader
+from pyconvx.visualize.survey import Survey, merge
+from pyconvx.visualize.top import survey, top_patches
+
+__all__ = [
+    "Patch",
+    "PatchReader",
+    "ReceptiveField",
+    "Statistics",
+    "Survey",
+    "TopPatches",
+    "crop",
+    "format_table",
+    "merge",
+    "receptive_field",
+    "receptive_fields",
+    "survey",
+    "top_patches",
+]
