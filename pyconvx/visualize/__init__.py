@@ -1,13 +1,16 @@
 """Seeing what a network has learned, in one, two and three dimensions.
 
 `top_patches` and `survey` find the patches of pictures that excite units most; `receptive_field` says what a
-layer reads.
+layer reads; `backproject` and `occlusion`, what of a picture a unit answers to; `maximize`, what it likes best;
+`invert`, what a layer still knows of a picture.
 """
 
+from pyconvx.visualize.attribution import backproject, occlusion
 from pyconvx.visualize.fields import ReceptiveField, format_table, receptive_field, receptive_fields
 from pyconvx.visualize.patches import Patch, Statistics, TopPatches, crop
 from pyconvx.visualize.reader import PatchReader
 from pyconvx.visualize.survey import Survey, merge
+from pyconvx.visualize.synthesis import Synthesis, invert, maximize
 from pyconvx.visualize.top import survey, top_patches
 
 __all__ = [
@@ -16,10 +19,15 @@ __all__ = [
     "ReceptiveField",
     "Statistics",
     "Survey",
+    "Synthesis",
     "TopPatches",
+    "backproject",
     "crop",
     "format_table",
+    "invert",
+    "maximize",
     "merge",
+    "occlusion",
     "receptive_field",
     "receptive_fields",
     "survey",

@@ -42,3 +42,10 @@ def weights_digest(net: nn.Layer) -> str:
         sha.update(f"{name}{array.dtype.str}{array.shape}".encode())
         sha.update(np.ascontiguousarray(array).data)
     return sha.hexdigest()
+
+
+def dtype_of(net: nn.Layer) -> np.dtype[Any]:
+    """Return the type of the first parameter, which is that of the input; float32 without parameters."""
+    for parameter in net.named_parameters().values():
+        return parameter.dtype
+    return np.dtype(np.float32)
