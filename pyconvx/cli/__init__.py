@@ -19,7 +19,7 @@ from pyconvx._version import __version__
 from pyconvx.cli.exit_codes import BAD_INPUT, INTERNAL, INTERRUPTED, MEANINGS, OK, USAGE
 from pyconvx.errors import OptionError, PyconvxError
 
-COMMANDS = ("style", "models", "info")
+COMMANDS = ("style", "visualize", "models", "info")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pyconvx import nn
 from pyconvx.errors import OptionError
 from pyconvx.functional._arguments import output_size, padding_pairs, per_axis
+from pyconvx.nn.composite import Composite
 
 Positions = NDArray[np.int64]
 
@@ -94,6 +95,13 @@ def rank_of(net: nn.Layer) -> int | None:
         if isinstance(layer, (*_CONVOLUTIONS, *_POOLINGS, nn.ConvTranspose2d)):
             return len(layer.kernel_size)
     return None
+
+
+def depends_on_size(net: Composite) -> bool:
+    """Return whether a part of a picture, computed alone, may be padded otherwise, or end a network of odd branches."""
+    layers = [node.layer for node in net.nodes]
+    strided_same = any(getattr(one, "padding", 0) == "same" and max(getattr(one, "stride", (1,))) > 1 for one in layers)
+    return strided_same or any(isinstance(layer, nn.ConvTranspose2d) for layer in layers)
 
 
 def kind_of(name: str, layer: Any, size: tuple[int, ...] | None) -> Kind:

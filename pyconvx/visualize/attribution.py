@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from pyconvx.errors import OptionError, ShapeError
 from pyconvx.visualize._network import input_rank, network_of
 from pyconvx.visualize._rewired import Rule, rewired
+from pyconvx.visualize._window import depends_on_size
+from pyconvx.visualize.fields import receptive_field
+from pyconvx.visualize.patches import crop
 
 Array = NDArray[Any]
 
@@ -80,6 +83,40 @@ def backproject(
     dx, _ = pullback({name: dy})
     assert dx is not None, "wrt was input"
     return np.ascontiguousarray(dx[0])
+
+
+def backproject_patch(
+    net: Any, layer: str, unit: int, x: Array, position: Sequence[int], *, rule: Rule = "guided"
+) -> Array:
+    """Return `backproject` inside the receptive field of `position`, computed from little more than that.
+
+    Parameters
+    ----------
+    net, layer, unit, x, position, rule
+        As `backproject` takes them.
+
+    Returns
+    -------
+    ndarray
+        `(*size of the field, channels)`; 0 where it leaves the picture. The same as `backproject` and `crop` give, to
+        rounding.
+    """
+    graph = network_of(net)
+    field = receptive_field(graph, layer, input_size=x.shape[:-1])
+    box = field.box(position)
+    # What begins at a multiple of the layer's stride has its positions where the whole picture has them.
+    strides = [
+        int(stride) if stride is not None and stride.denominator == 1 and stride > 0 else 0 for stride in field.stride
+    ]
+    if not position or not all(strides) or depends_on_size(graph):
+        return crop(backproject(net, layer, unit, x, position=position, rule=rule), box)
+    starts = [max(0, start) // stride * stride for (start, _), stride in zip(box, strides, strict=True)]
+    stops = [min(stop, extent) for (_, stop), extent in zip(box, x.shape, strict=False)]
+    part = x[tuple(slice(start, stop) for start, stop in zip(starts, stops, strict=True))]
+    inside = [place - start // stride for place, start, stride in zip(position, starts, strides, strict=True)]
+    dx = backproject(net, layer, unit, np.ascontiguousarray(part), position=inside, rule=rule)
+    moved = tuple((start - first, stop - first) for (start, stop), first in zip(box, starts, strict=True))
+    return crop(dx, moved)
 
 
 def occlusion(

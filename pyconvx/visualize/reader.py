@@ -37,6 +37,11 @@ class PatchReader:
         self._source = None if data is None else Source(data, prepare)
         self._fields = Fields(self.net)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no data, or it cannot be read again."""
+        return self._source is None or self._source.length is None
+
     def read(self, number: int) -> Array:
         """Return a picture as the network's input, without a batch axis."""
         if self._source is None:
