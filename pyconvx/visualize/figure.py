@@ -17,7 +17,7 @@ from pyconvx.visualize._network import network_of
 from pyconvx.visualize._rewired import Rule
 from pyconvx.visualize._tiles import Tile, grid, levels_of, signed_levels, tile_of
 from pyconvx.visualize.attribution import backproject_patch
-from pyconvx.visualize.fields import receptive_field
+from pyconvx.visualize.fields import Box, receptive_field
 from pyconvx.visualize.patches import Patch, TopPatches
 from pyconvx.visualize.progress import Report, reporter
 from pyconvx.visualize.reader import PatchReader
@@ -213,10 +213,12 @@ def _unit_view(
     tiles, backs = [], []
     for patch in patches:
         x = None if reader.is_empty else reader.read(patch.picture)
-        tiles.append(tile_of(levels_of(net, patch.x), patch.box, () if x is None else x.shape[:-1]))
+        extents = () if x is None else x.shape[:-1]
+        part, box = _shown(patch.box, extents)
+        tiles.append(tile_of(levels_of(net, patch.x)[part], box, extents))
         if rule is not None and x is not None:
             dx = backproject_patch(net, found.layer, unit, x, patch.position, rule=rule)
-            backs.append(tile_of(signed_levels(_as_shown(net, dx))))
+            backs.append(tile_of(signed_levels(_as_shown(net, dx))[part]))
     grids = {"patches": grid(tiles, columns)} if tiles else {}
     if backs and rule is not None:
         grids[rule] = grid(backs, columns)
@@ -230,6 +232,17 @@ def _unit_view(
         "dead": bool(statistics.dead[place]),
     }
     return UnitView(unit, numbers, found.top_classes(unit), patches, grids)
+
+
+def _shown(box: Box, extents: tuple[int, ...]) -> tuple[tuple[slice, ...], Box]:
+    """Return the part of a patch that is worth a tile: a field wider than its picture is shown as far as that goes."""
+    shown = list(box)
+    for axis, extent in enumerate(extents):
+        start, stop = box[axis]
+        if stop - start > extent:
+            shown[axis] = (max(start, 0), min(stop, extent))
+    part = tuple(slice(a - start, b - start) for (a, b), (start, _) in zip(shown, box, strict=True))
+    return part, tuple(shown)
 
 
 def _as_shown(net: Any, dx: Any) -> Any:

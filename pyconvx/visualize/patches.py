@@ -188,12 +188,13 @@ class TopPatches:
     def select(self, count: int) -> list[int]:
         """Return units worth a look: of those that live, the `count` whose best patches stand out most.
 
-        A unit stands out by the mean of its table over its mean of maxima over all pictures; equal ones in their order.
+        How far its table lies above the mean of all pictures' maxima, over how far these lie above the mean of all
+        activations; equal ones in their order.
         """
         statistics = self.statistics
         values = np.where(np.isfinite(self.values), self.values, 0).astype(np.float64)
         score = values.mean(axis=1) - statistics.mean_maximum
-        score /= np.maximum(np.abs(statistics.mean_maximum), 1e-12)
+        score /= np.maximum(statistics.mean_maximum - statistics.mean, 1e-12)
         score[statistics.dead | (self.values[:, 0] <= 0)] = -np.inf
         order = np.argsort(-score, kind="stable")
         return [int(self.units[place]) for place in order[:count] if np.isfinite(score[place])]

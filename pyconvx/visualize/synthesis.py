@@ -116,7 +116,9 @@ def maximize(
     decay : float
         After each step the picture is multiplied by `1 - decay`.
     contrast : float or one for each channel, optional
-        The standard deviation of inputs, in the network's units; a photograph's for a `models.Network`, else 1.
+        Root mean square of inputs, in the network's units, which the picture does not exceed: a larger one is scaled
+        down after each step, or every unit would like the harshest picture best. A photograph's for a
+        `models.Network`, else 1.
     start : ndarray of shape (*size, channels), optional
         Where to begin; noise of a tenth of the contrast if not given.
     random_state : int, numpy.random.Generator or None
@@ -154,7 +156,8 @@ def maximize(
     _check(steps, jitter, blur, blur_every, decay, objective)
     extents = _size(graph, layer, size, jitter)
     channels = input_channels(graph) or 1
-    canvas = make_canvas(parametrisation, extents, channels, _contrast(net, contrast, channels))
+    scale = _contrast(net, contrast, channels)
+    canvas = make_canvas(parametrisation, extents, channels, scale)
     rng = np.random.default_rng(random_state)
     parameter = nn.Parameter(_start(canvas, start, (*extents, channels), rng), np.float64)
     adam = nn.Adam({"z": parameter}, lr=learning_rate, eps=1e-12)
@@ -176,7 +179,7 @@ def maximize(
                 z = parameter.value * (1 - decay)
                 if blur and step % blur_every == 0:
                     z = canvas.parameters(blurred(canvas.picture(z), blur))
-                parameter.assign(z)
+                parameter.assign(_limited(z, canvas, scale))
                 report(step, steps, {"value": value})
     except KeyboardInterrupt as stop:
         raise Interrupted("interrupted", result(parameter.value)) from stop
@@ -294,6 +297,12 @@ class Likeness:
         rough, droughness = total_variation(x / self._contrast)
         total = dx[0].astype(np.float64) + self._weight * droughness / self._contrast
         return error + self._weight * rough, self._canvas.gradient(total)
+
+
+def _limited(z: Array, canvas: Canvas, contrast: Array) -> Array:
+    """Return parameters whose picture has the contrast at most."""
+    rms = float(np.sqrt(np.mean(np.square(canvas.picture(z) / contrast))))
+    return z / rms if rms > 1 else z
 
 
 def _start(canvas: Canvas, start: Array | None, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
