@@ -39,6 +39,7 @@ from pyconvx.runtime import (
 )
 
 _LAZY = ("faces", "image", "metrics", "models", "nn", "style")
+_LAZY = ("image", "models", "nn", "style", "visualize")
 
 __all__ = [
     "DivergedError",

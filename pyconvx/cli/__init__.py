@@ -20,6 +20,7 @@ from pyconvx.cli.exit_codes import BAD_INPUT, INTERNAL, INTERRUPTED, MEANINGS, N
 from pyconvx.errors import MultipleFacesError, NoFaceError, OptionError, PyconvxError
 
 COMMANDS = ("style", "faces", "models", "info")
+COMMANDS = ("style", "visualize", "models", "info")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,10 +14,19 @@ from pyconvx.nn import _run
 from pyconvx.nn._arrays import Array, as_float
 from pyconvx.nn._program import Program
 from pyconvx.nn.layer import Backward, Gradients, Layer, Pullback, Wants, Wrt, as_gradient, wants_of
+from pyconvx.nn.merge import Merge
 
 # Takes the name of a layer and its output.
 Receive = Callable[[str, Array], None]
 TapsPullback = Callable[[Mapping[str, ArrayLike | Callable[[], Array]]], tuple[Array | None, Gradients]]
+
+
+class Node(NamedTuple):
+    """One layer of a network at work: its qualified name, and the places in `Composite.nodes` of what it reads."""
+
+    name: str
+    layer: Layer | Merge | None
+    sources: tuple[int, ...]
 
 
 class Composite(Layer):
@@ -51,6 +60,22 @@ class Composite(Layer):
     def layers(self) -> Mapping[str, Layer]:
         """The layers by name, in order."""
         return MappingProxyType(self._children)
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All layers and merges, those of nested networks included, in an order in which they can be computed.
+
+        The first is the input, which has no name and no layer. A layer that is used twice stands here twice.
+        """
+        nodes = [Node("", None, ())]
+        for step in self._program.steps[1:]:
+            assert step is not None, "step 0 alone is the input"
+            nodes.append(Node(step.prefix.removesuffix("."), step.layer, step.sources))
+        return tuple(nodes)
+
+    def place(self, name: str) -> int:
+        """Return the index in `nodes` of a layer's output, or of a nested network's."""
+        return self._indices([name])[name]
 
     def __getitem__(self, name: str) -> Layer:
         return self._children[name]
