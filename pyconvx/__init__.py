@@ -38,8 +38,7 @@ from pyconvx.runtime import (
     trim_memory,
 )
 
-_LAZY = ("faces", "image", "metrics", "models", "nn", "style")
-_LAZY = ("image", "models", "nn", "style", "visualize")
+_LAZY = ("faces", "image", "metrics", "models", "nn", "style", "visualize")
 
 __all__ = [
     "DivergedError",
