@@ -29,14 +29,23 @@ LAYERS = [
     *(((n,), (k,)) for n in (50, 1000) for k in (2, 3, 5, 7, 9)),
     *(((s, s, s), (3, 3, 3)) for s in (4, 8, 16)),
 ]
+STRIDED = [  # by 2 on each axis
+    *(((s, s), (3, 3)) for s in (17, 35, 56, 112)),
+    *(((s, s), (5, 5)) for s in (28, 56)),
+    ((56, 56), (4, 4)),
+    ((56, 56), (7, 7)),
+    *(((1000,), (k,)) for k in (3, 5, 9)),
+    ((16, 16, 16), (3, 3, 3)),
+]
 LARGEST = 2e9  # multiplications
 
 
-def problems() -> Iterator[tuple[tuple[int, ...], tuple[int, ...], int, int]]:
-    for size, kernel in LAYERS:
-        for channels in CHANNELS:
-            if math.prod((*size, *kernel, *channels)) <= LARGEST:
-                yield size, kernel, *channels
+def problems() -> Iterator[tuple[tuple[int, ...], tuple[int, ...], int, int, int]]:
+    for stride, layers in enumerate((LAYERS, STRIDED), 1):
+        for size, kernel in layers:
+            for channels in CHANNELS:
+                if math.prod((*size, *kernel, *channels)) <= LARGEST * stride ** len(size):
+                    yield size, kernel, stride, *channels
 
 
 def seconds(call: Callable[[], Any]) -> float:
@@ -67,13 +76,17 @@ def main() -> None:
 
 
 def regret(problem: tuple[Any, ...], direction: str, precision: str, kept: bool) -> float:
-    size, kernel, in_channels, out_channels = problem
+    size, kernel, stride, in_channels, out_channels = problem
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1, *size, in_channels), np.float32)
     w: Any = rng.standard_normal((*kernel, in_channels, out_channels), np.float32)
     name = f"conv{len(size)}d" + ("" if direction == "forward" else "_input_grad")
     padding = tuple(k // 2 for k in kernel)
-    options: dict[str, Any] = {"padding": padding if len(size) > 1 else padding[0], "precision": precision}
+    options: dict[str, Any] = {
+        "padding": padding if len(size) > 1 else padding[0],
+        "stride": stride,
+        "precision": precision,
+    }
     found = pyconvx.explain(name, x.shape, w.shape, kept=kept, **options)
     forced = pyconvx.explain(name, x.shape, w.shape, algorithm="winograd", **options)
     function = getattr(pyconvx, name)
@@ -89,7 +102,7 @@ def regret(problem: tuple[Any, ...], direction: str, precision: str, kept: bool)
     best = {algorithm: min(measured) for algorithm, measured in times.items()}
     cost = best[found.algorithm] / min(best.values())
     print(
-        f"{'x'.join(map(str, size)):9s} {'x'.join(map(str, kernel)):6s} {in_channels:3d}-{out_channels:<3d} "
+        f"{'x'.join(map(str, size)):9s} {'x'.join(map(str, kernel)):6s}/{stride} {in_channels:3d}-{out_channels:<3d} "
         f"{'kept' if kept else 'made'}: tiles {'x'.join(map(str, forced.tile)):6s} direct "
         f"{best['direct'] * 1e6:8.0f} us, Winograd {best['winograd'] * 1e6:8.0f} us, "
         f"{best['direct'] / best['winograd']:.2f}; {found.algorithm}{'' if cost <= 1.05 else ' IS SLOWER'}",

@@ -1,7 +1,7 @@
 """pyconvx: fast N-D convolution on a CPU, and what small convolutional networks are used for.
 
-Functions of arrays live here; `pyconvx.nn`, `pyconvx.models`, `pyconvx.image` and the applications load when first
-used.
+Functions of arrays live here; `pyconvx.nn`, `pyconvx.models`, `pyconvx.image`, `pyconvx.metrics` and the applications
+load when first used.
 """
 
 from importlib import import_module
@@ -38,7 +38,7 @@ from pyconvx.runtime import (
     trim_memory,
 )
 
-_LAZY = ("faces", "image", "models", "nn", "style")
+_LAZY = ("faces", "image", "metrics", "models", "nn", "style", "visualize")
 
 __all__ = [
     "DivergedError",

@@ -31,7 +31,7 @@ IMPORTS = {
     "nn": {"functional"},
     "models": {"nn", "functional", "image", "weights"},
     "image": {"functional"},
-    "metrics": set(),
+    "metrics": {"functional"},
     "weights": set(),
     **dict.fromkeys(APPLICATIONS, LOWER_FLOORS),
     "triplet": LOWER_FLOORS | {"_mining"},

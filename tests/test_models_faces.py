@@ -203,12 +203,13 @@ def test_where_a_score_looks(detector: models.FaceDetector) -> None:
 
 
 @pytest.mark.parametrize("shape", [(29, 29), (29, 200), (36, 37), (37, 36), (153, 90)])
-def test_stripes_change_no_bit(detector: models.FaceDetector, shape: tuple[int, int], monkeypatch: Any) -> None:
+def test_stripes_change_no_score(detector: models.FaceDetector, shape: tuple[int, int], monkeypatch: Any) -> None:
+    """But for rounding: Winograd's tiles begin with the stripe, and small maps are better off without them."""
     canvas = np.random.default_rng(7).standard_normal((*shape, 3)).astype(np.float32)
     whole = detector.net(canvas[None])[0, :, :, 0]
     for most in (1, 2000, 10_000, 1 << 30):
         monkeypatch.setattr(detector_module, "_MOST_PIXELS", most)
-        np.testing.assert_array_equal(detector.scores(canvas), whole)
+        np.testing.assert_allclose(detector.scores(canvas), whole, rtol=0, atol=1e-5)
     np.testing.assert_array_equal(detector.scores(canvas[:, ::-1])[:, :1].shape, (whole.shape[0], 1))
 
 

@@ -50,9 +50,18 @@ CASES = [
     ),
     ConvCase("dilated by more than there are positions", (5, 9), (8, 8), (2, 3), padding=(4, 6), dilation=(7, 5)),
     ConvCase("1D, dilated by 8, ends uneven", (101,), (20, 40), (3,), padding=8, dilation=8),
+    ConvCase("one row between two of padding", (1, 90), (20, 24), (3, 3), padding=1),
+    ConvCase(
+        "three rows, of which two give nothing to a row of the gradient", (3, 300), (64, 24), (3, 3), padding=(0, 1)
+    ),
+    ConvCase("taps that share a chunk, of which some read padding", (4, 700), (24, 16), (5, 3), padding=(2, 1)),
+    ConvCase("two slices, most taps in padding", (2, 3, 200), (16, 20), (3, 3, 3), padding=1),
+    ConvCase("rows that padding alone reaches", (2, 150), (16, 17), (3, 3), padding=((5, 3), (1, 1))),
+    ConvCase("a column between two of padding", (150, 1), (16, 17), (3, 3), padding=1),
+    ConvCase("rows of padding, dilated", (3, 150), (16, 17), (3, 3), padding=(4, 2), dilation=(4, 2)),
     ConvCase("3D, dilated on one axis", (5, 7, 12), (9, 18), (3, 3, 3), padding=(1, 1, 2), dilation=(1, 1, 2)),
 ]
-# Input gradients alone: each residue of dx has taps of its own, and tiles of them.
+# Forward, residues of x are summed as channels are; of the input gradient each has tiles of its own.
 STRIDED = [
     ConvCase("residues of 2 taps and of 1", (23, 24), (17, 20), (3, 3), 2, 1),
     ConvCase("a stride on one axis", (12, 30), (9, 16), (3, 3), (1, 2), 1),
@@ -64,8 +73,14 @@ STRIDED = [
     ConvCase("residues that no tap reaches", (30, 28), (8, 8), (3, 3), 2, 0, 2),
     ConvCase("groups", (14, 15), (12, 20), (4, 4), 2, 1, groups=2),
     ConvCase("a picture smaller than the stride", (1, 9), (8, 16), (3, 3), 2, 1),
+    ConvCase("residues that share a chunk, three blocks", (75, 76), (24, 16), (3, 3), 2, 1),
+    ConvCase("two residues in three chunks", (20, 21), (96, 33), (3, 3), (1, 2), 1),
+    ConvCase("residues cut in parts, one of them empty", (40, 41), (10, 16), (9, 9), 2, 4),
+    ConvCase("few channels", (33, 34), (3, 16), (5, 5), 2, 2),
+    ConvCase("stride 4, kernel 5", (37, 38), (5, 16), (5, 5), 4, 2),
+    ConvCase("as many taps as residues on one axis", (21, 22), (9, 16), (2, 3), 2, 1),
+    ConvCase("asymmetric padding", (20, 19), (8, 8), (4, 4), 2, ((0, 3), (3, 0))),
 ]
-every_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 
 def function(rank: int, direction: str = "") -> Any:
@@ -81,7 +96,7 @@ def drawn(case: ConvCase) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
     )
 
 
-@every_case
+@pytest.mark.parametrize("case", [*CASES, *STRIDED], ids=str)
 def test_forward(case: ConvCase, isa: str) -> None:
     x, w, b, dy = drawn(case)
     expected = np.maximum(ref.conv(x, w, b, *case.geometry), 0)
@@ -155,6 +170,38 @@ def test_strided_input_gradients_keep_the_contract(kernel: tuple[int, ...], size
     assert_close(dx, gradient(dy.astype(float), w.astype(float), x.shape, **case.options), contract_tolerance(channels))
 
 
+# Of the tiles that any number of channels may get, those with the largest errors.
+@pytest.mark.parametrize("channels", [64, 128, 512])
+@pytest.mark.parametrize(
+    ("kernel", "size", "stride", "tile"),
+    [
+        ((3, 3), 80, 2, (5, 5)),
+        ((4, 4), 61, 2, (5, 5)),
+        ((5, 5), 60, 2, (4, 4)),
+        ((7, 7), 41, 2, (3, 3)),
+        ((3,), 800, 2, (5,)),
+        ((9,), 800, 2, (4,)),
+        ((7, 7), 61, 3, (3, 6)),
+        ((3, 3, 3), 21, 2, (3, 5, 5)),
+    ],
+)
+def test_strided_convolutions_keep_the_contract(
+    kernel: tuple[int, ...], size: int, stride: int, tile: tuple[int, ...], channels: int, isa: str
+) -> None:
+    case = ConvCase("", (size,) * len(kernel), (channels, 16), kernel, stride, tuple(k // 2 for k in kernel))
+    x, w, _, dy = drawn(case)
+    one = (1,) * (3 - case.rank)
+    pads = (0,) * (3 - case.rank) + tuple(k // 2 for k in kernel)
+    sizes = (*one, *x.shape[1:-1]), (*one, *kernel), (*one, *case.strides), (1, 1, 1), pads, pads
+    shape = _core.ConvShape(1, *case.channels, 1, *sizes)
+    y = np.empty_like(dy)
+    _core.convolve(shape, "forward", (*one, *tile), x, w, None, False, y)
+    wide = function(case.rank)(x.astype(float), w.astype(float), **case.options)  # checked against the oracle elsewhere
+    assert_close(y, wide, contract_tolerance(channels))
+    chosen = _core.conv_tiles(shape, "forward", "winograd", False, True, False)
+    assert max(chosen) > 1
+
+
 def test_volumes_keep_the_contract(isa: str) -> None:
     case = ConvCase("CT", (12, 12, 12), (64, 32), (3, 3, 3), padding=1)
     x, w, b, _ = drawn(case)
@@ -181,6 +228,53 @@ def test_a_picture_that_is_not_finite_comes_out_as_the_direct_algorithm_has_it(b
     direct = pyconvx.conv2d(x, w, padding=1, algorithm="direct", activation="relu")
     assert_same_bits(y[1], direct[1])
     assert np.isfinite(y[[0, 2]]).all()
+
+
+def test_a_strided_picture_that_is_not_finite_comes_out_as_the_direct_algorithm_has_it(isa: str) -> None:
+    x, w = draw_normal((3, 41, 40, 16), "float32", 7), draw_normal((5, 5, 16, 24), "float32", 8)
+    x[1, 3, 4, 5] = np.inf
+    options: dict[str, Any] = {"stride": 2, "padding": 2}
+    y = pyconvx.conv2d(x, w, algorithm="winograd", **options)
+    assert_same_bits(y[1], pyconvx.conv2d(x[1], w, algorithm="direct", **options))
+    assert np.isfinite(y[[0, 2]]).all()
+
+
+def test_a_strided_picture_has_the_same_bits_alone_and_for_any_number_of_threads(isa: str) -> None:
+    x, w = draw_normal((3, 80, 81, 48), "float32", 5), draw_normal((5, 3, 48, 70), "float32", 6)
+    options: dict[str, Any] = {"stride": 2, "padding": (2, 1), "algorithm": "winograd"}
+    with pyconvx.num_threads(1):
+        one, alone = pyconvx.conv2d(x, w, **options), pyconvx.conv2d(x[1], w, **options)
+    with pyconvx.num_threads(3):
+        three = pyconvx.conv2d(x, w, **options)
+    assert_same_bits(three, one)
+    assert_same_bits(alone, one[1])
+
+
+def test_zeros_of_short_parts_are_not_multiplied() -> None:
+    """A kernel of 5 with stride 2 is one of 3 and one of 2, by F(4, 3): 6 and 5 products an axis."""
+    found = pyconvx.explain("conv2d", (1, 43, 43, 64), (5, 5, 64, 32), stride=2, algorithm="winograd")
+    assert found.tile == (4, 4)
+    assert found.multiplications == 5 * 5 * (6 + 5) ** 2 * 64 * 32
+
+
+def test_taps_in_the_padding_are_not_multiplied() -> None:
+    """A row of the gradient sees the one row of dy by one row of taps, F(6, 3) along it; few blocks lie in two rows."""
+    found = pyconvx.explain("conv2d_input_grad", (1, 3, 4096, 64), (3, 3, 64, 64), padding=(0, 1), kept=True)
+    assert (found.algorithm, found.tile) == ("winograd", (1, 6))
+    products = 3 * 683 * 8 * 64 * 64
+    assert products < found.multiplications < 1.1 * products
+
+
+@pytest.mark.parametrize("size", [(3, 1152), (3, 9000)])  # few blocks, which are shared out in pieces, and many
+def test_a_flat_picture_has_the_same_bits_alone_and_for_any_number_of_threads(size: tuple[int, int], isa: str) -> None:
+    dy, w = draw_normal((2, 1, size[1], 48), "float32", 5), draw_normal((3, 3, 24, 48), "float32", 6)
+    gradients = []
+    for threads in (1, 3):
+        with pyconvx.num_threads(threads):
+            gradients.append(pyconvx.conv2d_input_grad(dy, w, (2, *size, 24), padding=(0, 1), algorithm="winograd"))
+    alone = pyconvx.conv2d_input_grad(dy[1], w, (*size, 24), padding=(0, 1), algorithm="winograd")
+    assert_same_bits(gradients[1], gradients[0])
+    assert_same_bits(alone, gradients[0][1])
 
 
 def test_a_strided_gradient_that_is_not_finite_is_computed_again_once(isa: str) -> None:
@@ -272,6 +366,17 @@ def test_auto_is_a_function_of_the_shape() -> None:
     assert tiles(14, 512, kept=False) == [1, 1, 1]
 
 
+def test_auto_with_a_stride_counts_what_residues_cost() -> None:
+    def tiles(size: int, kernel: int, channels: int) -> tuple[int, ...]:
+        shapes = (1, size, size, channels), (kernel, kernel, channels, channels)
+        return pyconvx.explain("conv2d", *shapes, stride=2, padding=kernel // 2, kept=True).tile
+
+    assert tiles(112, 5, 32) == (4, 4)
+    assert max(tiles(112, 3, 64)) > 1
+    assert tiles(112, 3, 8) == (1, 1)
+    assert tiles(7, 3, 512) == (1, 1)
+
+
 def test_auto_for_a_weight_gradient_counts_the_batch_which_it_sums_over() -> None:
     def tiles(batch: int, size: int, channels: int, wide: bool = False) -> list[int]:
         axes = (1, size, size), (1, 3, 3), (1, 1, 1), (1, 1, 1), (0, 1, 1), (0, 1, 1)
@@ -287,8 +392,8 @@ def test_auto_for_a_weight_gradient_counts_the_batch_which_it_sums_over() -> Non
 
 def test_what_it_cannot_do_is_refused() -> None:
     x, w = draw_normal((1, 20, 20, 4), "float32", 1), draw_normal((3, 3, 4, 4), "float32", 2)
-    with pytest.raises(pyconvx.OptionError, match=r"'winograd'.*stride 1"):
-        pyconvx.conv2d(x, w, algorithm="winograd", stride=2)
+    with pytest.raises(pyconvx.OptionError, match=r"'winograd'.*more than the stride"):
+        pyconvx.conv2d(x, w, algorithm="winograd", stride=3)
     with pytest.raises(pyconvx.OptionError, match=r"'winograd'.*kernel sizes 1 to 9"):
         pyconvx.conv2d(x, np.ones((10, 1, 4, 4), np.float32), algorithm="winograd")
     with pytest.raises(pyconvx.OptionError, match=r"'winograd'.*float32"):

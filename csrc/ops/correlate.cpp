@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/correlate_cut.h"
@@ -17,8 +18,6 @@ namespace {
 
 constexpr index scratch_bytes = 48 << 20;  // of all workers together
 constexpr double parallel_flops = 15e6;    // about 100 us on one core: less is done by one thread
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
 
 struct Pass {  // runs that are summed in registers
   index first, runs;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/division.h"
 #include "ops/patch.h"
 
 namespace pcx {
@@ -15,9 +16,6 @@ constexpr index narrowest = 16;           // positions of a row that is cut
 // Products for each element that is copied: where they are few, blocks are chosen that copy little twice.
 constexpr index little_work = 128;
 constexpr double worth = 0.95;  // of the bytes: narrower blocks with fewer are not worth it
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
-index even_part(index whole, index most) { return divide_up(whole, divide_up(whole, most)); }
 
 struct Grown {
   Axes block;

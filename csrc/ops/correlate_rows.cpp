@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/correlate_cut.h"
@@ -20,9 +21,6 @@ constexpr index scratch_bytes = 48 << 20;  // of all workers together
 constexpr index longest_row = 240;         // positions; longer rows are cut
 constexpr index least_tasks = 16;          // enough to share out, if the work is worth it
 constexpr double parallel_flops = 15e6;    // about 100 us on one core: less is done by one thread
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
-index even_part(index whole, index most) { return divide_up(whole, divide_up(whole, most)); }
 
 // A 1x1 kernel does not care about rows: the whole picture becomes one long row.
 Correlation flattened(Correlation p) {

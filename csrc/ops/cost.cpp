@@ -43,8 +43,7 @@ double amplification_of(const ConvShape& shape, Direction direction, const Tiles
     const Tiles own = part_tiles(part, tiles);
     if (is_fourier(own)) continue;
     double product = 1;
-    for (int a = 0; a < 3; ++a)
-      product *= axis_amplification(own[a], winograd_scheme(own[a], part.axis[a].taps).kernel);
+    for (int a = 0; a < 3; ++a) product *= axis_amplification(own[a], winograd_scheme(own[a], part.axis[a]).kernel);
     most = std::max(most, product);
   }
   return most;

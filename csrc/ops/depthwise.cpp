@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/depthwise_block.h"
@@ -16,8 +17,6 @@ constexpr index most_channels = 8;         // of a group, in or out
 constexpr index most_products = 8;         // in times out, for each lane: with more a group fills vectors of its own
 constexpr index least_filled = 2;          // of the lanes of a vector, one in so many
 constexpr index largest_rows = 256 << 10;  // bytes of columns that a row of 14 positions may need
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
 
 template <class T>
 index group_of_weights(const Correlation& p) {  // elements of a vector of out channels

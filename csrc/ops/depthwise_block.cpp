@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <numeric>
 
+#include "base/division.h"
 #include "isa/dispatch.h"
 
 namespace pcx {
@@ -23,9 +24,6 @@ constexpr index page_bytes = 4096, line_bytes = 64;
 constexpr index block_flops = 2 << 20;
 constexpr double parallel_flops = 3e6;  // about 100 us on one core: less is done by one thread
 constexpr index least_rows = 8;         // of a block, for each row of taps: more than they share are copied once
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
-index even_part(index whole, index most) { return divide_up(whole, divide_up(whole, most)); }
 
 // A place in `buffer`, which has a page to spare, for columns `step` apart. Processors compare the last 12 bits of a
 // load's address with the stores before it, and wait where they agree. A line beyond `y`, as far as the columns allow

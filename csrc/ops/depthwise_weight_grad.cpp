@@ -2,6 +2,7 @@
 // own, in the order of the packed weight; slices are added in order, so the sum does not depend on threads.
 #include <algorithm>
 
+#include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/depthwise.h"
@@ -13,8 +14,6 @@ namespace {
 
 constexpr index least_tasks = 16;
 constexpr index slices_bytes = 32 << 20;  // of all sums together
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
 
 template <class T>
 class DepthwiseGrad {

@@ -2,6 +2,7 @@
 // computed.
 #include <algorithm>
 
+#include "base/division.h"
 #include "base/parallel.h"
 #include "ops/metric.h"
 
@@ -12,8 +13,6 @@ namespace {
 constexpr index block_bytes = 128 << 10;  // of rows of b: they stay in L2 while rows of a pass
 constexpr index most_rows = 256, least_rows = 16;
 constexpr double parallel_steps = 4e6;  // differences; less is done by one thread
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
 
 template <class T>
 void mirror(const T* lower, index rows, index columns, T* upper, index stride) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/division.h"
 #include "isa/dispatch.h"
 
 namespace pcx {
@@ -18,8 +19,6 @@ constexpr double step_cycles = 4.3, lanes_cycles = 21, moved_cycles = 13, produc
                  block_cycles = 1000;
 constexpr index cached_bytes = 400 << 10;                      // of what a task holds; elsewhere a step takes longer
 constexpr double beyond_cache = 1.2, far_product_cycles = 10;  // and a product, whose spectra come from memory
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
 
 int steps_of(index places) {
   int steps = 0;

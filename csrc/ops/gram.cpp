@@ -1,12 +1,13 @@
 // Gram matrix: g[c][k] = sum over positions of x[c] x[k]. Only c >= k is computed, in rectangles of channels; the
 // mirror fills the rest, so g is symmetric to the last bit. Positions are cut into slices with a g of their own, added
 // in order; the cut depends on one image alone, so neither threads nor the batch change a bit.
-// Rectangles on the diagonal are multiplied where the pixels stand, or from a copy without the other channels, in
-// blocks of positions that stay in L1 while every tile passes. For the others a block is copied twice, as rows of
-// positions and as panels of channels, and multiplied by panel_product: read in place, pixels a power of two apart
-// share few sets of the cache.
+// Every panel of channels is multiplied by those below it, a block of positions at a time. A block is copied into
+// panels first: side by side the positions of two panels stay in L1, and are enough for a tile to wait seldom for its
+// piece of g. Read in place, pixels a power of two apart would share few sets of the cache.
 #include <algorithm>
+#include <cstring>
 
+#include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/ops.h"
@@ -15,17 +16,14 @@ namespace pcx {
 
 namespace {
 
-constexpr index part_bytes = 512;         // of a pixel, on a side of a rectangle
-constexpr index block_bytes = 16 << 10;   // of pixels on the diagonal: with tiles of g they fit L1 ...
-constexpr index least_positions = 48;     // ... but tiles that sum fewer wait for g too often
-constexpr index panel_bytes = 16 << 10;   // of a panel: it stays in L1 while the rows of a rectangle pass
-constexpr index line = 64;                // bytes between rows of positions, so that they differ in their cache set
-constexpr index slices_bytes = 32 << 20;  // of all private g together
+constexpr index part_bytes = 1024;          // of a pixel, on a side of a rectangle
+constexpr index panel_bytes = 16 << 10;     // of a panel: it stays in L1 while those below it pass
+constexpr index in_place_bytes = 192;       // of a pixel: the panels of few channels are read where they stand ...
+constexpr index in_place_block = 24 << 10;  // ... in blocks that stay in L1 as they are
+constexpr index line = 64;                  // bytes between panels, so that their pixels differ in their cache set
+constexpr index slices_bytes = 32 << 20;    // of all private g together
 constexpr index least_tasks = 16;
 constexpr double slice_flops = 4e6, parallel_flops = 15e6;
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
-index even_part(index whole, index most) { return divide_up(whole, divide_up(whole, most)); }
 
 template <class T>
 class Gram {
@@ -37,40 +35,42 @@ class Gram {
         g_(g),
         divisor_(normalize ? static_cast<T>(s_.positions * s_.channels) : 1) {
     const index bytes = static_cast<index>(sizeof(T)), most = part_bytes / bytes;
-    part_ = s_.channels <= most ? s_.channels : divide_up(even_part(s_.channels, most), k_.panel) * k_.panel;
+    part_ = divide_up(even_part(s_.channels, most), k_.panel) * k_.panel;
     const index parts = divide_up(s_.channels, part_);
     rectangles_ = parts * (parts + 1) / 2;
-    block_ = std::max(least_positions, block_bytes / (part_ * bytes));
-    depth_ = panel_bytes / (k_.panel * bytes);
-    row_stride_ = depth_ + line / bytes;
-    scratch_ = part_ * part_ + (parts > 1 ? std::max(part_ * (row_stride_ + depth_), block_ * part_) : 0);
+    depth_ = in_place() ? in_place_block / (s_.channels * bytes) : panel_bytes / (k_.panel * bytes);
+    panel_step_ = depth_ * k_.panel + line / bytes;
+    panels_ = in_place() ? 0 : (parts > 1 ? 2 : 1) * part_ / k_.panel * panel_step_;
     slices_ = slices();
   }
 
   void run() const {
     const int workers = s_.batch * flops() < parallel_flops ? 1 : workers_for(s_.batch * rectangles_ * slices_);
-    Buffer<T> scratch(scratch_ * workers);
+    Buffer<T> panels(panels_ * workers);
     if (slices_ == 1) {
+      Buffer<T> sums(part_ * part_ * workers);
       parallel_for(s_.batch * rectangles_, workers, [&](index task, int worker) {
         const index image = task / rectangles_;
         const Rectangle r = rectangle(task % rectangles_);
-        sum(r, image, 0, s_.positions, g_ + image * matrix(), scratch.data() + worker * scratch_);
-        finish(r, g_ + image * matrix());
+        T* y = sums.data() + worker * part_ * part_;
+        sum(r, image, 0, s_.positions, y, panels.data() + worker * panels_);
+        finish(r, 0, r.rows, y, g_ + image * matrix());
       });
       return;
     }
-    Buffer<T> others((slices_ - 1) * matrix());  // of every slice but the first, which has g itself
+    Buffer<T> sums(rectangles_ * slices_ * part_ * part_);
+    const index strips = part_ / k_.panel;
     for (index image = 0; image < s_.batch; ++image) {
-      T* g = g_ + image * matrix();
       parallel_for(rectangles_ * slices_, workers, [&](index task, int worker) {
         const index slice = task % slices_;
         sum(rectangle(task / slices_), image, s_.positions * slice / slices_, s_.positions * (slice + 1) / slices_,
-            slice ? others.data() + (slice - 1) * matrix() : g, scratch.data() + worker * scratch_);
+            sums.data() + task * part_ * part_, panels.data() + worker * panels_);
       });
-      parallel_for(rectangles_, workers, [&](index task, int) {
-        const Rectangle r = rectangle(task);
-        for (index slice = 1; slice < slices_; ++slice) add(r, others.data() + (slice - 1) * matrix(), g);
-        finish(r, g);
+      parallel_for(rectangles_ * strips, workers, [&](index task, int) {
+        const Rectangle r = rectangle(task / strips);
+        const index first = task % strips * k_.panel;
+        finish(r, first, std::min(r.rows, first + k_.panel), sums.data() + task / strips * slices_ * part_ * part_,
+               g_ + image * matrix());
       });
     }
   }
@@ -97,102 +97,109 @@ class Gram {
     return std::max<index>(1, std::min({divide_up(least_tasks, rectangles_), affordable, worth}));
   }
 
-  // `scratch` begins with a rectangle of g, whose rows are side by side whatever g has between them.
-  void sum(const Rectangle& r, index image, index begin, index end, T* g, T* scratch) const {
-    const T* x = x_ + (image * s_.positions + begin) * s_.channels;
-    if (r.diagonal())
-      sum_diagonal(r, x, end - begin, scratch, scratch + part_ * part_);
-    else
-      sum_apart(r, x, end - begin, scratch, scratch + part_ * part_);
-    for (index c = 0; c < r.rows; ++c) {
-      std::copy_n(scratch + c * part_, r.columns, g + (r.row + c) * s_.channels + r.column);
+  bool in_place() const { return s_.channels * static_cast<index>(sizeof(T)) <= in_place_bytes; }
+
+  // Rows of y are side by side, whatever g has between them; above the diagonal it is left as it was.
+  void sum(const Rectangle& r, index image, index begin, index end, T* y, T* panels) const {
+    const index depth = even_part(std::max<index>(1, end - begin), depth_);
+    for (index p = begin; p < end; p += depth) {
+      const T* x = x_ + (image * s_.positions + p) * s_.channels;
+      const index positions = std::min(depth, end - p);
+      if (in_place()) {
+        sum_block(r, {x, x, k_.panel, s_.channels, positions}, p == begin, y);
+        continue;
+      }
+      T *rows = panels, *columns = r.diagonal() ? rows : rows + part_ / k_.panel * panel_step_;
+      fill(x + r.row, positions, r.rows, rows);
+      if (!r.diagonal()) fill(x + r.column, positions, r.columns, columns);
+      sum_block(r, {rows, columns, panel_step_, k_.panel, positions}, p == begin, y);
     }
+    if (begin == end) std::fill_n(y, r.rows * part_, T(0));
   }
 
-  void sum_diagonal(const Rectangle& r, const T* x, index positions, T* y, T* pixels) const {
-    std::fill_n(y, r.rows * part_, T(0));
-    for (index p = 0; p < positions; p += block_, x += block_ * s_.channels) {
-      const index block = std::min(block_, positions - p);
-      const T* from = x;
-      if (s_.channels > part_) {
-        for (index i = 0; i < block; ++i) std::copy_n(x + i * s_.channels + r.row, r.rows, pixels + i * part_);
-        from = pixels;
-      }
-      for (index k = 0; k < r.rows; k += k_.panel) {
-        // The first rows of a panel end inside its first vector.
-        const index columns = std::min<index>(k_.panel, r.rows - k), inner = std::min<index>(r.rows, k + k_.lanes);
-        add_block(from, block, k, inner, k, std::min<index>(columns, k_.lanes), y);
-        if (inner < r.rows) add_block(from, block, inner, r.rows, k, columns, y);
-      }
-    }
-  }
+  struct Panels {
+    const T *rows, *columns;
+    index step, pixel, positions;  // step from panel to panel
+  };
 
-  // `scratch` holds rows of positions and a panel of channels.
-  void sum_apart(const Rectangle& r, const T* x, index positions, T* y, T* scratch) const {
-    T *rows = scratch, *panel = rows + part_ * row_stride_;
-    const index cut = std::max<index>(1, divide_up(positions, depth_));
-    for (index i = 0; i < cut; ++i) {
-      const index begin = positions * i / cut;
-      const T* from = x + begin * s_.channels;
-      PanelProduct<T> product{};
-      product.x = rows;
-      product.w = panel;
-      product.depth = positions * (i + 1) / cut - begin;
-      product.rows = r.rows;
-      product.x_stride = row_stride_;
-      product.y_stride = part_;
-      product.width = k_.panel;
-      product.accumulate = i > 0;
-      k_.transpose(from + r.row, s_.channels, rows, row_stride_, product.depth, r.rows);
-      for (index k = 0; k < r.columns; k += k_.panel) {
-        fill_panel(from + r.column + k, product.depth, std::min<index>(k_.panel, r.columns - k), panel);
-        product.y = y + k;
-        k_.panel_product(product);
+  void sum_block(const Rectangle& r, const Panels& panels, bool first, T* y) const {
+    for (index k = 0; k < r.columns; k += k_.panel) {
+      for (index c = r.diagonal() ? k : 0; c < r.rows; c += k_.panel) {
+        PixelSum<T> sum{};
+        sum.x = panels.rows + c / k_.panel * panels.step;
+        sum.dy = panels.columns + k / k_.panel * panels.step;
+        sum.dw = y + c * part_ + k;
+        sum.rows = 1;
+        sum.cols = panels.positions;
+        sum.x_pixel = sum.dy_pixel = panels.pixel;
+        sum.dw_stride = part_;
+        sum.channels = static_cast<int>(std::min<index>(k_.panel, r.rows - c));
+        sum.columns = static_cast<int>(std::min<index>(k_.panel, r.columns - k));
+        sum.overwrite = first;
+        if (r.diagonal() && c == k)
+          multiply_by_itself(sum);
+        else
+          k_.pixel_sum(sum);
       }
     }
   }
 
-  void fill_panel(const T* x, index positions, index columns, T* panel) const {
-    for (index p = 0; p < positions; ++p, x += s_.channels, panel += k_.panel) {
-      std::copy_n(x, columns, panel);
-      std::fill_n(panel + columns, k_.panel - columns, T(0));
-    }
-  }
-
-  void add_block(const T* x, index positions, index first, index last, index column, index columns, T* y) const {
-    PixelSum<T> sum{};
-    sum.x = x + first;
-    sum.dy = x + column;
-    sum.dw = y + first * part_ + column;
-    sum.rows = 1;
-    sum.cols = positions;
-    sum.x_pixel = sum.dy_pixel = sum.dw_stride = part_;
-    sum.channels = static_cast<int>(last - first);
-    sum.columns = static_cast<int>(columns);
+  // Of a panel with itself, the first rows end inside its first vector.
+  void multiply_by_itself(PixelSum<T> sum) const {
+    PixelSum<T> narrow = sum;
+    narrow.channels = std::min(sum.channels, k_.lanes);
+    narrow.columns = std::min(sum.columns, k_.lanes);
+    k_.pixel_sum(narrow);
+    if (sum.channels <= k_.lanes) return;
+    sum.x += k_.lanes;
+    sum.dw += k_.lanes * part_;
+    sum.channels -= k_.lanes;
     k_.pixel_sum(sum);
   }
 
-  void add(const Rectangle& r, const T* from, T* to) const {
-    for (index c = r.row; c < r.row + r.rows; ++c) {
-      const index begin = c * s_.channels + r.column;
-      for (index i = begin; i < begin + r.columns; ++i) to[i] += from[i];
+  // Copies pixels of `channels` from x into panels, the last of them filled up with zeros.
+  void fill(const T* x, index positions, index channels, T* panels) const {
+    switch (k_.panel * sizeof(T)) {
+      case 128:
+        return fill_with<128>(x, positions, channels, panels);
+      case 64:
+        return fill_with<64>(x, positions, channels, panels);
+      case 32:
+        return fill_with<32>(x, positions, channels, panels);
+      default:
+        return fill_with<16>(x, positions, channels, panels);
     }
   }
 
-  void finish(const Rectangle& r, T* g) const {
+  template <index Bytes>  // of a pixel in a panel: a copy of known size is a few moves
+  void fill_with(const T* x, index positions, index channels, T* panels) const {
+    constexpr index panel = Bytes / static_cast<index>(sizeof(T));
+    const index whole = channels / panel, rest = channels % panel;
+    for (index p = 0; p < positions; ++p, x += s_.channels, panels += panel) {
+      for (index k = 0; k < whole; ++k) std::memcpy(panels + k * panel_step_, x + k * panel, Bytes);
+      if (!rest) continue;
+      std::copy_n(x + whole * panel, rest, panels + whole * panel_step_);
+      std::fill_n(panels + whole * panel_step_ + rest, panel - rest, T(0));
+    }
+  }
+
+  // Rows of g, and their mirror, from the rectangles that the slices left in y.
+  void finish(const Rectangle& r, index first, index last, const T* y, T* g) const {
     const index n = s_.channels;
-    if (divisor_ != 1) {
-      for (index c = r.row; c < r.row + r.rows; ++c) {
-        for (index k = r.column; k < r.column + r.columns; ++k) g[c * n + k] /= divisor_;
+    for (index c = first; c < last; ++c) {
+      const index columns = r.diagonal() ? c + 1 : r.columns;
+      const T* from = y + c * part_;
+      T* to = g + (r.row + c) * n + r.column;
+      std::copy_n(from, columns, to);
+      for (index slice = 1; slice < slices_; ++slice) {
+        from += part_ * part_;
+        for (index k = 0; k < columns; ++k) to[k] += from[k];
       }
+      for (index k = 0; divisor_ != 1 && k < columns; ++k) to[k] /= divisor_;
+      for (index k = 0; r.diagonal() && k < c; ++k) g[(r.column + k) * n + r.row + c] = to[k];
     }
-    if (!r.diagonal()) {
-      k_.transpose(g + r.row * n + r.column, n, g + r.column * n + r.row, n, r.rows, r.columns);
-      return;
-    }
-    for (index c = r.row; c < r.row + r.rows; ++c) {
-      for (index k = r.column; k < c; ++k) g[k * n + c] = g[c * n + k];
-    }
+    if (r.diagonal() || first >= last) return;
+    k_.transpose(g + (r.row + first) * n + r.column, n, g + r.column * n + r.row + first, n, last - first, r.columns);
   }
 
   const GramShape s_;
@@ -200,7 +207,7 @@ class Gram {
   const T* x_;
   T* g_;
   const T divisor_;
-  index part_, rectangles_, block_, depth_, row_stride_, scratch_, slices_;
+  index part_, rectangles_, depth_, panel_step_, panels_, slices_;
 };
 
 }  // namespace

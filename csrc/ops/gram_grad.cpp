@@ -1,6 +1,7 @@
 // Gradient of the Gram matrix, a 1x1 convolution: dx = x (dg + dg').
 #include <algorithm>
 
+#include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/correlation.h"
@@ -12,8 +13,6 @@ namespace {
 
 constexpr index in_place_bytes = 512 << 10;  // of x that a task computes beside x and then copies over it
 constexpr double parallel_products = 5e6;    // about 100 us on one core: less is done by one thread
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
 
 Correlation pointwise(index positions, index channels) {
   Correlation p{1, 1, channels, channels, {}};

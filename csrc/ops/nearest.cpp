@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/division.h"
 #include "base/parallel.h"
 #include "ops/metric.h"
 
@@ -18,8 +19,6 @@ constexpr index list_bytes = 8 << 20;                  // of one task's lists
 constexpr index merge_bytes = 32 << 20;                // of all lists that wait to be merged
 constexpr index least_tasks = 16;
 constexpr double part_steps = 1e6, parallel_steps = 4e6;  // differences
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
 
 template <class T>
 struct Candidate {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/correlation.h"
@@ -16,8 +17,6 @@ constexpr index most_depth = 1024;         // channels x taps summed in register
 constexpr index most_channels = 256;       // of a chunk
 constexpr index panels_at_once = 32;       // a row of the weight is read along
 constexpr index largest_window = 4 << 20;  // bytes of packed input that one row of 64 positions may need
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
 
 // Slots that `positions` neighbours need on this axis: the hull of their taps, or each tap on its own.
 index least_slots(const CorrelationAxis& axis, index positions) {

@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 
+#include "base/division.h"
 #include "base/shape.h"
 #include "isa/kernel_table.h"
 
@@ -11,8 +12,6 @@ struct Span {
   index begin, end;
   index size() const { return std::max<index>(0, end - begin); }
 };
-
-inline index divide_up(index a, index b) { return a > 0 ? (a + b - 1) / b : -(-a / b); }
 
 // Taps of a window that lie inside x.
 inline Span taps_of(const PoolShape& s, int a, index window) {

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/buffer.h"
+#include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/scatter_cut.h"
@@ -14,8 +15,6 @@
 namespace pcx {
 
 namespace {
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
 
 template <class T>
 class Scatterer {

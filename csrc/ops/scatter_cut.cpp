@@ -1,5 +1,7 @@
 #include "ops/scatter_cut.h"
 
+#include "base/division.h"
+
 #include <algorithm>
 
 namespace pcx {
@@ -13,9 +15,6 @@ constexpr index few_pixels = 256;                     // pictures with fewer sha
 constexpr index seam_bytes = 16 << 20;                // of the pictures that are computed at the same time
 constexpr double parallel_flops = 15e6;               // about 100 us on one core: less is done by one thread
 constexpr index least_tasks = 16;                     // enough to share out, if the work is worth it
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
-index even_part(index whole, index most) { return divide_up(whole, divide_up(whole, most)); }
 
 double picture_flops(const Scatter& p) {
   return 2.0 * static_cast<double>(p.pixels() * p.in_channels) * static_cast<double>(p.tap_rows() * p.row_columns());

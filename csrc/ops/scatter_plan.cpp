@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/division.h"
 #include "isa/dispatch.h"
 #include "ops/scatter.h"
 
@@ -10,7 +11,6 @@ namespace {
 constexpr index pass_columns = 256;  // partial results of a pixel at a time, about: those of a block stay in L2
 constexpr index most_chunk = 512;    // channels summed in registers
 
-index divide_up(index a, index b) { return (a + b - 1) / b; }
 index whole(index n, index lanes) { return divide_up(n, lanes) * lanes; }
 
 // Taps t, t + 1, ... of which `together` are one term, which leads `cells` cells further.

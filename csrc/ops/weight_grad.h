@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/buffer.h"
+#include "base/division.h"
 #include "base/parallel.h"
 #include "ops/ops.h"
 
@@ -27,10 +28,6 @@ void bias_grad(const ConvShape& shape, const T* dy, T* db);
 // Of whichever algorithm has these tiles.
 template <class T>
 Work weight_grad_work(const ConvShape& shape, const Tiles& tiles);
-
-inline index divide_up(index a, index b) { return (a + b - 1) / b; }
-inline index round_up(index a, index b) { return divide_up(a, b) * b; }
-inline index even_part(index whole, index most) { return divide_up(whole, divide_up(whole, most)); }
 
 // An odd number of cache lines: arrays so far apart, that are written side by side, lie in different cache sets.
 template <class T>

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/winograd_tile.h"
@@ -21,8 +22,6 @@ constexpr index least_blocks = 16;         // enough to share out whole; fewer a
 constexpr index piece_tiles = 8;
 constexpr index bytes = sizeof(float);
 constexpr double parallel_products = 4e6;  // multiply-adds of the transformed problem that are worth a second thread
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
 
 class Winograd {
  public:
@@ -42,8 +41,7 @@ class Winograd {
   }
 
   Work work() const {
-    const double products =
-        1.0 * p_.batch * p_.groups * plan_.tiles() * plan_.elements * plan_.depth() * p_.out_channels;
+    const double products = 1.0 * p_.batch * p_.groups * plan_.products() * p_.out_channels;
     const index each = 3 * plan_.small_size() * bytes, block = (plan_.input_size() + plan_.product_size()) * bytes;
     const bool alone = products < parallel_products;
     Work work{products, plan_.chunk + plan_.chunks, 0, each, 1};
@@ -138,20 +136,25 @@ class Winograd {
     product.rows = b.tiles;
     product.x_stride = plan_.chunk_row;
     product.y_stride = plan_.panel;
+    WinogradPlan::Zeros zeros = plan_.padding_of(b.number);
     for (index e = 0; e < plan_.elements; ++e) {
+      plan_.go_to(e, zeros);
       for (index panel = first; panel < last; ++panel) {
         const index k0 = panel * k_.panel;
         product.width = k_.whole_width(std::min<index>(k_.panel, p_.out_channels - k0));
         const float* const w =
             packed_ + b.group * group_size_ + k0 * plan_.elements * plan_.depth() + e * plan_.depth() * product.width;
         product.y = products + (panel * plan_.elements + e) * plan_.product_element;
+        product.accumulate = false;
         for (index chunk = 0; chunk < plan_.chunks; ++chunk) {
-          product.x = input + (chunk * plan_.elements + e) * plan_.input_element;
-          product.w = w + chunk * plan_.chunk * product.width;
-          product.depth = std::min(plan_.chunk, plan_.depth() - chunk * plan_.chunk);
-          product.accumulate = chunk > 0;
+          const WinogradPlan::Summed summed = plan_.summed(zeros, chunk);
+          if (summed.depth == 0) continue;
+          product.x = input + (chunk * plan_.elements + e) * plan_.input_element + summed.first;
+          product.w = w + (chunk * plan_.chunk + summed.first) * product.width;
+          product.depth = summed.depth;
           product.ahead = product.depth * product.width;
           k_.panel_product(product);
+          product.accumulate = true;
         }
       }
     }

@@ -2,6 +2,7 @@
 // 10,000 measurements on an AVX2 processor, says the least, among those whose rounding errors keep the contract.
 #include <algorithm>
 
+#include "base/division.h"
 #include "ops/parts.h"
 #include "ops/winograd.h"
 #include "ops/winograd_plan.h"
@@ -22,10 +23,11 @@ constexpr double default_amplification = 49, fast_amplification = 26 * 26;
 // channels of one part of the kernel on its way through one axis.
 constexpr double product_cost = 0.9, chunk_cost = 12, transform_cost = 6, weight_read_cost = 4.5, weight_made_cost = 38;
 constexpr double first_cycles = 4000, call_cycles = 15, strip_cycles = 190;
-constexpr double ragged = 1.7;      // times as much for a transform of channels that are no whole vectors
+constexpr double ragged = 1.7;        // times as much for a transform of channels that are no whole vectors
+constexpr double strided = 1.05;      // times as much for a strided picture, of whose lines a residue uses a part;
+constexpr double few_strided = 1.13;  // and where it has few channels
+constexpr index few_channels = 16;
 constexpr double spread_cost = 12;  // an element of a result whose neighbours are of other residues
-
-index divide_up(index a, index b) { return (a + b - 1) / b; }
 
 // Of one group, in multiply-adds.
 double transformed_cost(const WinogradPlan& plan) {
@@ -34,20 +36,22 @@ double transformed_cost(const WinogradPlan& plan) {
   const double cycle = 2.0 * static_cast<double>(lanes), axes = plan.transformed;
   const double columns = static_cast<double>(divide_up(p.out_channels, lanes) * lanes);
   const double tiles = static_cast<double>(plan.tiles()), rows = std::max(tiles, 4.0);
-  const double depth = static_cast<double>(plan.depth()), chunks = static_cast<double>(plan.chunks);
+  const double elements = static_cast<double>(plan.elements), chunks = static_cast<double>(plan.chunks);
+  const double depth = plan.products() / (elements * tiles), read = plan.share_read();
   const double calls = chunks * static_cast<double>(plan.panels * plan.blocks);
   const double channels = static_cast<double>(plan.parts * whole) * (whole == p.in_channels ? 1 : ragged);
-  const double strips = static_cast<double>(std::max(plan.parts, plan.chunks) *
-                                            divide_up(std::min(p.in_channels, plan.chunk), plan.strip));
+  const index together = plan.transform[2] ? plan.following_parts(0) : 1;  // tiles of one pixel gain little by it
+  const double strips = static_cast<double>(std::max(divide_up(plan.parts, together), plan.chunks) *
+                                            divide_up(std::min(together * p.in_channels, plan.chunk), plan.strip));
   const double products = rows * columns * (product_cost * depth + chunk_cost * chunks) + cycle * call_cycles * calls;
-  const double transforms = tiles * axes * transform_cost * channels + weight_read_cost * depth * columns;
-  return static_cast<double>(plan.elements) * (products + transforms) + cycle * strip_cycles * axes * tiles * strips;
+  const double transforms = tiles * axes * transform_cost * channels * read + weight_read_cost * depth * columns;
+  return elements * (products + transforms) + cycle * strip_cycles * axes * tiles * strips * read;
 }
 
 index weight_elements(const Correlation& p, const Tiles& tiles) {
   index elements = p.in_channels * p.out_channels;
   for (int a = 0; a < 3; ++a) {
-    const WinogradScheme scheme = winograd_scheme(tiles[a], p.axis[a].taps);
+    const WinogradScheme scheme = winograd_scheme(tiles[a], p.axis[a]);
     elements *= scheme.size() * scheme.parts;
   }
   return elements;
@@ -66,18 +70,23 @@ bool allowed(const std::vector<Correlation>& parts, const Tiles& tiles, double m
     double amplification = 1;
     for (int a = 0; a < 3; ++a) {
       served[a] = std::max(served[a], own[a]);
-      amplification *= axis_amplification(winograd_scheme(own[a], p.axis[a].taps));
+      amplification *= axis_amplification(winograd_scheme(own[a], p.axis[a]));
     }
     if (amplification > most) return false;
   }
   return served == tiles;
 }
 
+double strided_factor(const Correlation& p) {
+  const bool any = p.axis[0].step * p.axis[1].step * p.axis[2].step > 1;
+  return !any ? 1 : p.in_channels < few_channels ? few_strided : strided;
+}
+
 double part_cycles(const Correlation& p, const Tiles& tiles, bool kept) {
   const Tiles own = winograd_part_tiles(p, tiles);
   if (p.positions() == 0) return 0;
   if (own == Tiles{1, 1, 1}) return correlate_cycles(p, kept);
-  double cost = transformed_cost(WinogradPlan(p, own));
+  double cost = transformed_cost(WinogradPlan(p, own)) * strided_factor(p);
   if (!kept) cost += weight_made_cost * static_cast<double>(weight_elements(p, own));
   if (p.axis[0].out_step * p.axis[1].out_step * p.axis[2].out_step > 1)
     cost += spread_cost * static_cast<double>(p.positions() * p.out_channels);
@@ -89,7 +98,7 @@ double part_cycles(const Correlation& p, const Tiles& tiles, bool kept) {
 Tiles winograd_part_tiles(const Correlation& part, const Tiles& tiles) {
   Tiles own = tiles;
   for (int a = 0; a < 3; ++a) {
-    if (winograd_scheme(tiles[a], part.axis[a].taps).parts == 0) own[a] = 1;
+    if (winograd_scheme(tiles[a], part.axis[a]).parts == 0) own[a] = 1;
   }
   return own;
 }
@@ -98,14 +107,14 @@ const char* winograd_obstacle(const std::vector<Correlation>& parts) {
   bool any = false;
   for (const Correlation& part : parts) {
     for (const CorrelationAxis& axis : part.axis) {
-      if (axis.step != 1) return "Winograd's algorithm needs stride 1";
-      if (axis.taps < 1 || axis.taps > longest_kernel)
-        return "Winograd's algorithm exists here for kernel sizes 1 to 9 on each axis";
-      any = any || axis.taps > 1;
+      const index taps = divide_up(axis.taps, residues_of(axis));
+      if (taps < 1 || taps > longest_kernel)
+        return "Winograd's algorithm exists here for kernel sizes 1 to 9 on each axis, over the stride";
+      any = any || taps > 1;
     }
     if (part.in_channels == 0) return "Winograd's algorithm needs a channel to sum over";
   }
-  return any ? nullptr : "Winograd's algorithm needs an axis with a kernel of more than 1, and than the stride";
+  return any ? nullptr : "Winograd's algorithm needs an axis with a kernel of more than 1, and of more than the stride";
 }
 
 double winograd_cycles(const std::vector<Correlation>& parts, const Tiles& tiles, bool kept) {
@@ -120,7 +129,7 @@ Tiles winograd_tiles(const std::vector<Correlation>& parts, bool fast) {
   const double amplification = fast ? fast_amplification : default_amplification;
   auto most = [&](int a) {
     for (const Correlation& part : parts) {
-      if (part.axis[a].taps > 1) return largest_tile;
+      if (part.axis[a].taps > residues_of(part.axis[a])) return largest_tile;
     }
     return 1;
   };

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/buffer.h"
+#include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/winograd.h"
@@ -14,8 +15,6 @@ namespace {
 
 constexpr index channels_at_once = 8;  // whose transforms stay in the L2 cache; written in runs of 8 rows
 
-index divide_up(index a, index b) { return (a + b - 1) / b; }
-
 }  // namespace
 
 index winograd_packed_size(const Correlation& problem, const Tiles& tiles) {
@@ -23,7 +22,7 @@ index winograd_packed_size(const Correlation& problem, const Tiles& tiles) {
   const index full = problem.out_channels / k.panel * k.panel, left = problem.out_channels - full;
   index elements = 1;
   for (int a = 0; a < 3; ++a) {
-    const WinogradScheme scheme = winograd_scheme(tiles[a], problem.axis[a].taps);
+    const WinogradScheme scheme = winograd_scheme(tiles[a], problem.axis[a]);
     elements *= scheme.size() * scheme.parts;
   }
   return problem.groups * elements * problem.in_channels * (full + (left ? k.whole_width(left) : 0));
@@ -38,17 +37,16 @@ class FilterTransform {
   FilterTransform(const Correlation& problem, const Tiles& tiles, const WeightStrides& strides)
       : p_(problem), strides_(strides) {
     for (int a = 0; a < 3; ++a) {
-      const WinogradScheme scheme = winograd_scheme(tiles[a], p_.axis[a].taps);
-      transform_[a] = winograd_axis_for<double>(scheme.tile, scheme.kernel);
-      kernel_[a] = scheme.kernel;
-      parts_[a] = scheme.parts;
-      size_[a] = scheme.size();
+      scheme_[a] = winograd_scheme(tiles[a], p_.axis[a]);
+      transform_[a] = winograd_axis_for<double>(scheme_[a].tile, scheme_[a].kernel);
+      kernel_[a] = scheme_[a].kernel;
+      size_[a] = scheme_[a].size();
       transformed_ += transform_[a] != nullptr;
     }
   }
 
   index elements() const { return size_[0] * size_[1] * size_[2]; }
-  index parts() const { return parts_[0] * parts_[1] * parts_[2]; }
+  index parts() const { return index{1} * scheme_[0].parts * scheme_[1].parts * scheme_[2].parts; }
 
   index scratch(index channels) const { return 2 * elements() * channels * kernels<float>().panel; }
 
@@ -85,14 +83,16 @@ class FilterTransform {
 
   // The taps of a part, for each of them channels x width; taps beyond the kernel are zero.
   void read(const float* w, index part, index channels, index columns, index width, double* to, float* turned) const {
-    const Axes first{part / (parts_[1] * parts_[2]) * kernel_[0], part / parts_[2] % parts_[1] * kernel_[1],
-                     part % parts_[2] * kernel_[2]};
-    auto taps = [&](int a) { return p_.axis[a].taps; };
-    for (index d = first[0]; d < first[0] + kernel_[0]; ++d) {
-      for (index h = first[1]; h < first[1] + kernel_[1]; ++h) {
-        for (index i = first[2]; i < first[2] + kernel_[2]; ++i, to += channels * width) {
-          if (d < taps(0) && h < taps(1) && i < taps(2))
-            read_tap(w + tap_source(0, d) + tap_source(1, h) + tap_source(2, i), channels, columns, width, to, turned);
+    const Axes at{part / scheme_[2].parts / scheme_[1].parts, part / scheme_[2].parts % scheme_[1].parts,
+                  part % scheme_[2].parts};
+    auto tap = [&](int a, index i) { return scheme_[a].first_tap(at[a]) + i * scheme_[a].residues; };
+    auto inside = [&](int a, index i) { return tap(a, i) < scheme_[a].taps; };
+    for (index d = 0; d < kernel_[0]; ++d) {
+      for (index h = 0; h < kernel_[1]; ++h) {
+        for (index i = 0; i < kernel_[2]; ++i, to += channels * width) {
+          if (inside(0, d) && inside(1, h) && inside(2, i))
+            read_tap(w + tap_source(0, tap(0, d)) + tap_source(1, tap(1, h)) + tap_source(2, tap(2, i)), channels,
+                     columns, width, to, turned);
           else
             std::fill_n(to, channels * width, 0.0);
         }
@@ -116,7 +116,8 @@ class FilterTransform {
   const Correlation& p_;
   const WeightStrides& strides_;
   std::array<const WinogradAxis<double>*, 3> transform_{};
-  Axes kernel_{}, parts_{}, size_{};
+  std::array<WinogradScheme, 3> scheme_{};
+  Axes kernel_{}, size_{};
   int transformed_ = 0;
 };
 

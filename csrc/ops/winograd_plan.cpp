@@ -1,7 +1,10 @@
 #include "ops/winograd_plan.h"
 
+#include "base/division.h"
+
 #include <algorithm>
 #include <cstdlib>
+#include <numeric>
 
 namespace pcx {
 
@@ -15,21 +18,23 @@ constexpr index line = 16;              // floats of a cache line
 constexpr index far_floats = 2 << 20;   // of a picture that the caches of a core do not hold
 constexpr index small_floats = 3072;    // of an array between two axes: it and another one stay in the L1 cache
 
-index divide_up(index a, index b) { return (a + b - 1) / b; }
-index round_up(index a, index b) { return divide_up(a, b) * b; }
-
 // An odd number of cache lines: the elements of a tile then lie in different cache sets.
 index spread(index floats) { return (divide_up(floats, line) | 1) * line; }
 
 }  // namespace
 
-WinogradScheme winograd_scheme(int tile, index taps) {
-  if (tile == 1) return {1, 1, static_cast<int>(taps)};
-  for (int parts = 1; parts < taps; ++parts) {
-    const index kernel = divide_up(taps, parts);
-    if (kernel > 1 && winograd_axis_for<float>(tile, kernel)) return {tile, static_cast<int>(kernel), parts};
+index residues_of(const CorrelationAxis& axis) { return axis.step / std::gcd(axis.step, axis.tap_step); }
+
+WinogradScheme winograd_scheme(int tile, const CorrelationAxis& axis) {
+  const index taps = axis.taps, residues = residues_of(axis), most = divide_up(taps, residues);
+  if (tile == 1) return {1, 1, static_cast<int>(taps), taps, taps};
+  for (index rounds = 1; rounds < most; ++rounds) {  // of parts, one a residue
+    const index kernel = divide_up(most, rounds), before = (rounds - 1) * residues;
+    if (kernel == 1 || !winograd_axis_for<float>(tile, kernel)) continue;
+    const index parts = before + std::min(residues, taps - before * kernel);
+    return {tile, static_cast<int>(kernel), static_cast<int>(parts), taps, residues};
   }
-  return {tile, 0, 0};
+  return {tile, 0, 0, taps, residues};
 }
 
 WinogradPlan::WinogradPlan(const Correlation& correlation, const Tiles& tiles_on)
@@ -37,16 +42,19 @@ WinogradPlan::WinogradPlan(const Correlation& correlation, const Tiles& tiles_on
   const Kernels<float>& k = kernels<float>();
   for (int a = 0; a < 3; ++a) {
     CorrelationAxis& axis = problem.axis[a];
-    if (axis.tap_step < 0) axis.first += (axis.taps - 1) * axis.tap_step;
-    scheme[a] = winograd_scheme(tiles_on[a], axis.taps);
+    if (axis.tap_step < 0) axis.first += (axis.taps - 1) * axis.tap_step, axis.tap_step = -axis.tap_step;
+    scheme[a] = winograd_scheme(tiles_on[a], axis);
     transform[a] = winograd_axis_for<float>(scheme[a].tile, scheme[a].kernel);
     transformed += transform[a] != nullptr;
     size[a] = scheme[a].size();
-    spacing[a] = axis.taps > 1 ? std::abs(axis.tap_step) : 1;
+    spacing[a] = transform[a] ? axis.tap_step / std::gcd(axis.step, axis.tap_step) : 1;
     row[a] = divide_up(divide_up(axis.positions, spacing[a]), scheme[a].tile);
     count[a] = std::min(spacing[a], axis.positions) * row[a];
     elements *= size[a];
     parts *= scheme[a].parts;
+    uneven = uneven || (transform[a] && scheme[a].is_short(scheme[a].parts - 1));
+    const index reach = axis.first + (axis.positions - 1) * axis.step + (axis.taps - 1) * axis.tap_step;
+    edged = edged || (!transform[a] && axis.taps > 1 && (axis.first < 0 || reach >= axis.in));
   }
   chunk = round_up(divide_up(depth(), divide_up(depth(), longest_chunk)), line);
   chunks = divide_up(depth(), chunk);
@@ -65,6 +73,86 @@ WinogradPlan::WinogradPlan(const Correlation& correlation, const Tiles& tiles_on
   far = problem.groups * problem.in_channels * d.in * h.in * w.in > far_floats;
   strip = std::clamp(small_floats / elements / line * line, line, longest_chunk);
   together = std::max<index>(1, small_floats / (elements * panel));
+}
+
+index WinogradPlan::following_parts(index part) const {
+  const WinogradScheme& s = scheme[2];
+  if (problem.groups > 1 || problem.axis[2].tap_step != 1) return 1;
+  return std::min(s.residues - part % s.residues, s.parts - part);
+}
+
+// Tiles of a block are neighbours: on the first axis on which they differ they are a range, on those after it all.
+WinogradPlan::Zeros WinogradPlan::read_by(index number) const {
+  Zeros zeros{false, false, {}, last_parts(), {}};
+  Axes from = place(number * block), to = place(std::min((number + 1) * block, tiles()) - 1);
+  bool apart = false;
+  for (int a = 0; a < 3; ++a) {
+    if (apart) from[a] = 0, to[a] = count[a] - 1;
+    apart = apart || from[a] != to[a];
+    if (transform[a]) continue;
+    const CorrelationAxis& axis = problem.axis[a];
+    const index before = -(axis.first + to[a] * axis.step), room = axis.in - 1 - axis.first - from[a] * axis.step;
+    zeros.first[a] = std::clamp<index>(before > 0 ? divide_up(before, axis.tap_step) : 0, 0, zeros.last[a]);
+    zeros.last[a] = std::clamp<index>(room > 0 ? room / axis.tap_step : 0, zeros.first[a], zeros.last[a]);
+    zeros.padding = zeros.padding || zeros.first[a] > 0 || zeros.last[a] < scheme[a].parts - 1;
+  }
+  return zeros;
+}
+
+void WinogradPlan::find_last(index element, Zeros& zeros) const {
+  const Axes at{element / (size[1] * size[2]), element / size[2] % size[1], element % size[2]};
+  zeros.at_end = false;
+  for (int a = 0; a < 3; ++a) {
+    zeros.at_last[a] = transform[a] && at[a] == size[a] - 1;
+    zeros.at_end = zeros.at_end || zeros.at_last[a];
+  }
+}
+
+WinogradPlan::Summed WinogradPlan::without_zeros(const Zeros& zeros, index number) const {
+  const index begin = number * chunk, end = std::min(begin + chunk, depth());
+  auto is_zero = [&](index part) {
+    const Axes at = part_at(part);
+    for (int a = 0; a < 3; ++a) {
+      if (at[a] < zeros.first[a] || at[a] > zeros.last[a] || (zeros.at_last[a] && scheme[a].is_short(at[a])))
+        return true;
+    }
+    return false;
+  };
+  index first = begin / problem.in_channels, last = (end - 1) / problem.in_channels;
+  while (first < last && is_zero(first)) ++first;
+  while (last > first && is_zero(last)) --last;
+  if (is_zero(first)) return {0, 0};
+  const index from = std::max(begin, first * problem.in_channels);
+  return {from - begin, std::min(end, (last + 1) * problem.in_channels) - from};
+}
+
+// Of a tile, for all elements of its transform.
+double WinogradPlan::depths(Zeros zeros) const {
+  double sum = 0;
+  for (int mask = 0; mask < (uneven ? 8 : 1); ++mask) {
+    index times = 1, depth_there = 0;
+    for (int a = 0; a < 3; ++a) {
+      const bool last = mask >> a & 1;
+      zeros.at_last[a] = last;
+      times *= !uneven || !transform[a] ? (last ? 0 : size[a]) : last ? 1 : size[a] - 1;
+    }
+    zeros.at_end = mask > 0;
+    for (index number = 0; times > 0 && number < chunks; ++number) depth_there += summed(zeros, number).depth;
+    sum += static_cast<double>(times * depth_there);
+  }
+  return sum;
+}
+
+double WinogradPlan::products() const {
+  if (!edged) return static_cast<double>(tiles()) * depths(padding_of(0));
+  double sum = 0;
+  for (index b = 0; b < blocks; ++b)
+    sum += static_cast<double>(std::min(block, tiles() - b * block)) * depths(read_by(b));
+  return sum;
+}
+
+double WinogradPlan::share_read() const {
+  return edged ? products() / (static_cast<double>(tiles()) * depths({false, false, {}, last_parts(), {}})) : 1;
 }
 
 }  // namespace pcx

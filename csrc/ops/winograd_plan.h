@@ -9,14 +9,21 @@
 
 namespace pcx {
 
-// F(tile, kernel) on one axis. A kernel for which there is none is cut into `parts` of `kernel` taps, the last perhaps
-// filled with zeros, which are summed as further channels are. Tile 1 leaves the axis as it is: each tap is a part.
+// F(tile, kernel) on one axis. A kernel for which there is none is cut into `parts` of `kernel` taps, which are summed
+// as further channels are. So is that of a strided axis: taps r, r + residues, ... read one residue of x, as a dense
+// correlation does. Some parts are short, and filled with zeros. Tile 1 leaves the axis as it is: each tap is a part.
 struct WinogradScheme {
   int tile, kernel, parts;  // no parts: impossible
+  index taps, residues;     // of the whole kernel; of x
 
   index size() const { return tile + kernel - 1; }
+  index first_tap(index part) const { return part % residues + part / residues * residues * kernel; }
+  index last_tap(index part) const { return std::min(taps - 1, first_tap(part) + (kernel - 1) * residues); }
+  // The last element of a short part's transform is zero, the one at infinity, which sees the last tap alone.
+  bool is_short(index part) const { return first_tap(part) + (kernel - 1) * residues >= taps; }
 };
-WinogradScheme winograd_scheme(int tile, index taps);
+WinogradScheme winograd_scheme(int tile, const CorrelationAxis& axis);
+index residues_of(const CorrelationAxis& axis);
 
 // F(tile, kernel) of the active instruction set; null where the axis is not transformed.
 template <class T>
@@ -33,10 +40,12 @@ struct WinogradPlan {
   Correlation problem;  // with ascending taps: the packed filter is turned where it was read backwards
   std::array<WinogradScheme, 3> scheme;
   std::array<const WinogradAxis<float>*, 3> transform;
-  Axes spacing;  // of the taps: a dilated axis is taken apart into as many dense ones, whose tiles follow one another
+  Axes spacing;  // of a tile's positions: a dilated axis is taken apart into dense ones, whose tiles follow one another
   Axes size, count, row;  // elements of a transformed tile; tiles; those of one dense axis
   int transformed = 0;    // axes
   index elements, parts;  // of a tile; of the kernel
+  bool uneven = false;    // some parts are short
+  bool edged = false;     // some parts read nothing but padding for some tiles
   index chunk, chunks;    // of the sum over parts and channels: each is summed on its own, which halves rounding errors
   index panels, panel;    // of output channels; elements from row to row of the products
   index block, blocks;    // tiles
@@ -52,10 +61,44 @@ struct WinogradPlan {
   // The first output position of a tile on axis a, and the number of tiles from this one to the end of its row.
   index first_position(int a, index tile) const { return tile / row[a] + tile % row[a] * scheme[a].tile * spacing[a]; }
   index row_left(index tile) const { return row[2] - tile % row[2]; }
+  Axes part_at(index part) const {
+    return {part / scheme[2].parts / scheme[1].parts, part / scheme[2].parts % scheme[1].parts, part % scheme[2].parts};
+  }
+  Axes place(index tile) const { return {tile / (count[1] * count[2]), tile / count[2] % count[1], tile % count[2]}; }
+  // Parts on the width axis, from this one on, whose taps read neighbouring pixels of x.
+  index following_parts(index part) const;
+  // Parts of the kernel that give zeros for a block: those that read padding alone, on axes that are left as they are,
+  // and at some elements of the transform short ones.
+  struct Zeros {
+    bool padding = false, at_end = false;
+    Axes first{}, last{};           // parts on each axis that read something
+    std::array<bool, 3> at_last{};  // axes on which the element is the last
+  };
+  Zeros padding_of(index number) const { return edged ? read_by(number) : Zeros{false, false, {}, last_parts(), {}}; }
+  void go_to(index element, Zeros& zeros) const {
+    if (uneven) find_last(element, zeros);
+  }
+  // What of a chunk is to be summed.
+  struct Summed {
+    index first, depth;  // in the chunk
+  };
+  Summed summed(const Zeros& zeros, index number) const {
+    return zeros.padding || zeros.at_end ? without_zeros(zeros, number)
+                                         : Summed{0, std::min(chunk, depth() - number * chunk)};
+  }
+  double products() const;    // of a picture and one output channel
+  double share_read() const;  // of what they would be without padding
   // Scratch of a block: transformed input, products; and of a worker: small arrays for a tile on its way.
   index input_size() const { return chunks * elements * input_element; }
   index product_size() const { return panels * elements * product_element; }
   index small_size() const { return elements * std::max(strip, together * panel); }
+
+ private:
+  Axes last_parts() const { return {scheme[0].parts - 1, scheme[1].parts - 1, scheme[2].parts - 1}; }
+  Zeros read_by(index block_number) const;
+  void find_last(index element, Zeros& zeros) const;
+  Summed without_zeros(const Zeros& zeros, index number) const;
+  double depths(Zeros zeros) const;
 };
 
 }  // namespace pcx

@@ -11,10 +11,6 @@ namespace {
 
 constexpr index line = 16;  // floats of a cache line
 
-Axes place(index number, const Axes& counts) {
-  return {number / (counts[1] * counts[2]), number / counts[2] % counts[1], number % counts[2]};
-}
-
 void advance(Axes& tile, index by, const Axes& counts) {
   tile[2] += by;
   for (int a : {2, 1}) {
@@ -41,11 +37,13 @@ void over_tiles(TransformPass<float>& pass, index tiles, index in_pitch, index o
 
 }  // namespace
 
-// A run of channels of one part of the kernel, and where it goes in a row of the chunk.
+// A run of channels of one part of the kernel, and where it goes in a row of the chunk. Where taps that follow one
+// another are parts of their own, as those of a strided axis are, the run goes on through neighbouring pixels.
 struct WinogradInput::Segment {
-  Axes shift;  // of the part's first tap
+  Axes shift;  // of the part's first tap, in x
   index c0, channels;
-  float* goal;  // of the first tile of the block
+  index beyond;  // pixels of it after the first
+  float* goal;   // of the first tile of the block
 };
 
 // What a tile reads: elements [begin, end) on each axis lie inside the picture.
@@ -58,14 +56,19 @@ struct WinogradInput::Patch {
 
 void WinogradInput::run(index block, index chunk, index first, index last) const {
   const index in_channels = plan.problem.in_channels;
-  const index begin = chunk * plan.chunk, end = std::min(begin + plan.chunk, plan.depth());
-  for (index i = begin; i < end;) {
+  const WinogradPlan::Summed summed = plan.summed(plan.padding_of(block), chunk);
+  const index begin = chunk * plan.chunk, end = begin + summed.first + summed.depth;
+  for (index i = begin + summed.first; i < end;) {
     const index part = i / in_channels, c0 = i % in_channels;
-    const Axes at = place(part, {plan.scheme[0].parts, plan.scheme[1].parts, plan.scheme[2].parts});
-    Segment s{
-        {}, c0, std::min(end - i, in_channels - c0), input + chunk * plan.elements * plan.input_element + i - begin};
-    for (int a = 0; a < 3; ++a) s.shift[a] = at[a] * plan.scheme[a].kernel;
-    Axes tile = place(block * plan.block + first, plan.count);
+    const Axes at = plan.part_at(part);
+    const index channels = std::min(end - i, plan.following_parts(at[2]) * in_channels - c0);
+    Segment s{{},
+              c0,
+              channels,
+              (c0 + channels - 1) / in_channels,
+              input + chunk * plan.elements * plan.input_element + i - begin};
+    for (int a = 0; a < 3; ++a) s.shift[a] = plan.scheme[a].first_tap(at[a]) * plan.problem.axis[a].tap_step;
+    Axes tile = plan.place(block * plan.block + first);
     for (index t = first; t < last;) {
       const index done = transform(s, tile, t, last - t);
       t += done;
@@ -82,8 +85,8 @@ WinogradInput::Patch WinogradInput::patch_of(const Segment& segment, const Axes&
   bool inside = true;
   for (int a = 0; a < 3; ++a) {
     const CorrelationAxis& axis = axes[a];
-    const index size = plan.size[a], step = plan.spacing[a];
-    const index start = axis.first + plan.first_position(a, at[a]) + segment.shift[a] * step;
+    const index size = plan.size[a], step = axis.step * plan.spacing[a];
+    const index start = axis.first + axis.step * plan.first_position(a, at[a]) + segment.shift[a];
     p.begin[a] = std::clamp<index>(start < 0 ? (step - 1 - start) / step : 0, 0, size);
     p.end[a] = std::clamp<index>(start < axis.in ? (axis.in - 1 - start) / step + 1 : 0, p.begin[a], size);
     inside = inside && p.begin[a] == 0 && p.end[a] == size;
@@ -91,8 +94,9 @@ WinogradInput::Patch WinogradInput::patch_of(const Segment& segment, const Axes&
     p.strides[a] *= step;
     if (a < 2) continue;
     p.pitch = plan.scheme[a].tile * p.strides[a];
-    const index reach = start + (size - 1) * step, left = plan.row_left(at[a]);
-    p.following = inside ? std::min(left, 1 + (axis.in - 1 - reach) / (plan.scheme[a].tile * step)) : 0;
+    const index reach = start + (size - 1) * step + segment.beyond, left = plan.row_left(at[a]);
+    p.following =
+        inside && reach < axis.in ? std::min(left, 1 + (axis.in - 1 - reach) / (plan.scheme[a].tile * step)) : 0;
   }
   return p;
 }
@@ -100,6 +104,7 @@ WinogradInput::Patch WinogradInput::patch_of(const Segment& segment, const Axes&
 // Neighbouring tiles go together where only one axis is transformed, or where they have few channels. Returns how many.
 index WinogradInput::transform(const Segment& segment, const Axes& at, index slot, index most) const {
   Patch patch = patch_of(segment, at);
+  if (patch.following == 0 && segment.beyond > 0) return one_by_one(segment, at, slot);
   float* const goal = segment.goal + slot * plan.chunk_row;
   const bool inside = patch.following > 0, straight = inside && plan.transformed == 1;
   const index joined = straight                             ? most
@@ -116,6 +121,21 @@ index WinogradInput::transform(const Segment& segment, const Axes& at, index slo
     patch.data += channels;
   }
   return tiles;
+}
+
+// A tile that the border crosses, pixel by pixel of its run.
+index WinogradInput::one_by_one(const Segment& segment, const Axes& at, index slot) const {
+  const index in_channels = plan.problem.in_channels;
+  Segment piece = segment;
+  piece.beyond = 0;
+  for (index left = segment.channels; left > 0; left -= piece.channels) {
+    piece.channels = std::min(left, in_channels - piece.c0);
+    transform(piece, at, slot, 1);
+    piece.goal += piece.channels;
+    piece.shift[2] += 1;
+    piece.c0 = 0;
+  }
+  return 1;
 }
 
 // Whether the lines along the axis that comes first lie inside, those that there are; the others give zeros.
@@ -188,7 +208,7 @@ void WinogradInput::first_axis(int a, TransformPass<float> pass, index tiles, in
 
 bool WinogradOutput::run(index block, index first_panel, index last_panel) const {
   const index first = block * plan.block, count = std::min(plan.block, plan.tiles() - first);
-  Axes tile = place(first, plan.count);
+  Axes tile = plan.place(first);
   bool finite = true;
   for (index t = 0; t < count;) {
     index done = 0;

@@ -21,6 +21,7 @@ struct WinogradInput {
   bool crosses_whole(const Patch& patch) const;
   Patch padded(const Patch& patch, index channels) const;
   index transform(const Segment& segment, const Axes& tile, index slot, index most) const;
+  index one_by_one(const Segment& segment, const Axes& tile, index slot) const;
   void through_axes(const Patch& patch, index tiles, index channels, float* goal) const;
   void first_axis(int a, TransformPass<float> pass, index tiles, index in_pitch, index out_pitch) const;
 };

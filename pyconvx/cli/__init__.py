@@ -16,10 +16,10 @@ from importlib import import_module
 from typing import NoReturn
 
 from pyconvx._version import __version__
-from pyconvx.cli.exit_codes import BAD_INPUT, INTERNAL, INTERRUPTED, MEANINGS, OK, USAGE
-from pyconvx.errors import OptionError, PyconvxError
+from pyconvx.cli.exit_codes import BAD_INPUT, INTERNAL, INTERRUPTED, MEANINGS, NO_FACE, OK, USAGE
+from pyconvx.errors import MultipleFacesError, NoFaceError, OptionError, PyconvxError
 
-COMMANDS = ("style", "models", "info")
+COMMANDS = ("style", "faces", "visualize", "models", "info")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command, sub-commands included."""
     epilog = "exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in MEANINGS.items())
     parser = _Parser(
-        prog="pyconvx", description="Style transfer and small convolutional networks on a CPU.", epilog=epilog
+        prog="pyconvx", description="Style transfer, faces and small convolutional networks on a CPU.", epilog=epilog
     )
     parser.add_argument("--version", action="version", version=f"pyconvx {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
@@ -60,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
     except OptionError as error:
         return _complain(arguments, str(error), USAGE)
+    except (NoFaceError, MultipleFacesError) as error:
+        return _complain(arguments, str(error), NO_FACE)
     except (PyconvxError, OSError) as error:
         return _complain(arguments, str(error), BAD_INPUT)
     except MemoryError as error:

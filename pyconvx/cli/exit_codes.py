@@ -4,6 +4,7 @@ OK = 0
 NEGATIVE = 1
 USAGE = 2
 BAD_INPUT = 3
+NO_FACE = 4
 INTERNAL = 70
 INTERRUPTED = 130
 
@@ -12,6 +13,7 @@ MEANINGS = {
     NEGATIVE: "done, the answer is no",
     USAGE: "wrong usage",
     BAD_INPUT: "bad input",
+    NO_FACE: "no face, or several where one was wanted",
     INTERNAL: "internal error",
     INTERRUPTED: "interrupted",
 }

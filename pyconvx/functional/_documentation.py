@@ -46,8 +46,8 @@ _COMMON = """\
         transposition each way.
     algorithm : "auto", "direct", "winograd" or "fft"
         How to compute. Winograd's needs a quarter of the products for 3x3 kernels; it takes kernels of 1 to 9 on each
-        axis, in float32, with stride 1 (weight gradients: also dilation 1; input gradients: also strides shorter than
-        the kernel). Fourier transforms ("fft") pay for large kernels, and take any with stride 1; weight gradients do
+        axis, over the stride, in float32, with strides shorter than the kernel (weight gradients: with stride 1 and
+        dilation 1). Fourier transforms ("fft") pay for large kernels, and take any with stride 1; weight gradients do
         without. The errors of both are relative to the largest numbers of a tile, where the direct algorithm's is
         local. "auto" depends on the shape, the element type and the instruction set alone, so results do not change
         from call to call.

@@ -34,6 +34,15 @@ DETECTOR_LOSS = "loss_mmod_"
 CHIP = 150  # pixels a side of the encoder's input
 WINDOW = 80  # pixels a side of the faces that the detector sees
 _VERSIONS = {"tag": (1,), "skip": (1,)}  # of all others 1 or 2
+# Kind of pooling -> what the file calls it, and window, stride and padding of rows and columns; 0: the whole picture.
+_POOLS = {
+    "max_pool": ("max_pool_2", (3, 3, 2, 2, 0, 0)),
+    "avg_pool": ("avg_pool_2", (2, 2, 2, 2, 0, 0)),
+    "mean": ("avg_pool_2", (0, 0, 1, 1, 0, 0)),
+}
+# Kind of input -> the sizes that follow its means.
+_SIZED: dict[str, tuple[int, ...]] = {"input_rgb_image_sized": (CHIP, CHIP)}
+_PYRAMIDS: dict[str, tuple[int, ...]] = {"input_rgb_image_pyramid": (), "input_rgb_image_pyramid2": (10, 11)}
 
 
 class _Layer(NamedTuple):
@@ -45,7 +54,7 @@ def read_encoder(stream: Stream) -> State:
     """Read a whole file with the ResNet; raises WeightsError."""
     _read_loss(stream, ENCODER_LOSS)
     stream.reals(2)  # margin and distance threshold of the loss
-    state = _read_network(stream, _encoder_order(), encoder_convs())
+    state = _read_network(stream, _SIZED, _encoder_order(), encoder_convs())
     state[f"{LAST_CONV}.weight"] = np.ascontiguousarray(state[f"{LAST_CONV}.weight"][MIDDLE, MIDDLE])
     return state
 
@@ -57,7 +66,7 @@ def read_detector(stream: Stream) -> State:
     for side in ("width", "height"):
         stream.expect(f"the {side} of the detector's window", WINDOW)
     stream.reals(7)  # costs in training, and overlaps: what they mean at use belongs to the application
-    return _read_network(stream, _detector_order(), DETECTOR_CONVS)
+    return _read_network(stream, _PYRAMIDS, _detector_order(), DETECTOR_CONVS)
 
 
 def _read_loss(stream: Stream, name: str) -> None:
@@ -79,13 +88,15 @@ def _encoder_order() -> list[_Layer]:
         order += [_Layer("con", second), _Layer("affine", second)]
         order += [_Layer("tag"), _Layer("skip"), _Layer("avg_pool")] if halves else []
         order += [_Layer("add_prev"), _Layer("relu")]
-    return [*order, _Layer("avg_pool"), _Layer("fc", "encoding")]
+    return [*order, _Layer("mean"), _Layer("fc", "encoding")]
 
 
-def _read_network(stream: Stream, order: list[_Layer], convs: dict[str, ConvPlan]) -> State:
+def _read_network(
+    stream: Stream, inputs: dict[str, tuple[int, ...]], order: list[_Layer], convs: dict[str, ConvPlan]
+) -> State:
     versions = [stream.expect("a layer's version", *_VERSIONS.get(layer.kind, (1, 2))) for layer in order[:0:-1]]
     versions.append(stream.expect("the first layer's version", 2, 3))
-    _read_input(stream)
+    _read_input(stream, inputs)
     folded: dict[str, tuple[_Float64, _Float64]] = {}
     state: State = {}
     for layer, version in zip(order, reversed(versions), strict=True):
@@ -108,12 +119,11 @@ def _read_network(stream: Stream, order: list[_Layer], convs: dict[str, ConvPlan
     return state
 
 
-def _read_input(stream: Stream) -> None:
-    kind = _tag(stream, "input_rgb_image_sized", "input_rgb_image_pyramid", "input_rgb_image_pyramid2")
+def _read_input(stream: Stream, inputs: dict[str, tuple[int, ...]]) -> None:
+    kind = _tag(stream, *inputs)
     if not np.allclose(stream.reals(3), MEAN, rtol=0, atol=1e-4):
         raise stream.fail(f"the mean of the input is not {MEAN}")
-    sizes = {"input_rgb_image_sized": (CHIP, CHIP), "input_rgb_image_pyramid": (), "input_rgb_image_pyramid2": (10, 11)}
-    for wanted in sizes[kind]:
+    for wanted in inputs[kind]:
         stream.expect("a size of the input", wanted)
 
 
@@ -175,12 +185,14 @@ def _read_linear(stream: Stream) -> NDArray[np.float32]:
 
 
 def _read_plain(stream: Stream, kind: str) -> None:
-    """A layer without weights; how it pools is known."""
-    if kind.endswith("pool"):
-        _tag(stream, f"{kind}_2")
-        stream.integers(6)
-    else:
+    """A layer without weights."""
+    if kind not in _POOLS:
         _tag(stream, f"{kind}_", f"{kind}_1")
+        return
+    name, sizes = _POOLS[kind]
+    _tag(stream, name)
+    for wanted in sizes:
+        stream.expect("a size, stride or padding of a pooling", wanted)
 
 
 def _read_alias(stream: Stream, count: int | None) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pyconvx.errors import WeightsError
 
-_MOST_BYTES = 8  # of an integer's magnitude
+_MOST_BYTES = 7  # of an integer's magnitude; none of these files has larger ones
 _MOST_TEXT = 64  # names of layers are shorter
 # Finite float32 and float64 have exponents well within; 32000 and more stand for infinity and NaN.
 _MOST_EXPONENT = 1100
@@ -42,7 +42,7 @@ class Stream:
         return self.data[self.at - count : self.at]
 
     def integer(self) -> int:
-        """One integer of any size."""
+        """One integer."""
         control = self.take(1)[0]
         if not _STEPS[control]:
             self.at -= 1
@@ -96,7 +96,7 @@ class Stream:
         return values
 
     def integers(self, count: int) -> NDArray[np.int64]:
-        """So many integers one after the other, of at most seven bytes each."""
+        """So many integers one after the other."""
         if count > len(self.data) - self.at:  # of one byte or more each
             raise self.fail("ends too early")
         window = self.data[self.at : self.at + count * (1 + _MOST_BYTES)]
@@ -125,7 +125,7 @@ class Stream:
         if np.abs(exponent).max(initial=0) > _MOST_EXPONENT:
             raise self.fail("a number is NaN or infinite")
         with np.errstate(over="ignore"):
-            values: NDArray[np.float64] = np.ldexp(mantissa.astype(np.float64), exponent)
+            values: NDArray[np.float64] = np.ldexp(mantissa.astype(np.float64), exponent.astype(np.int32))
         if not np.isfinite(values).all():
             raise self.fail("a number is NaN or infinite")
         return values
@@ -145,11 +145,10 @@ class Stream:
 
 
 def _decode(octets: NDArray[np.uint8], starts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The integers that begin at `starts`; there are eight bytes more after the last control byte."""
+    """The integers that begin at `starts`; seven bytes follow each control byte, with those of other values."""
     control = octets[starts]
     sizes = (control & 15).astype(np.int64)
-    # Seven bytes after the control byte, and those of the next value masked away.
-    words = octets[starts[:, None] + np.arange(_MOST_BYTES)].view("<i8")[:, 0] >> 8
-    magnitude = words & ((np.int64(1) << (8 * np.minimum(sizes, _MOST_BYTES - 1))) - 1)
+    words = octets[starts[:, None] + np.arange(1 + _MOST_BYTES)].view("<i8")[:, 0] >> 8
+    magnitude = words & ((np.int64(1) << (8 * sizes)) - 1)
     signed: NDArray[np.int64] = np.where(control & 0x80 != 0, -magnitude, magnitude)
     return signed

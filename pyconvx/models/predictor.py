@@ -76,8 +76,9 @@ class LandmarkPredictor:
             raise ShapeError(f"boxes: got shape {places.shape}; wanted (n, 4): left, top, right, bottom")
         if places.dtype.kind not in "iu":
             raise DTypeError(f"boxes: got {places.dtype}; wanted integers")
+        picture = np.ascontiguousarray(image)
         parts = [
-            self._predict(image, places[start : start + _TOGETHER].astype(np.float64))
+            self._predict(picture, places[start : start + _TOGETHER].astype(np.float64))
             for start in range(0, len(places), _TOGETHER)
         ]
         return np.concatenate(parts)

@@ -68,19 +68,34 @@ def estimate(net: Sequential, taps: Sequence[str], height: int, width: int, *, v
     OptionError
         If the network has no layer of that name.
     """
-    probe = np.zeros((1, _PROBE, _PROBE, 3), np.float32)
-    scale = 4 * height * width / _PROBE**2
-    kept = sum(activation.size * scale for activation in net.features(probe, set(taps)).values())
+    probe, scale = np.zeros((1, _PROBE, _PROBE, 3), np.float32), 4 * height * width / _PROBE**2
+    net.features(probe, taps)  # or the error that names the layers
     names = list(net)
     names = names[: 1 + max(names.index(tap.split(".")[0]) for tap in taps)]  # a layer of a nested network: all of it
-    sizes = {name: activation.size * scale for name, activation in net.features(probe, names).items()}
+    sizes: dict[str, float] = {}
+    net.features(probe, {*names, *taps}, receive=lambda name, y: sizes.update({name: y.size * scale}))
     masks = sum(sizes.values()) / 32
     packed = _PACKED * sum(
         parameter.value.nbytes for name in names for parameter in net[name].named_parameters().values()
     )
-    # On the way back: the gradient that comes in, the one that goes out, and that of a tap.
-    flowing = 3 * max(sizes.values())
-    return int(kept + masks + packed + flowing + vectors * 12 * height * width + _FIXED)
+    kept = largest = before = 0.0
+    for name, size in sizes.items():
+        # A layer's input and output, or the gradients of both; where they meet, the gradient of a tap and the other.
+        largest = max(largest, kept + size + max(before, size))
+        kept += size if name in taps and not computed_again(net, name) else 0.0
+        before = size
+    return int(largest + masks + packed + vectors * 12 * height * width + _FIXED)
+
+
+def computed_again(net: Sequential, tap: str) -> bool:
+    """Return whether a tapped activation is computed again for its gradient rather than kept: at most one layer with
+    weights leads to it.
+
+    It is the largest activation, and takes the least to compute: of a 512-pixel iteration with VGG-16, 64 of 300 MiB
+    and one hundredth of the time.
+    """
+    names = list(net)
+    return sum(bool(net[name].named_parameters()) for name in names[: 1 + names.index(tap.split(".")[0])]) <= 1
 
 
 def require(needed: int, limit: int | None, *, width: int, height: int) -> None:

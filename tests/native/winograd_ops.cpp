@@ -89,24 +89,34 @@ ConvShape dense_shape(Random& random, bool threes) {
   return s;
 }
 
-// The input gradient of a convolution whose stride is shorter than its kernel on some axis.
+// A convolution whose stride is shorter than its kernel on some axis, and its input gradient.
 void check_strided(Report& report, Random& random, ConvShape s) {
   for (int a = 0; a < 3; ++a) s.stride[a] = 1 + random.below(std::max<index>(1, std::min<index>(s.kernel[a] - 1, 3)));
   s.finish();
   start(report, s, sizeof(float));
-  Guarded<float> w(s.w_size(), random.edge()), dx(s.x_size(), random.edge()), dy(s.y_size(), random.edge());
-  for (const Guarded<float>* array : {&w, &dy}) fill(*array, random, Numbers::reals);
-  Reference wanted(s.x_size());
+  Guarded<float> x(s.x_size(), random.edge()), w(s.w_size(), random.edge()), y(s.y_size(), random.edge());
+  Guarded<float> dx(s.x_size(), random.edge()), dy(s.y_size(), random.edge());
+  for (const Guarded<float>* array : {&x, &w, &dy}) fill(*array, random, Numbers::reals);
+  Reference y_wanted(s.y_size()), dx_wanted(s.x_size());
   each_product(s, [&](index xi, index wi, index yi) {
-    wanted.add(xi, static_cast<double>(dy[yi]) * static_cast<double>(w[wi]));
+    y_wanted.add(yi, static_cast<double>(x[xi]) * static_cast<double>(w[wi]));
+    dx_wanted.add(xi, static_cast<double>(dy[yi]) * static_cast<double>(w[wi]));
   });
-  const Tiles tiles = choose_tiles<float>(s, Direction::input_grad, Algorithm::winograd, true, false);
-  const PackedWeight<float> packed = pack_weight(s, Direction::input_grad, tiles, w.data());
+  auto compare_all = [&](const Guarded<float>& got, const Reference& wanted) {
+    const double extent = *std::max_element(wanted.extent.begin(), wanted.extent.end());
+    for (index i = 0; i < got.size(); ++i) report.close(got[i], wanted.sum[i], extent, 60, i);
+    report.intact(got, "the result");
+  };
   const float* no_bias = nullptr;
-  with_and_without_threads(report, dx, [&] { conv_input_grad(s, dy.data(), packed, no_bias, false, dx.data()); });
-  const double extent = *std::max_element(wanted.extent.begin(), wanted.extent.end());
-  for (index i = 0; i < dx.size(); ++i) report.close(dx[i], wanted.sum[i], extent, 60, i);
-  report.intact(dx, "the result");
+  const PackedWeight<float> forward = pack_weight(
+      s, Direction::forward, choose_tiles<float>(s, Direction::forward, Algorithm::winograd, true, false), w.data());
+  with_and_without_threads(report, y, [&] { conv_forward(s, x.data(), forward, no_bias, false, y.data()); });
+  compare_all(y, y_wanted);
+  const PackedWeight<float> backward =
+      pack_weight(s, Direction::input_grad,
+                  choose_tiles<float>(s, Direction::input_grad, Algorithm::winograd, true, false), w.data());
+  with_and_without_threads(report, dx, [&] { conv_input_grad(s, dy.data(), backward, no_bias, false, dx.data()); });
+  compare_all(dx, dx_wanted);
 }
 
 template <class T>

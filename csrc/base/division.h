@@ -1,0 +1,17 @@
+// Whole numbers of parts.
+#pragma once
+#include <cstdint>
+
+namespace pcx {
+
+// The smallest whole number that is not less than a / b; b > 0.
+inline std::int64_t divide_up(std::int64_t a, std::int64_t b) { return a > 0 ? (a + b - 1) / b : -(-a / b); }
+
+inline std::int64_t round_up(std::int64_t a, std::int64_t b) { return divide_up(a, b) * b; }
+
+// The size of parts, of at most `most`, that are as even as they can be.
+inline std::int64_t even_part(std::int64_t whole, std::int64_t most) {
+  return divide_up(whole, divide_up(whole, most));
+}
+
+}  // namespace pcx

@@ -1,0 +1,98 @@
+"""The network that `pyconvx visualize` looks at: a packaged one, or one that a function of the user's makes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+from pyconvx.errors import OptionError
+
+# The lecture's five layers, one of each block.
+VGG_LAYERS = ["conv1_2", "conv2_2", "conv3_3", "conv4_2", "conv5_1"]
+ENCODER_LAYERS = ["conv1", "block3_conv2", "block7_conv2", "block10_conv2", "block14_conv2"]
+CHIP = 150
+
+
+def load(arguments: argparse.Namespace) -> Any:
+    """Return the network, with its weights."""
+    name = arguments.network
+    if name == "vgg16":
+        return _vgg(arguments)
+    if name == "face_encoder":
+        return _face_encoder(arguments)
+    if ":" not in name:
+        raise OptionError(f"--network: got {name!r}; wanted vgg16, face_encoder or FILE.py:FUNCTION")
+    return _own(arguments)
+
+
+def default_layers(arguments: argparse.Namespace, net: Any) -> list[str]:
+    """Return the layers that are looked at if none are named: of a network of the user's, all its convolutions."""
+    if arguments.network == "vgg16":
+        return VGG_LAYERS
+    if arguments.network == "face_encoder":
+        return ENCODER_LAYERS
+    from pyconvx import nn
+
+    layers = [
+        node.name
+        for node in getattr(net, "net", net).nodes
+        if isinstance(node.layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d))
+    ]
+    if not layers:
+        raise OptionError("--layers: the network has no convolutions; name the layers to look at")
+    return layers
+
+
+def default_size(arguments: argparse.Namespace) -> int | tuple[int, int] | None:
+    """Return what pictures are resized to."""
+    if arguments.size is not None:
+        size: int = arguments.size
+        return size
+    if arguments.network == "face_encoder":
+        return CHIP, CHIP
+    return 224 if arguments.network == "vgg16" else None
+
+
+def _vgg(arguments: argparse.Namespace) -> Any:
+    from pyconvx import models
+
+    if arguments.weights is None:
+        return models.vgg16()
+    return models.load_vgg(arguments.weights, arguments.depth, preprocessing=arguments.preprocessing)
+
+
+def _face_encoder(arguments: argparse.Namespace) -> Any:
+    from pyconvx import models
+
+    if arguments.weights is not None:
+        raise OptionError("--weights: the face encoder has its own; give a function that makes yours: FILE.py:FUNCTION")
+    make = getattr(models, "face_encoder", None)
+    if make is None:
+        raise OptionError("--network: this version has no face_encoder")
+    encoder = make()
+    # What models.face_encoder() does to the levels of an aligned face.
+    preprocessing = models.Preprocessing("rgb", (122.782, 117.001, 104.298), (256.0, 256.0, 256.0))
+    return models.Network(encoder.net, preprocessing, encoder.card)
+
+
+def _own(arguments: argparse.Namespace) -> Any:
+    """Run the user's file, as `python FILE` would, and call the function in it."""
+    path, _, function = arguments.network.rpartition(":")
+    if not Path(path).is_file():
+        raise OptionError(f"--network: there is no file {path}")
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    if spec is None or spec.loader is None:
+        raise OptionError(f"--network: {path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    make = getattr(module, function, None)
+    if not callable(make):
+        raise OptionError(f"--network: {path} has no function {function!r}")
+    net = make()
+    if arguments.weights is not None:
+        getattr(net, "net", net).load(arguments.weights)
+    return net

@@ -1,0 +1,248 @@
+"""The SQLite file under a gallery: made with mode 0600, checked before it is believed, changed in transactions.
+
+Write-ahead logging lets readers go on beside one writer; every commit is on the disk before it is confirmed. What is
+deleted is overwritten (`secure_delete`), and `erase` leaves no copy of it in the file or in its log.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyconvx.errors import GalleryError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+APPLICATION = 0x70636778  # "pcgx", in the header of the file
+VERSION = 1
+SCHEMA = (
+    "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
+    "CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, person TEXT NOT NULL, "
+    "sha256 TEXT NOT NULL, problem TEXT NOT NULL)",
+    # Numbers of encodings are never used again, so that a reader who knows the first n need only read the rest.
+    "CREATE TABLE encodings (id INTEGER PRIMARY KEY AUTOINCREMENT, person INTEGER NOT NULL REFERENCES people (id), "
+    "file INTEGER REFERENCES files (id), picture TEXT NOT NULL, vector BLOB NOT NULL)",
+    "CREATE INDEX encodings_person ON encodings (person)",
+    "CREATE INDEX encodings_file ON encodings (file)",
+)
+_SETTINGS = (
+    "PRAGMA trusted_schema = OFF",
+    "PRAGMA cell_size_check = ON",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",
+    "PRAGMA temp_store = MEMORY",  # VACUUM would else write a copy of all encodings elsewhere
+    "PRAGMA synchronous = FULL",
+)
+# Connections that came through a fork. Closing one would drop the locks that the parent holds.
+_inherited: list[Any] = []
+
+
+class GalleryFile:
+    """A connection of this process, used by one thread at a time."""
+
+    def __init__(self, path: str | os.PathLike[str], *, create: bool, timeout: float) -> None:
+        self.path = Path(os.path.abspath(path))  # noqa: PTH100  links stay links; the folder may change
+        self._timeout = timeout
+        self._lock = threading.RLock()
+        self._process = os.getpid()
+        self._closed = False
+        _make(self.path, create)
+        self._connection = self._opened()
+        with suppress(GalleryError):  # who removed something was stopped before its last trace was gone
+            self.erase_if_due()
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """One moment of the gallery, whatever a writer does meanwhile."""
+        with self._transaction("BEGIN") as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, *, rewrites: bool = False) -> Iterator[sqlite3.Connection]:
+        """All changes of the block or none; `rewrites` says that they are not only additions: `erase` is due then."""
+        with self._transaction("BEGIN IMMEDIATE") as connection:
+            yield connection
+            for name in ("revision", "rewrites") if rewrites else ("revision",):
+                connection.execute("UPDATE facts SET value = CAST(value AS INTEGER) + 1 WHERE name = ?", (name,))
+
+    def erase(self) -> None:
+        """Leave nothing in the file or its log of what has been deleted.
+
+        Raises
+        ------
+        GalleryError
+            If somebody reads older content for so long that the log cannot be emptied.
+        """
+        with self._lock, self._named():
+            connection = self._mine()
+            rewrites = self._counter(connection, "rewrites")
+            connection.execute("VACUUM")
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                connection.execute("UPDATE facts SET value = ? WHERE name = 'erased'", (rewrites,))
+        if busy:
+            raise GalleryError(
+                f"{self.path}: removed, but another process still reads older content, so that bytes of it remain in "
+                "the log; call erase() when that process is done"
+            )
+
+    def erase_if_due(self) -> None:
+        """Erase if something has been removed since that was done last."""
+        with self.read() as connection:
+            rewrites, erased = (self._counter(connection, name) for name in ("rewrites", "erased"))
+        if rewrites != erased:
+            self.erase()
+
+    def _counter(self, connection: sqlite3.Connection, name: str) -> str:
+        row = connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            raise GalleryError(f"{self.path}: damaged: it does not know how often it was changed")
+        return str(row[0])
+
+    def check(self) -> None:
+        """Read every page of the file; raises GalleryError if it is damaged."""
+        with self.read() as connection:
+            problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            orphans = connection.execute("PRAGMA foreign_key_check").fetchone()
+        if problem != "ok" or orphans:
+            raise GalleryError(f"{self.path}: damaged: {problem if problem != 'ok' else 'rows refer to nothing'}")
+
+    def close(self) -> None:
+        """Give the file back; what is opened again then is a new object."""
+        with self._lock:
+            self._closed = True
+            if self._process == os.getpid():
+                self._connection.close()
+
+    def _mine(self) -> sqlite3.Connection:
+        """The connection; a new one in a forked child, which must not touch its parent's."""
+        if self._closed:
+            raise GalleryError(f"{self.path}: this gallery has been closed; open it again")
+        if self._process != os.getpid():
+            _inherited.append(self._connection)
+            self._process, self._connection = os.getpid(), self._opened()
+        return self._connection
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._named():
+            connection = self._mine()
+            connection.execute(begin)
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Turn SQLite's complaints into one error that names the file."""
+        import sqlite3
+
+        try:
+            yield
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter for damaged text, also in SQLite's complaints
+            raise GalleryError(f"{self.path}: {_reason(error, self._timeout)}") from error
+
+    def _opened(self) -> sqlite3.Connection:
+        import sqlite3
+
+        with self._named():
+            connection = sqlite3.connect(
+                self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False
+            )
+            try:
+                for setting in _SETTINGS:
+                    connection.execute(setting)
+                ours = _is_ours(connection, self.path)
+                self._log_ahead(connection)
+                if not ours:
+                    self._begin(connection)
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+    def _log_ahead(self, connection: sqlite3.Connection) -> None:
+        """See to it that changes go to a log first."""
+        import sqlite3
+
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            return
+        deadline = time.monotonic() + self._timeout
+        while True:  # this change does not wait for a lock by itself
+            try:
+                (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+                break
+            except sqlite3.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+        if mode != "wal":
+            raise GalleryError(f"{self.path}: this file system cannot share a log; put the gallery on a local disk")
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Write the schema into an empty file; if another process does so first, that is as good."""
+        connection.execute("BEGIN IMMEDIATE")
+        if not _is_ours(connection, self.path):
+            for statement in SCHEMA:
+                connection.execute(statement)
+            # "erased": up to which rewrite nothing is left of what was removed
+            connection.execute("INSERT INTO facts VALUES ('revision', '0'), ('rewrites', '0'), ('erased', '0')")
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+
+
+def _make(path: Path, create: bool) -> None:
+    """Let there be a regular file; a new one is readable for its owner only from its first moment."""
+    with suppress(FileExistsError):
+        if create:
+            try:
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            except FileNotFoundError:
+                raise GalleryError(f"{path}: the folder {path.parent} does not exist; create it first") from None
+            except PermissionError:
+                raise GalleryError(f"{path}: the folder {path.parent} may not be written to") from None
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise GalleryError(f"{path}: there is no such gallery: {error.strerror}") from error
+    if not stat.S_ISREG(mode):
+        raise GalleryError(f"{path}: not a regular file; a gallery is one SQLite file")
+
+
+def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file is a gallery of this version; False if it is empty."""
+    found = connection.execute("SELECT sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'").fetchall()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application == APPLICATION and version > VERSION:
+        raise GalleryError(
+            f"{path}: written by a newer pyconvx (version {version} of the format; {VERSION} is known here): install it"
+        )
+    if not found and application in (0, APPLICATION) and version == 0:
+        return False
+    # Triggers and views of a stranger's making would run inside our statements.
+    if application != APPLICATION or version != VERSION or {sql for (sql,) in found} != set(SCHEMA):
+        raise GalleryError(f"{path}: a SQLite file, but not a gallery of pyconvx; nothing was changed")
+    return True
+
+
+def _reason(error: Exception, timeout: float) -> str:
+    text = str(error)
+    if "locked" in text:
+        return f"another process has been writing for more than {timeout:g} seconds; try again"
+    if isinstance(error, UnicodeDecodeError) or "not a database" in text or "malformed" in text or "encrypted" in text:
+        return f"not a gallery, or damaged ({text}); restore it from a backup or an export"
+    return text

@@ -1,0 +1,118 @@
+"""People, encodings and synchronised files in the tables of a gallery; each function works inside a transaction."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyconvx.errors import DTypeError, GalleryError, OptionError, ShapeError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+DEPTH = 128
+LONGEST_NAME = 200
+Vectors = NDArray[np.float32]
+_STORED = np.dtype("<f4")
+
+
+def person_name(name: Any) -> str:
+    """A name as it is stored: composed Unicode, without spaces around it."""
+    if not isinstance(name, str):
+        raise OptionError(f"name: got {type(name).__name__}; wanted the person's name as a string")
+    clean = unicodedata.normalize("NFC", name).strip()
+    if not clean or len(clean) > LONGEST_NAME or any(unicodedata.category(c) in ("Cc", "Cs") for c in clean):
+        raise OptionError(
+            f"name: got {name[:40]!r}; wanted 1 to {LONGEST_NAME} characters, none of them a control character"
+        )
+    return clean
+
+
+def checked_encodings(encodings: Any) -> Vectors:
+    """Encodings as finite float32 rows; one may come as (128,)."""
+    rows = np.asarray(encodings)
+    if rows.dtype.kind != "f":
+        raise DTypeError(f"encodings are {rows.dtype}; wanted floats")
+    if rows.ndim == 1:
+        rows = rows[np.newaxis]
+    if rows.ndim != 2 or rows.shape[1] != DEPTH:
+        raise ShapeError(f"encodings have shape {np.shape(encodings)}; wanted ({DEPTH},) or (n, {DEPTH})")
+    rows = np.ascontiguousarray(rows, np.float32)
+    if not np.isfinite(rows).all():
+        raise OptionError("encodings: one holds NaN or infinity, which is near to nothing")
+    return rows
+
+
+def add_person(connection: sqlite3.Connection, name: str) -> int:
+    """The number of a person, who is new or known."""
+    connection.execute("INSERT INTO people (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
+    return find_person(connection, name)
+
+
+def find_person(connection: sqlite3.Connection, name: str) -> int:
+    """The number of a person; GalleryError if nobody has that name."""
+    row = connection.execute("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        raise GalleryError(f"{name!r} is not in the gallery")
+    return int(row[0])
+
+
+def add_encodings(
+    connection: sqlite3.Connection, person: int, rows: Vectors, pictures: Sequence[str], file: int | None = None
+) -> None:
+    """Store encodings with what each was made from."""
+    connection.executemany(
+        "INSERT INTO encodings (person, file, picture, vector) VALUES (?, ?, ?, ?)",
+        (
+            (person, file, picture, row.astype(_STORED, copy=False).tobytes())
+            for row, picture in zip(rows, pictures, strict=True)
+        ),
+    )
+
+
+def vectors(blobs: Sequence[bytes]) -> Vectors:
+    """Stored encodings as an array; GalleryError if one is damaged."""
+    if any(type(blob) is not bytes or len(blob) != DEPTH * _STORED.itemsize for blob in blobs):
+        raise GalleryError("an encoding in the gallery has the wrong size; the file is damaged")
+    rows = np.frombuffer(b"".join(blobs), _STORED).reshape(-1, DEPTH).astype(np.float32)
+    if not np.isfinite(rows).all():
+        raise GalleryError("an encoding in the gallery is not finite; the file is damaged")
+    return rows
+
+
+def remove_empty_people(connection: sqlite3.Connection, numbers: Iterable[int] | None = None) -> None:
+    """Forget people, of these or of all, who have no encoding left."""
+    empty = "DELETE FROM people WHERE NOT EXISTS (SELECT 1 FROM encodings WHERE person = people.id)"
+    if numbers is None:
+        connection.execute(empty)
+    else:
+        connection.executemany(f"{empty} AND id = ?", ((number,) for number in numbers))
+
+
+def fact(connection: sqlite3.Connection, name: str) -> str | None:
+    """What is noted under a name."""
+    row = connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def note(connection: sqlite3.Connection, name: str, value: str) -> None:
+    """Note a value under a name."""
+    connection.execute(
+        "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
+    )
+
+
+def tie(connection: sqlite3.Connection, encoder: str) -> None:
+    """Tie the gallery to the model that made its encodings; GalleryError if it is tied to another."""
+    known = fact(connection, "encoder")
+    if known is None:
+        note(connection, "encoder", encoder)
+    elif known != encoder:
+        raise GalleryError(
+            f"the gallery holds encodings of {known}, these are of {encoder}: they cannot be compared. Open another "
+            "gallery for them, or encode the pictures anew"
+        )

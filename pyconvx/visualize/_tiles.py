@@ -1,0 +1,132 @@
+"""Small pictures of inputs and gradients of every rank, RGB in 8 bits.
+
+2D: the picture. 1D: its channels as lines. 3D: the middle slices along the three axes, and the largest values along the
+first one; three channels are colours in two and three dimensions, and others are shown one above the other as grey.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from pyconvx import image as pictures
+from pyconvx.visualize.fields import Box
+
+Array = NDArray[Any]
+Tile = NDArray[np.uint8]
+
+TILE = 60
+GAP = 2
+PAPER = (255, 255, 255)
+# Beside the picture there is nothing; a grey that no photograph of the rest resembles would shout.
+OUTSIDE = 128
+_LINES = ((31, 90, 170), (200, 80, 30), (40, 140, 70), (130, 60, 150))
+
+
+def levels_of(net: Any, x: Array) -> Array:
+    """Return an input as numbers in 0..1: as a model takes it back, as it is if it lies there, else stretched."""
+    if hasattr(net, "deprocess") and x.ndim == 3:
+        picture: Tile = np.asarray(net.deprocess(x), np.uint8)
+        levels: Array = picture.astype(np.float32) / np.float32(255)
+        return levels
+    low, high = float(x.min(initial=0)), float(x.max(initial=0))
+    if low >= 0 and high <= 1:
+        return np.asarray(x, np.float32)
+    return np.asarray((x - low) / (high - low), np.float32)
+
+
+def signed_levels(gradient: Array) -> Array:
+    """Return a gradient as numbers in 0..1, zero in the middle, its largest size at an end; channels may be swapped."""
+    largest = float(np.abs(gradient).max(initial=0))
+    return np.asarray(0.5 + gradient / (2 * largest) if largest else np.full(gradient.shape, 0.5), np.float32)
+
+
+def tile_of(levels: Array, box: Box | None = None, extents: tuple[int, ...] = (), size: int = TILE) -> Tile:
+    """Return a tile of levels `(*spatial, channels)`; `box` and `extents` of its picture tell what lies outside."""
+    rank = levels.ndim - 1
+    if rank == 0:
+        return np.full((size, size, 3), OUTSIDE, np.uint8)
+    if rank == 1:
+        return _lines(levels, size)
+    outside = _outside(box, extents)
+    if outside is not None:
+        levels = np.where(outside[..., None], np.float32(OUTSIDE / 255), levels)
+    if rank == 2:
+        return _fitted(_rgb(levels), size)
+    return _volume(levels, size)
+
+
+def grid(tiles: list[Tile], columns: int) -> Tile:
+    """Return tiles of one size side by side, on white."""
+    height, width = tiles[0].shape[:2]
+    rows = -(-len(tiles) // columns)
+    page = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), PAPER, np.uint8)
+    for index, tile in enumerate(tiles):
+        top, left = index // columns * (height + GAP), index % columns * (width + GAP)
+        page[top : top + height, left : left + width] = tile
+    return page
+
+
+def _outside(box: Box | None, extents: tuple[int, ...]) -> NDArray[np.bool_] | None:
+    if box is None or not extents or all(a >= 0 and b <= n for (a, b), n in zip(box, extents, strict=True)):
+        return None
+    inside = np.ones([stop - start for start, stop in box], np.bool_)
+    for axis, ((start, stop), extent) in enumerate(zip(box, extents, strict=True)):
+        places = np.arange(start, stop)
+        shape = [-1 if other == axis else 1 for other in range(len(box))]
+        inside &= ((places >= 0) & (places < extent)).reshape(shape)
+    return ~inside
+
+
+def _rgb(levels: Array) -> Tile:
+    """(height, width, channels) in 0..1 as RGB."""
+    if levels.shape[-1] == 3:
+        chosen = levels
+    elif levels.shape[-1] == 1:
+        chosen = np.repeat(levels, 3, axis=-1)
+    else:
+        stacked = np.concatenate([levels[..., channel] for channel in range(min(4, levels.shape[-1]))])
+        chosen = np.repeat(stacked[..., None], 3, axis=-1)
+    rounded: Tile = np.rint(np.clip(chosen, 0, 1) * 255).astype(np.uint8)
+    return rounded
+
+
+def _fitted(rgb: Tile, size: int) -> Tile:
+    """Fit into a square: enlarged by whole pixels, made smaller smoothly, white beside it."""
+    height, width = pictures.scaled_size(rgb.shape[:2], size)
+    method = "nearest" if height >= rgb.shape[0] else "lanczos"
+    small = pictures.resize(np.ascontiguousarray(rgb), (height, width), resample=method)
+    tile = np.full((size, size, 3), PAPER, np.uint8)
+    top, left = (size - height) // 2, (size - width) // 2
+    tile[top : top + height, left : left + width] = small
+    return tile
+
+
+def _volume(levels: Array, size: int) -> Tile:
+    half = (size - GAP) // 2
+    views = [np.take(levels, levels.shape[axis] // 2, axis) for axis in range(3)] + [levels.max(axis=0)]
+    four = grid([_fitted(_rgb(view), half) for view in views], 2)
+    tile = np.full((size, size, 3), PAPER, np.uint8)
+    tile[: four.shape[0], : four.shape[1]] = four
+    return tile
+
+
+def _lines(levels: Array, size: int) -> Tile:
+    width, height = 2 * size, size
+    canvas = Image.new("RGB", (width, height), (246, 246, 246))
+    draw = ImageDraw.Draw(canvas)
+    low, high = float(levels.min()), float(levels.max())
+    scale = (height - 7) / (high - low) if high > low else 0.0
+    steps = max(1, len(levels) - 1)
+    for channel in range(levels.shape[-1]):
+        line = [
+            (3 + i * (width - 7) / steps, height - 4 - (float(v) - low) * scale)
+            for i, v in enumerate(levels[:, channel])
+        ]
+        if len(line) == 1:
+            line.append((float(width - 4), line[0][1]))
+        draw.line(line, fill=_LINES[channel % len(_LINES)], width=1)
+    return np.array(canvas)
