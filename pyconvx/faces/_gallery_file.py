@@ -56,7 +56,7 @@ class GalleryFile:
         self._closed = False
         _make(self.path, create)
         self._connection = self._opened()
-        with suppress(GalleryError):  # who removed something was stopped before its last trace was gone
+        with suppress(GalleryError):  # whoever removed something was stopped before its last trace was gone
             self.erase_if_due()
 
     @contextmanager
