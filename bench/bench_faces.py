@@ -108,7 +108,7 @@ def detection_cases(models: FaceModels, peers: Peers, sizes: Sequence[int]) -> I
 
 def canvas_of(models: FaceModels, pixels: Array) -> Array:
     plan = layout(*pixels.shape[:2])
-    return paint(pixels, np.array(models.detector.mean, np.float32), 1 / models.detector.scale, plan)
+    return paint(pixels, models.detector.mean, 1 / models.detector.scale, plan)
 
 
 def exact_scores(models: FaceModels, canvas: Array) -> Array:

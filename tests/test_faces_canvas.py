@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pyconvx.faces._canvas import OUTER_PADDING, PADDING, layout, level_reader, level_sizes, paint, shrink
+from pyconvx import ShapeError, num_threads
+from pyconvx.faces._canvas import OUTER_PADDING, PADDING, layout, level_sizes, paint
 from pyconvx.faces._enlarge import double, doubled_size
+from pyconvx.functional._pyramid import paint_pyramid
 
-MEAN = np.array([122.782, 117.001, 104.298], np.float32)
+MEAN = (122.782, 117.001, 104.298)
 
 # The reference's sizes: square, wide, the ORL faces', and the largest that is common.
 KNOWN = {(512, 512): (1895, 534, 24), (375, 500): (1405, 522, 22), (1024, 1024): (3732, 1046, 28)}
@@ -62,26 +64,49 @@ def bilinear(level: NDArray[np.float64], height: int, width: int) -> NDArray[np.
     return result
 
 
-# 33 rows: more than one band; one row or column left.
-@pytest.mark.parametrize("sizes", [((40, 30), (33, 25)), ((6, 5), (5, 4)), ((1, 7), (1, 5)), ((9, 2), (7, 1))])
-def test_shrinking_is_bilinear(sizes: tuple[tuple[int, int], tuple[int, int]]) -> None:
-    level = np.random.default_rng(0).standard_normal((*sizes[0], 4)).astype(np.float32)
-    expected = bilinear(level.astype(np.float64), *sizes[1])
-    ours = shrink(level_reader(level), sizes[0], sizes[1])
-    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-6)
-
-
-def test_the_canvas_holds_every_level_and_zeros() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (60, 50, 3), np.uint8)
-    plan = layout(60, 50)
-    canvas = paint(picture, MEAN, 1 / 256, plan)
-    level = (picture - MEAN.astype(np.float64)) / 256
+# Several levels with more rows than a task has; one row, one column, one pixel; a strip whose levels are all narrow.
+@pytest.mark.parametrize("size", [(60, 50), (200, 180), (1, 9), (9, 1), (1, 1), (5, 300), (300, 3)])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_canvas_holds_every_level_and_zeros(size: tuple[int, int], threads: int) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    plan = layout(*size)
+    with num_threads(threads):
+        canvas = paint(picture, MEAN, 1 / 256, plan)
+    level = (picture - np.array(MEAN, np.float32).astype(np.float64)) / 256
     for tile in plan.tiles:
         level = bilinear(level, tile.height, tile.width)
         place = canvas[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
         np.testing.assert_allclose(place, level, rtol=0, atol=2e-6)
         place[:] = 0
     assert not canvas.any()
+
+
+def test_the_canvas_has_the_same_bits_for_any_number_of_threads_and_strides() -> None:
+    wide = np.random.default_rng(0).integers(0, 256, (300, 520, 3), np.uint8)
+    plan = layout(300, 260)
+    with num_threads(1):
+        expected = paint(np.ascontiguousarray(wide[:, ::2]), MEAN, 1 / 256, plan)
+    for threads in (2, 5):
+        with num_threads(threads):
+            assert np.array_equal(paint(wide[:, ::2], MEAN, 1 / 256, plan), expected)
+
+
+@pytest.mark.parametrize(
+    "tiles",
+    [
+        [(11, 11, 40, 31)],
+        [(11, 11, 40, 30), (-1, 50, 33, 25)],
+        [(11, 11, 40, 30), (30, 50, 33, 25)],
+        [(11, 11, 40, 30), (11, 50, 33, 51)],
+        [(11, 11, 40, 30), (11, 50, 0, 25)],
+        [(11, 11, 40, 30), (11, 2**62, 33, 2**62)],
+        [],
+    ],
+)
+def test_tiles_that_do_not_fit_are_refused(tiles: list[tuple[int, int, int, int]]) -> None:
+    picture = np.zeros((30, 40, 3), np.uint8)
+    with pytest.raises(ShapeError):
+        paint_pyramid(picture, MEAN, 1 / 256, (100, 60), tiles)
 
 
 @pytest.mark.dlib

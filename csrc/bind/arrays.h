@@ -40,6 +40,7 @@ void bind_elementwise(py::module_& m);
 void bind_gram(py::module_& m);
 void bind_distance(py::module_& m);
 void bind_pool(py::module_& m);
+void bind_pyramid(py::module_& m);
 void bind_transpose(py::module_& m);
 
 }  // namespace pcx::bind

@@ -35,5 +35,6 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   pcx::bind::bind_gram(m);
   pcx::bind::bind_distance(m);
   pcx::bind::bind_pool(m);
+  pcx::bind::bind_pyramid(m);
   pcx::bind::bind_transpose(m);
 }

@@ -150,4 +150,14 @@ void keep_passed(const T* dy, const std::uint8_t* passed, T* dx, index count);
 template <class T>
 void transpose_batch(const T* x, index batch, index rows, index cols, T* y);
 
+// Where a level of a pyramid stands on a canvas (rows, width, 3).
+struct Tile {
+  index left, top, width, height;
+};
+
+// Level 0: of each byte of a picture (tile.height, tile.width, 3) its entry in `levels` (3, 256).
+void paint_picture(const std::uint8_t* picture, const float* levels, const Tile& tile, float* canvas, index width);
+// A level from the one before, bilinearly, corner on corner; the tiles must not overlap.
+void shrink_level(const Tile& from, const Tile& to, float* canvas, index width);
+
 }  // namespace pcx

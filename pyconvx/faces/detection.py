@@ -145,8 +145,7 @@ def _windows(
     plan = layout(*pixels.shape[:2])
     if min(plan.height, plan.width) < detector.least:
         return np.empty((0, 4)), np.empty(0, np.float32)
-    mean = np.array(detector.mean, np.float32)
-    scores = detector.scores(paint(pixels, mean, 1 / detector.scale, plan))
+    scores = detector.scores(paint(pixels, detector.mean, 1 / detector.scale, plan))
     return on_level_zero(scores, plan, least_score, detector.stride, detector.offset, detector.window)
 
 
