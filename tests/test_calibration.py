@@ -147,6 +147,7 @@ def test_pairs_without_people_have_no_interval() -> None:
     pairs = pairs_of(20, 4, 0)
     found = metrics.calibrate(metrics.Pairs(pairs.distances, pairs.same), 0.01)
     assert (found.interval, found.tar_interval, found.people) == (None, None, None)
+    assert metrics.calibrate((pairs.distances, pairs.same), 0.01) == found
     assert found.threshold == metrics.calibrate(pairs, 0.01).threshold
 
 
