@@ -9,9 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from pyconvx.errors import GalleryError, OptionError
-from pyconvx.faces import (
-    _gallery_records as records,
-)
+from pyconvx.faces import _gallery_records as records
 from pyconvx.faces import (
     gallery_calibration,
     gallery_enrolment,
