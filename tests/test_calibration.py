@@ -82,6 +82,28 @@ def test_a_search_is_right_as_often_as_calibrated() -> None:
     assert 0.03 < np.mean(distances.min(axis=1) <= found.threshold) < 0.2
 
 
+def test_a_person_who_is_drawn_twice_is_there_twice() -> None:
+    """The interval, with copies of people made one by one."""
+    encodings, people = population(12, 3, 8)
+    found = metrics.calibrate(metrics.all_pairs(encodings, people), 0.05, resamples=100, seed=3)
+    rng = np.random.default_rng(3)
+    far, tar = [], []
+    for draw in rng.multinomial(12, np.full(12, 1 / 12), size=100):
+        copies = [number for number in range(12) for _ in range(draw[number])]
+        false, true = [], []
+        for place, one in enumerate(copies):
+            rows = np.flatnonzero(people == one)
+            true += [np.linalg.norm(encodings[i] - encodings[j]) for i in rows for j in rows if i < j]
+            for other in copies[:place]:
+                if other != one:
+                    others = np.flatnonzero(people == other)
+                    false += [np.linalg.norm(encodings[i] - encodings[j]) for i in rows for j in others]
+        far.append(np.mean(np.array(false) <= found.threshold))
+        tar.append(np.mean(np.array(true) <= found.threshold))
+    assert found.interval == pytest.approx(np.quantile(far, [0.025, 0.975]))
+    assert found.tar_interval == pytest.approx(np.quantile(tar, [0.025, 0.975]))
+
+
 def test_the_interval_comes_from_people() -> None:
     """Ten pictures of each person in place of two: many more pairs, hardly more knowledge."""
     few, many = (metrics.calibrate(pairs_of(30, each, 7, kin=3), 0.05) for each in (3, 12))
@@ -125,6 +147,7 @@ def test_pairs_without_people_have_no_interval() -> None:
     pairs = pairs_of(20, 4, 0)
     found = metrics.calibrate(metrics.Pairs(pairs.distances, pairs.same), 0.01)
     assert (found.interval, found.tar_interval, found.people) == (None, None, None)
+    assert metrics.calibrate((pairs.distances, pairs.same), 0.01) == found
     assert found.threshold == metrics.calibrate(pairs, 0.01).threshold
 
 

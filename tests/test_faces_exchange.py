@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gallery_people import MODEL, StubPictures, open_gallery, person, stub_pictures
+from gallery_people import MODEL, open_gallery, person
+from stub_pictures import StubPictures, stub_pictures
 
 from pyconvx import faces, metrics
 from pyconvx.errors import GalleryError, OptionError, ShapeError

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gallery_people import MODEL, StubPictures, open_gallery, person, stub_pictures, stubbed_gallery
+from gallery_people import MODEL, open_gallery, person
+from stub_pictures import StubPictures, stub_pictures, stubbed_gallery
 
 from pyconvx import faces, image
 from pyconvx.errors import DTypeError, GalleryError, NoFaceError, OptionError, ShapeError

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gallery_people import StubPictures, open_gallery, person, stub_pictures, stubbed_gallery
+from gallery_people import open_gallery, person
+from stub_pictures import StubPictures, stub_pictures, stubbed_gallery
 
 from pyconvx import faces, image
 from pyconvx.errors import GalleryError, Interrupted, OptionError

@@ -109,7 +109,7 @@ def run_export(arguments: argparse.Namespace) -> int:
     with faces.Gallery(arguments.gallery, create=False) as gallery:
         count, people = gallery.export(arguments.output), len(gallery)
     report = {"output": arguments.output, "people": people, "encodings": count}
-    write(arguments, report, lambda _: f"{arguments.output}: {people} people, {count} encodings")
+    write(arguments, report, lambda _: f"{arguments.output}: encodings: {count}, people: {people}")
     return OK
 
 
@@ -119,7 +119,7 @@ def run_import(arguments: argparse.Namespace) -> int:
 
     with faces.Gallery(arguments.gallery) as gallery:
         count, people = gallery.import_(arguments.file), len(gallery)
-    write(arguments, {"added": count, "people": people}, lambda _: f"{count} encodings added; {people} people now")
+    write(arguments, {"added": count, "people": people}, lambda _: f"{count} encodings added; people now: {people}")
     return OK
 
 

@@ -30,6 +30,7 @@ SCHEMA = (
     # Numbers of encodings are never used again, so that a reader who knows the first n need only read the rest.
     "CREATE TABLE encodings (id INTEGER PRIMARY KEY AUTOINCREMENT, person INTEGER NOT NULL REFERENCES people (id), "
     "file INTEGER REFERENCES files (id), picture TEXT NOT NULL, vector BLOB NOT NULL)",
+    "CREATE INDEX files_person ON files (person)",
     "CREATE INDEX encodings_person ON encodings (person)",
     "CREATE INDEX encodings_file ON encodings (file)",
 )
@@ -56,7 +57,7 @@ class GalleryFile:
         self._closed = False
         _make(self.path, create)
         self._connection = self._opened()
-        with suppress(GalleryError):  # who removed something was stopped before its last trace was gone
+        with suppress(GalleryError):  # whoever removed something was stopped before its last trace was gone
             self.erase_if_due()
 
     @contextmanager

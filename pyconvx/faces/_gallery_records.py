@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,13 +84,9 @@ def vectors(blobs: Sequence[bytes]) -> Vectors:
     return rows
 
 
-def remove_empty_people(connection: sqlite3.Connection, numbers: Iterable[int] | None = None) -> None:
-    """Forget people, of these or of all, who have no encoding left."""
-    empty = "DELETE FROM people WHERE NOT EXISTS (SELECT 1 FROM encodings WHERE person = people.id)"
-    if numbers is None:
-        connection.execute(empty)
-    else:
-        connection.executemany(f"{empty} AND id = ?", ((number,) for number in numbers))
+def remove_empty_people(connection: sqlite3.Connection) -> None:
+    """Forget people who have no encoding left."""
+    connection.execute("DELETE FROM people WHERE NOT EXISTS (SELECT 1 FROM encodings WHERE person = people.id)")
 
 
 def fact(connection: sqlite3.Connection, name: str) -> str | None:

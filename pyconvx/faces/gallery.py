@@ -9,9 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from pyconvx.errors import GalleryError, OptionError
-from pyconvx.faces import (
-    _gallery_records as records,
-)
+from pyconvx.faces import _gallery_records as records
 from pyconvx.faces import (
     gallery_calibration,
     gallery_enrolment,
@@ -83,10 +81,13 @@ class Gallery:
         self._encoder = encoder
         self._file = GalleryFile(path, create=create, timeout=timeout)
         self._rows = RowsInMemory(self._file)
-        known = self.encoder
-        if encoder is not None and known is not None and known != encoder:
+        try:
+            known = self.encoder
+            if encoder is not None and known is not None and known != encoder:
+                raise GalleryError(f"{self._file.path}: holds encodings of {known}, not of {encoder}")
+        except BaseException:
             self.close()
-            raise GalleryError(f"{self._file.path}: holds encodings of {known}, not of {encoder}")
+            raise
 
     def __enter__(self) -> Gallery:
         return self

@@ -193,7 +193,8 @@ def _encoded(gallery: Gallery, folder: Path, work: Plan, policy: Policy, options
 def _store(gallery: Gallery, outcomes: list[tuple[Task, Outcome]], report: SyncReport) -> None:
     """Write the encodings of some pictures, or why they have none."""
     identity = gallery._identity()
-    with gallery._file.write(rewrites=any(task.replaces for task, _ in outcomes)) as connection:
+    replaces = any(task.replaces for task, _ in outcomes)
+    with gallery._file.write(rewrites=replaces) as connection:
         records.tie(connection, identity)
         for task, outcome in outcomes:
             if task.replaces:
@@ -209,7 +210,8 @@ def _store(gallery: Gallery, outcomes: list[tuple[Task, Outcome]], report: SyncR
                 person = _owner(connection, task.person)
                 rows = records.checked_encodings(outcome.faces[0].encoding)
                 records.add_encodings(connection, person, rows, [task.path], file)
-        records.remove_empty_people(connection)
+        if replaces:
+            records.remove_empty_people(connection)
     for task, outcome in outcomes:
         if outcome.error is not None:
             report.problems.append(str(outcome.error))

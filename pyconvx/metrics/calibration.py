@@ -107,7 +107,7 @@ class Calibration:
 
 
 def calibrate(
-    pairs: Pairs | HasPairs,
+    pairs: Pairs | HasPairs | tuple[Any, ...],
     far: float = 1e-3,
     *,
     gallery_size: int = 1,
@@ -122,8 +122,9 @@ def calibrate(
 
     Parameters
     ----------
-    pairs : Pairs, or an object with a method `pairs()`
-        Such as a gallery; `all_pairs` makes them of encodings. For a folder of pictures see `pyconvx.faces.calibrate`.
+    pairs : Pairs, (distances, same), or an object with a method `pairs()`
+        The latter such as a gallery. `all_pairs` makes pairs of encodings, which say who is on them: without that there
+        is no interval. For a folder of pictures see `pyconvx.faces.calibrate`.
     far : float
         How often a stranger may be accepted, at most: in one comparison, or in a search of `gallery_size` entries.
     gallery_size : int
@@ -158,18 +159,12 @@ def calibrate(
     >>> found.pair_far <= 0.01, found.tar, found.interval[0] < found.pair_far < found.interval[1]
     (True, 1.0, True)
     """
-    if not isinstance(pairs, Pairs):
-        if not callable(getattr(pairs, "pairs", None)):
-            raise OptionError(
-                f"pairs: got {type(pairs).__name__}; wanted metrics.Pairs or an object with a method pairs(). For a "
-                "folder of pictures use pyconvx.faces.calibrate"
-            )
-        pairs = pairs.pairs()
+    known = _pairs(pairs)
     if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 100:
         raise OptionError(f"resamples is {resamples!r}; wanted a whole number from 100")
     level = rate("confidence", confidence)
     wanted = pair_rate(far, gallery_size)
-    genuine, impostor = split(pairs.distances, pairs.same)
+    genuine, impostor = split(known.distances, known.same)
     if len(impostor) < least_impostors(wanted):
         least = search_rate(min(1.0, TRIALS / len(impostor)), gallery_size)
         raise OptionError(
@@ -178,7 +173,7 @@ def calibrate(
             f"more people, or ask for {rounded_up(least):.2g} or more"
         )
     point = operating_point(genuine, impostor, wanted)
-    around = intervals(pairs, point.threshold, level, resamples, seed)
+    around = intervals(known, point.threshold, level, resamples, seed)
     return Calibration(
         threshold=point.threshold,
         far=float(far),
@@ -191,11 +186,24 @@ def calibrate(
         impostor=point.impostor,
         true_accepts=point.true_accepts,
         genuine=point.genuine,
-        people=None if pairs.people is None else len(np.unique(pairs.people)),
+        people=None if known.people is None else len(np.unique(known.people)),
         confidence=level,
         resamples=resamples,
         seed=seed,
     )
+
+
+def _pairs(source: Pairs | HasPairs | tuple[Any, ...]) -> Pairs:
+    if isinstance(source, Pairs):
+        return source
+    if isinstance(source, tuple) and len(source) == 2:
+        return Pairs(*source)
+    if isinstance(source, tuple) or not callable(getattr(source, "pairs", None)):
+        raise OptionError(
+            f"pairs: got {type(source).__name__}; wanted metrics.Pairs, (distances, same), or an object with a method "
+            "pairs(). For a folder of pictures use pyconvx.faces.calibrate"
+        )
+    return source.pairs()
 
 
 _WHOLE = ("gallery_size", "false_accepts", "impostor", "true_accepts", "genuine", "people", "resamples", "seed")
