@@ -36,7 +36,7 @@ double amplification_of(const ConvShape& shape, Direction direction, const Tiles
   double most = 1;
   if (direction == Direction::weight_grad) {
     for (int a = 0; a < 3; ++a)
-      most *= axis_amplification(winograd_weight_grad_scheme(tiles[a], shape.kernel[a]).kernel, tiles[a]);
+      most *= axis_amplification(winograd_weight_grad_scheme(tiles[a], shape, a).kernel, tiles[a]);
     return most;
   }
   for (const Correlation& part : parts_of(shape, direction)) {

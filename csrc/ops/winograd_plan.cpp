@@ -26,15 +26,9 @@ index spread(index floats) { return (divide_up(floats, line) | 1) * line; }
 index residues_of(const CorrelationAxis& axis) { return axis.step / std::gcd(axis.step, axis.tap_step); }
 
 WinogradScheme winograd_scheme(int tile, const CorrelationAxis& axis) {
-  const index taps = axis.taps, residues = residues_of(axis), most = divide_up(taps, residues);
-  if (tile == 1) return {1, 1, static_cast<int>(taps), taps, taps};
-  for (index rounds = 1; rounds < most; ++rounds) {  // of parts, one a residue
-    const index kernel = divide_up(most, rounds), before = (rounds - 1) * residues;
-    if (kernel == 1 || !winograd_axis_for<float>(tile, kernel)) continue;
-    const index parts = before + std::min(residues, taps - before * kernel);
-    return {tile, static_cast<int>(kernel), static_cast<int>(parts), taps, residues};
-  }
-  return {tile, 0, 0, taps, residues};
+  if (tile == 1) return {1, 1, static_cast<int>(axis.taps), axis.taps, axis.taps};
+  return winograd_scheme(axis.taps, residues_of(axis), tile,
+                         [&](index kernel) { return winograd_axis_for<float>(tile, kernel); });
 }
 
 WinogradPlan::WinogradPlan(const Correlation& correlation, const Tiles& tiles_on)

@@ -21,8 +21,26 @@ struct WinogradScheme {
   index last_tap(index part) const { return std::min(taps - 1, first_tap(part) + (kernel - 1) * residues); }
   // The last element of a short part's transform is zero, the one at infinity, which sees the last tap alone.
   bool is_short(index part) const { return first_tap(part) + (kernel - 1) * residues >= taps; }
+  // Elements of all parts' transforms that are not zero.
+  double products() const {
+    index zeros = 0;
+    for (index part = 0; part < parts; ++part) zeros += is_short(part);
+    return static_cast<double>(parts * size() - zeros);
+  }
 };
 WinogradScheme winograd_scheme(int tile, const CorrelationAxis& axis);
+// The one with the fewest parts for which exists(kernel).
+template <class Exists>
+WinogradScheme winograd_scheme(index taps, index residues, int tile, const Exists& exists) {
+  const index most = (taps + residues - 1) / residues;  // taps of a residue
+  for (index rounds = 1; rounds < most; ++rounds) {     // of parts, one a residue
+    const index kernel = (most + rounds - 1) / rounds, before = (rounds - 1) * residues;
+    if (kernel == 1 || !exists(kernel)) continue;
+    const index parts = before + std::min(residues, taps - before * kernel);
+    return {tile, static_cast<int>(kernel), static_cast<int>(parts), taps, residues};
+  }
+  return {tile, 0, 0, taps, residues};
+}
 index residues_of(const CorrelationAxis& axis);
 
 // F(tile, kernel) of the active instruction set; null where the axis is not transformed.

@@ -23,8 +23,7 @@ class WinogradWeightGrad {
       : plan_(shape, tiles), s_(plan_.s), k_(kernels<float>()), x_(x), dy_(dy) {}
 
   Work work() const {
-    const double products =
-        1.0 * plan_.tiles * plan_.elements * plan_.parts * s_.groups * s_.group_in() * s_.group_out();
+    const double products = 1.0 * plan_.tiles * plan_.products() * s_.groups * s_.group_in() * s_.group_out();
     const index slice = divide_up(plan_.tiles, plan_.slices), blocks = divide_up(slice, plan_.block);
     const index own = plan_.slices > 1 ? plan_.slices * s_.w_size() : 0;
     Work work{products, plan_.block + blocks + plan_.slices, own * bytes, own_size() * bytes, 1};
@@ -123,6 +122,10 @@ class WinogradWeightGrad {
       sum.overwrite = true;
       for (index e = 0; e < plan.elements; ++e) {
         for (index row = 0; row < rows; ++row) {
+          if (plan.is_zero(first_row + row, e)) {
+            std::fill_n(products + e * plan.sums_element() + row * strip * sum.dw_stride, strip * sum.dw_stride, 0.0f);
+            continue;
+          }
           sum.x = x_of(first_row + row) + e * plan.x_element;
           sum.channels = static_cast<int>(std::min(strip, s.group_in() - (first_row + row) % plan.strips * strip));
           for (index k = 0; k < columns; k += plan.panel) {

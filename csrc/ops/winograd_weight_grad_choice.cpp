@@ -3,6 +3,7 @@
 // over the batch, so the batch counts here.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "ops/winograd.h"
 #include "ops/winograd_weight_grad_plan.h"
@@ -33,21 +34,22 @@ double columns_of(const ConvShape& s) {
   return static_cast<double>(round_up(s.group_out(), lanes));
 }
 
-double cost_of(const ConvShape& s, const std::array<WeightGradScheme, 3>& scheme) {
+double cost_of(const ConvShape& s, const std::array<WinogradScheme, 3>& scheme) {
   index tiles = s.batch, elements = 1, parts = 1;
+  double products = static_cast<double>(s.group_in()) * columns_of(s);  // of a tile
   for (int a = 0; a < 3; ++a) {
-    tiles *= divide_up(s.out[a], scheme[a].tile);
+    const index apart = scheme[a].kernel > 1 ? s.dilation[a] / std::gcd(s.stride[a], s.dilation[a]) : 1;
+    tiles *= std::min(apart, s.out[a]) * divide_up(divide_up(s.out[a], apart), scheme[a].tile);
+    products *= scheme[a].products();
     elements *= scheme[a].size();
     parts *= scheme[a].parts;
   }
-  const double products = static_cast<double>(parts * s.group_in()) * columns_of(s);
   const double channels = static_cast<double>(parts * round_up(s.group_in(), 16) + round_up(s.group_out(), 16));
-  return static_cast<double>(elements) *
-         (products * (static_cast<double>(tiles) + back_cost * static_cast<double>(divide_up(tiles, block_tiles))) +
-          transform_cost * static_cast<double>(tiles) * channels);
+  return products * (static_cast<double>(tiles) + back_cost * static_cast<double>(divide_up(tiles, block_tiles))) +
+         static_cast<double>(elements) * transform_cost * static_cast<double>(tiles) * channels;
 }
 
-double amplification_of(const WeightGradScheme& scheme) {
+double amplification_of(const WinogradScheme& scheme) {
   const WinogradAxis<float>* axis = winograd_axis_for<float>(scheme.kernel, scheme.tile);
   return axis ? axis->amplification * (axis->tile > 3 ? worst_tap : 1) : 1;
 }
@@ -58,11 +60,11 @@ Choice best(const ConvShape& s) {
     for (int h = 1; h <= largest_tile; ++h) {
       for (int w = 1; w <= largest_tile; ++w) {
         const Tiles tiles{d, h, w};
-        std::array<WeightGradScheme, 3> scheme;
+        std::array<WinogradScheme, 3> scheme;
         double amplification = 1;
         bool possible = d * h * w > 1;
         for (int a = 0; a < 3; ++a) {
-          scheme[a] = winograd_weight_grad_scheme(tiles[a], s.kernel[a]);
+          scheme[a] = winograd_weight_grad_scheme(tiles[a], s, a);
           possible = possible && scheme[a].parts > 0;
           amplification *= amplification_of(scheme[a]);
         }
@@ -80,19 +82,19 @@ Choice best(const ConvShape& s) {
 const char* winograd_weight_grad_obstacle(const ConvShape& s) {
   bool any = false;
   for (int a = 0; a < 3; ++a) {
-    if (s.stride[a] != 1 || (s.kernel[a] > 1 && s.dilation[a] != 1))
-      return "Winograd's algorithm needs stride 1 and dilation 1";
-    if (s.kernel[a] > longest_kernel) return "Winograd's algorithm exists here for kernel sizes 1 to 9 on each axis";
-    any = any || s.kernel[a] > 1;
+    const index taps = divide_up(s.kernel[a], s.stride[a] / std::gcd(s.stride[a], s.dilation[a]));
+    if (taps > longest_kernel)
+      return "Winograd's algorithm exists here for kernel sizes 1 to 9 on each axis, over the stride";
+    any = any || taps > 1;
   }
-  return any ? nullptr : "Winograd's algorithm needs an axis with a kernel of more than 1";
+  return any ? nullptr : "Winograd's algorithm needs an axis with a kernel of more than 1, and of more than the stride";
 }
 
 Tiles winograd_weight_grad_tiles(const ConvShape& s) { return best(s).tiles; }
 
 bool winograd_weight_grad_pays(const ConvShape& s, const Tiles& tiles) {
-  std::array<WeightGradScheme, 3> scheme;
-  for (int a = 0; a < 3; ++a) scheme[a] = winograd_weight_grad_scheme(tiles[a], s.kernel[a]);
+  std::array<WinogradScheme, 3> scheme;
+  for (int a = 0; a < 3; ++a) scheme[a] = winograd_weight_grad_scheme(tiles[a], s, a);
   const double positions = static_cast<double>(s.y_size() / s.out_channels);
   return cost_of(s, scheme) < direct_cost * positions * static_cast<double>(s.taps() * s.group_in()) * columns_of(s);
 }

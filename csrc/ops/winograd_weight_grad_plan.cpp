@@ -1,6 +1,7 @@
 #include "ops/winograd_weight_grad_plan.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "ops/winograd_weight_grad_tile.h"
 
@@ -19,25 +20,24 @@ constexpr index bytes = sizeof(float);
 
 }  // namespace
 
-WeightGradScheme winograd_weight_grad_scheme(int tile, index taps) {
-  if (tile == 1) return {1, 1, static_cast<int>(taps)};
-  for (int parts = 1; parts < taps; ++parts) {
-    const index kernel = divide_up(taps, parts);
-    if (kernel > 1 && winograd_axis_for<float>(static_cast<int>(kernel), tile))
-      return {tile, static_cast<int>(kernel), parts};
-  }
-  return {tile, 0, 0};
+WinogradScheme winograd_weight_grad_scheme(int tile, const ConvShape& s, int a) {
+  const index taps = s.kernel[a], residues = s.stride[a] / std::gcd(s.stride[a], s.dilation[a]);
+  if (tile == 1) return {1, 1, static_cast<int>(taps), taps, taps};
+  return winograd_scheme(taps, residues, tile,
+                         [&](index kernel) { return winograd_axis_for<float>(static_cast<int>(kernel), tile); });
 }
 
 WinogradWeightGradPlan::WinogradWeightGradPlan(const ConvShape& shape, const Tiles& tiles_on)
     : s(shape), elements(1), parts(1), tiles(shape.batch) {
   const Kernels<float>& k = kernels<float>();
   for (int a = 0; a < 3; ++a) {
-    scheme[a] = winograd_weight_grad_scheme(tiles_on[a], s.kernel[a]);
+    scheme[a] = winograd_weight_grad_scheme(tiles_on[a], s, a);
     transform[a] = winograd_axis_for<float>(scheme[a].kernel, scheme[a].tile);
     transformed += transform[a] != nullptr;
     size[a] = scheme[a].size();
-    count[a] = divide_up(s.out[a], scheme[a].tile);
+    spacing[a] = transform[a] ? s.dilation[a] / std::gcd(s.stride[a], s.dilation[a]) : 1;
+    row[a] = divide_up(divide_up(s.out[a], spacing[a]), scheme[a].tile);
+    count[a] = std::min(spacing[a], s.out[a]) * row[a];
     elements *= size[a];
     parts *= scheme[a].parts;
     tiles *= count[a];
@@ -67,6 +67,26 @@ index WinogradWeightGradPlan::small_size() const {
   for (int a = 0; a < 3; ++a) hull *= a == 2 ? (run - 1) * scheme[a].tile + size[a] : size[a];
   return std::max(
       {hull * std::max(strip, panel), run * elements * std::max(strip, panel), elements * region_panels * panel});
+}
+
+Axes WinogradWeightGradPlan::part_of(index strip_row) const {
+  const index part = strip_row / strips;
+  return {part / scheme[2].parts / scheme[1].parts, part / scheme[2].parts % scheme[1].parts, part % scheme[2].parts};
+}
+
+bool WinogradWeightGradPlan::is_zero(index strip_row, index element) const {
+  const Axes part = part_of(strip_row),
+             at{element / (size[1] * size[2]), element / size[2] % size[1], element % size[2]};
+  for (int a = 0; a < 3; ++a) {
+    if (transform[a] && at[a] == size[a] - 1 && scheme[a].is_short(part[a])) return true;
+  }
+  return false;
+}
+
+double WinogradWeightGradPlan::products() const {
+  double all = 1;
+  for (int a = 0; a < 3; ++a) all *= scheme[a].products();
+  return all;
 }
 
 }  // namespace pcx

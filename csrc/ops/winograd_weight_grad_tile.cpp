@@ -15,10 +15,6 @@ Axes place(index number, const Axes& counts) {
 
 index dot(const Axes& a, const Axes& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
 
-Axes part_of(const WinogradWeightGradPlan& plan, index row) {
-  return place(row / plan.strips, {plan.scheme[0].parts, plan.scheme[1].parts, plan.scheme[2].parts});
-}
-
 void copy_channels(const float* from, index channels, float* to) {
   if (channels == strip)
     std::memcpy(to, from, strip * sizeof(float));  // a constant length: a few vector moves
@@ -32,12 +28,16 @@ WeightGradTransform WeightGradTransform::of_x(const WinogradWeightGradPlan& plan
                                               index row, float* small) {
   WeightGradTransform t(plan, small);
   const index c0 = row % plan.strips * strip;
-  const Axes part = part_of(plan, row);
+  const Axes part = plan.part_of(row);
   t.data_ = x + group * plan.s.group_in() + c0;
   t.pixel_ = plan.s.in_channels;
   t.tensor_ = plan.s.in;
   t.tile_ = plan.size;
-  for (int a = 0; a < 3; ++a) t.shift_[a] = part[a] * plan.scheme[a].kernel - plan.s.pad_before[a];
+  for (int a = 0; a < 3; ++a) {
+    t.jump_[a] = plan.s.stride[a];
+    t.step_[a] = plan.s.stride[a] * plan.spacing[a];
+    t.shift_[a] = plan.scheme[a].first_tap(part[a]) * plan.s.dilation[a] - plan.s.pad_before[a];
+  }
   t.channels_ = std::min(strip, plan.s.group_in() - c0);
   t.slot_ = strip;
   t.element_ = plan.x_element;
@@ -52,6 +52,7 @@ WeightGradTransform WeightGradTransform::of_dy(const WinogradWeightGradPlan& pla
   t.data_ = dy + group * plan.s.group_out() + k0;
   t.pixel_ = plan.s.out_channels;
   t.tensor_ = plan.s.out;
+  t.step_ = plan.spacing;
   for (int a = 0; a < 3; ++a) t.tile_[a] = plan.scheme[a].tile;
   t.channels_ = std::min(plan.panel, plan.s.group_out() - k0);
   t.slot_ = plan.panel;
@@ -74,21 +75,22 @@ index WeightGradTransform::next(index tile, index most, float* to) const {
   const Axes at = place(tile % image_tiles, plan_.count);
   const Axes strides = dense(tensor_, pixel_);
   const float* const image = data_ + tile / image_tiles * tensor_[0] * strides[0];
-  Axes start{}, hull = tile_;
+  Axes start{}, near{}, hull = tile_;
   bool inside = true;
   for (int a = 0; a < 3; ++a) {
-    start[a] = at[a] * plan_.scheme[a].tile + shift_[a];
-    inside = inside && start[a] >= 0 && (a == 2 || start[a] + tile_[a] <= tensor_[a]);
+    start[a] = plan_.first_position(a, at[a]) * jump_[a] + shift_[a];
+    inside = inside && start[a] >= 0 && (a == 2 || start[a] + (tile_[a] - 1) * step_[a] < tensor_[a]);
+    near[a] = strides[a] * step_[a];
   }
-  index tiles = std::min({most, plan_.run, plan_.count[2] - at[2]});
-  const index room = tensor_[2] - start[2] - tile_[2];
+  index tiles = std::min({most, plan_.run, plan_.row_left(at[2])});
+  const index room = tensor_[2] - 1 - start[2] - (tile_[2] - 1) * step_[2];
   if (inside && room >= 0)
-    tiles = std::min(tiles, room / step + 1);
+    tiles = std::min(tiles, room / (step * step_[2]) + 1);
   else if (inside)
     inside = false;
   hull[2] += (tiles - 1) * step;
   const float* from = inside ? image + dot(start, strides) : copy(image, start, hull);
-  Axes from_strides = inside ? strides : dense(hull, slot_);
+  Axes from_strides = inside ? near : dense(hull, slot_);
   index from_tile = step * from_strides[2];
   Axes now = tile_;
   float* const buffers[] = {small_ + plan_.small_size(), small_ + 2 * plan_.small_size()};
@@ -126,15 +128,16 @@ const float* WeightGradTransform::copy(const float* image, const Axes& start, co
   const Axes from = dense(tensor_, pixel_), to = dense(hull, slot_);
   Axes begin{}, end{};
   for (int a = 0; a < 3; ++a) {
-    begin[a] = std::clamp<index>(-start[a], 0, hull[a]);
-    end[a] = std::clamp<index>(tensor_[a] - start[a], begin[a], hull[a]);
+    const index before = step_[a] - 1 - start[a], room = tensor_[a] + step_[a] - 1 - start[a];
+    begin[a] = std::clamp<index>(before > 0 ? before / step_[a] : 0, 0, hull[a]);
+    end[a] = std::clamp<index>(room > 0 ? room / step_[a] : 0, begin[a], hull[a]);
   }
   std::fill_n(small_, hull[0] * to[0], 0.0f);
   for (index d = begin[0]; d < end[0]; ++d) {
     for (index h = begin[1]; h < end[1]; ++h) {
       for (index w = begin[2]; w < end[2]; ++w)
-        copy_channels(image + dot({start[0] + d, start[1] + h, start[2] + w}, from), channels_,
-                      small_ + dot({d, h, w}, to));
+        copy_channels(image + dot({start[0] + d * step_[0], start[1] + h * step_[1], start[2] + w * step_[2]}, from),
+                      channels_, small_ + dot({d, h, w}, to));
     }
   }
   return small_;
@@ -174,12 +177,13 @@ bool WeightGradBack::channel(const float* from, index row, float* to, index colu
     from = goal;
     strides = goal_strides;
   }
-  const Axes part = part_of(plan, row);
+  const Axes part = plan.part_of(row);
   const index tap = s.group_in() * s.out_channels;
+  auto tap_at = [&](int a, index i) { return plan.scheme[a].first_tap(part[a]) + i * plan.scheme[a].residues; };
   for (index d = 0; d < now[0]; ++d) {
     for (index h = 0; h < now[1]; ++h) {
       for (index w = 0; w < now[2]; ++w, from += columns) {
-        const Axes at{part[0] * now[0] + d, part[1] * now[1] + h, part[2] * now[2] + w};
+        const Axes at{tap_at(0, d), tap_at(1, h), tap_at(2, w)};
         if (at[0] >= s.kernel[0] || at[1] >= s.kernel[1] || at[2] >= s.kernel[2]) continue;
         float* const goal = to + ((at[0] * s.kernel[1] + at[1]) * s.kernel[2] + at[2]) * tap;
         if (overwrite) {

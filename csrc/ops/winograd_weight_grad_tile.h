@@ -30,6 +30,7 @@ class WeightGradTransform {
   const float* data_ = nullptr;       // at the first channel
   index pixel_ = 0;                   // elements from pixel to pixel
   Axes tensor_{}, tile_{}, shift_{};  // extents of both; where tile 0 begins
+  Axes jump_{1, 1, 1}, step_{};       // from position to position of dy; from element to element of a tile
   index channels_ = 0, slot_ = 0, element_ = 0;
   Pass pass_ = nullptr;
 };

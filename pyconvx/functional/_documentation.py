@@ -46,11 +46,10 @@ _COMMON = """\
         transposition each way.
     algorithm : "auto", "direct", "winograd" or "fft"
         How to compute. Winograd's needs a quarter of the products for 3x3 kernels; it takes kernels of 1 to 9 on each
-        axis, over the stride, in float32, with strides shorter than the kernel (weight gradients: with stride 1 and
-        dilation 1). Fourier transforms ("fft") pay for large kernels, and take any with stride 1; weight gradients do
-        without. The errors of both are relative to the largest numbers of a tile, where the direct algorithm's is
-        local. "auto" depends on the shape, the element type and the instruction set alone, so results do not change
-        from call to call.
+        axis (of 9 times the stride, longer than the stride on some axis), in float32. Fourier transforms ("fft") pay
+        for large kernels, and take any with stride 1; weight gradients do without. The errors of both are relative to
+        the largest numbers of a tile, where the direct algorithm's is local. "auto" depends on the shape, the element
+        type and the instruction set alone, so results do not change from call to call.
     precision : "default" or "fast"
         "default" keeps the largest error below 1.5e-5 of the result's rms on N(0, 1) data up to 512 channels; "fast"
         allows 1e-4, which nearly doubles the speed of 5x5 kernels.

@@ -95,12 +95,13 @@ void check_strided(Report& report, Random& random, ConvShape s) {
   s.finish();
   start(report, s, sizeof(float));
   Guarded<float> x(s.x_size(), random.edge()), w(s.w_size(), random.edge()), y(s.y_size(), random.edge());
-  Guarded<float> dx(s.x_size(), random.edge()), dy(s.y_size(), random.edge());
+  Guarded<float> dx(s.x_size(), random.edge()), dy(s.y_size(), random.edge()), dw(s.w_size(), random.edge());
   for (const Guarded<float>* array : {&x, &w, &dy}) fill(*array, random, Numbers::reals);
-  Reference y_wanted(s.y_size()), dx_wanted(s.x_size());
+  Reference y_wanted(s.y_size()), dx_wanted(s.x_size()), dw_wanted(s.w_size());
   each_product(s, [&](index xi, index wi, index yi) {
     y_wanted.add(yi, static_cast<double>(x[xi]) * static_cast<double>(w[wi]));
     dx_wanted.add(xi, static_cast<double>(dy[yi]) * static_cast<double>(w[wi]));
+    dw_wanted.add(wi, static_cast<double>(dy[yi]) * static_cast<double>(x[xi]));
   });
   auto compare_all = [&](const Guarded<float>& got, const Reference& wanted) {
     const double extent = *std::max_element(wanted.extent.begin(), wanted.extent.end());
@@ -117,6 +118,10 @@ void check_strided(Report& report, Random& random, ConvShape s) {
                   choose_tiles<float>(s, Direction::input_grad, Algorithm::winograd, true, false), w.data());
   with_and_without_threads(report, dx, [&] { conv_input_grad(s, dy.data(), backward, no_bias, false, dx.data()); });
   compare_all(dx, dx_wanted);
+  const Tiles tiles = choose_tiles<float>(s, Direction::weight_grad, Algorithm::winograd, false, false);
+  float* no_sums = nullptr;
+  with_and_without_threads(report, dw, [&] { conv_weight_grad(s, tiles, x.data(), dy.data(), dw.data(), no_sums); });
+  compare_all(dw, dw_wanted);
 }
 
 template <class T>
