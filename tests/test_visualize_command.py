@@ -138,7 +138,7 @@ def test_the_packaged_networks(place: Path, capsys: pytest.CaptureFixture[str]) 
     if not hasattr(models, "face_encoder"):
         assert look("photos", "-o", "faces.html", "--network", "face_encoder") == exit_codes.USAGE
         return
-    arguments = ["photos", "-o", "faces.html", "--network", "face_encoder", "--units", "best:1", "--json"]
+    arguments = ["photos/cats", "-o", "faces.html", "--network", "face_encoder", "--units", "best:1", "--json"]
     assert look(*arguments) == exit_codes.OK
 
 

@@ -218,7 +218,7 @@ def _unit_view(
         tiles.append(tile_of(levels_of(net, patch.x)[part], box, extents))
         if rule is not None and x is not None:
             dx = backproject_patch(net, found.layer, unit, x, patch.position, rule=rule)
-            backs.append(tile_of(signed_levels(_as_shown(net, dx))[part]))
+            backs.append(tile_of(signed_levels(_as_shown(net, dx))[part], box, extents))
     grids = {"patches": grid(tiles, columns)} if tiles else {}
     if backs and rule is not None:
         grids[rule] = grid(backs, columns)

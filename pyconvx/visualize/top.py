@@ -103,6 +103,7 @@ def survey(
     Parameters
     ----------
     net : nn.Sequential, nn.Residual, nn.Graph or models.Network
+        A `models.Network` takes pictures; give its `.net` for inputs that are prepared already.
     layers : mapping of str to sequence of int or None, or sequence of str
         Units of each layer; None, or only the names, for all of them.
     data : folder, array, sequence or iterable
@@ -160,7 +161,8 @@ def survey(
     the earlier picture and then to the earlier position. Only other instruction sets round differently.
     """
     graph = network_of(net)
-    chosen = dict(layers) if isinstance(layers, Mapping) else dict.fromkeys(layers)
+    named = [layers] if isinstance(layers, str) else layers
+    chosen = dict(named) if isinstance(named, Mapping) else dict.fromkeys(named)
     _check_options(chosen, k, save_every, batch_size, workers, shard)
     source = Source(data, preparation(net, input_rank(graph), input_channels(graph), preprocess, size), labels)
     keep = source.length is None if keep_patches is None else keep_patches
