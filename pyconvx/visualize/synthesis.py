@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pyconvx import nn
 from pyconvx.errors import Interrupted, OptionError, ShapeError
 from pyconvx.nn.composite import Composite
-from pyconvx.visualize._canvas import Canvas, Parametrisation, blurred, make_canvas, total_variation
+from pyconvx.visualize._canvas import Canvas, Parametrisation, blurred, color_axes, make_canvas, total_variation
 from pyconvx.visualize._network import dtype_of, input_channels, input_rank, network_of
 from pyconvx.visualize.fields import receptive_field
 from pyconvx.visualize.progress import Report, reporter
@@ -107,7 +107,8 @@ def maximize(
     learning_rate : float
         Of Adam, on parameters of which 1 is a photograph's contrast.
     parametrisation : {"fourier", "pixels"}
-        What is moved: the spectrum, scaled as that of photographs is, or the pixels.
+        What is moved: the spectrum, scaled as that of photographs is, or the pixels; of a `models.Network` along the
+        axes of photographs' colours.
     jitter : int
         Before each step the picture is rolled by up to so many pixels along each axis, there and back.
     blur : float
@@ -157,7 +158,7 @@ def maximize(
     extents = _size(graph, layer, size, jitter)
     channels = input_channels(graph) or 1
     scale = _contrast(net, contrast, channels)
-    canvas = make_canvas(parametrisation, extents, channels, scale)
+    canvas = make_canvas(parametrisation, extents, _mix(net, scale))
     rng = np.random.default_rng(random_state)
     parameter = nn.Parameter(_start(canvas, start, (*extents, channels), rng), np.float64)
     adam = nn.Adam({"z": parameter}, lr=learning_rate, eps=1e-12)
@@ -243,7 +244,7 @@ def invert(
     if x.ndim != input_rank(graph) + 1:
         raise ShapeError(f"x has shape {x.shape}; wanted {input_rank(graph)} spatial axes and the channels")
     scale = _contrast(net, contrast, x.shape[-1])
-    canvas = make_canvas(parametrisation, x.shape[:-1], x.shape[-1], scale)
+    canvas = make_canvas(parametrisation, x.shape[:-1], _mix(net, scale))
     likeness = Likeness(graph, layer, x, canvas, scale, smoothness)
     start = _start(canvas, None, x.shape, np.random.default_rng(random_state))
     lbfgs = nn.LBFGS(start, lr=0.1 * start.size, history_size=10)  # the first trial moves parameters by 0.1 in the mean
@@ -337,6 +338,15 @@ def _contrast(net: Any, contrast: float | Sequence[float] | None, channels: int)
     if deviation is None:
         return np.ones(channels)
     return _PHOTOGRAPH / np.asarray(deviation, np.float64)
+
+
+def _mix(net: Any, contrast: Array) -> Array:
+    """Return what mixes channels: the contrast alone, or with it a photograph's colours in the network's order."""
+    order = getattr(getattr(net, "preprocessing", None), "channels", None)
+    if order is None or len(contrast) != 3:
+        return np.diag(contrast)
+    axes = color_axes()
+    return contrast[:, None] * (axes[::-1] if order == "bgr" else axes)
 
 
 def _check(steps: int, jitter: int, blur: float, blur_every: int, decay: float, objective: str) -> None:

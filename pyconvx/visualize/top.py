@@ -128,7 +128,8 @@ def survey(
     state : str or path-like, optional
         A file to save to every `save_every` pictures and at the end; a killed process loses no more than those.
     resume : bool
-        Go on from the file, if it is there. An iterator must give the same elements from its start again.
+        Go on from the file, if it is there. An iterator must give the same elements from its start again; of other data
+        only number and names are compared.
     save_every : int
         Pictures.
     batch_size : int
