@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 
 import pytest
 from test_docstrings import described
@@ -28,3 +30,9 @@ def test_everything_public_is_documented() -> None:
     for name in visualize.__all__:
         assert (getattr(visualize, name).__doc__ or "").strip(), name
     assert sorted(set(visualize.__all__)) == sorted(visualize.__all__)
+
+
+def test_importing_loads_no_pillow() -> None:
+    program = "import sys; import pyconvx.visualize; print([name for name in sys.modules if name.startswith('PIL')])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "[]\n"

@@ -11,7 +11,8 @@ from test_visualize_attribution import small_net
 from pyconvx import nn, visualize
 from pyconvx.errors import Interrupted, OptionError, ShapeError
 from pyconvx.visualize._canvas import blurred, color_axes, make_canvas, total_variation
-from pyconvx.visualize.synthesis import Ascent, Likeness
+from pyconvx.visualize.inversion import Likeness
+from pyconvx.visualize.maximization import Ascent
 
 SIZES = {1: [(24,), (25,)], 2: [(12, 10), (11, 13)], 3: [(8, 7, 8), (7, 8, 9)]}
 STEP = 1e-6

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pyconvx.visualize._tiles import PAPER, Tile
 
 if TYPE_CHECKING:
-    from pyconvx.visualize.figure import Figure, LayerView, UnitView
+    from pyconvx.visualize.layout import Figure, LayerView, UnitView
 
 _MARGIN = 16
 _LINE = 18

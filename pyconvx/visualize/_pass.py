@@ -18,7 +18,7 @@ from pyconvx.visualize._tally import Found, Tally
 from pyconvx.visualize.patches import crop
 from pyconvx.visualize.reader import Fields
 from pyconvx.visualize.sources import Item
-from pyconvx.visualize.survey import Survey
+from pyconvx.visualize.surveys import Survey
 
 Array = NDArray[Any]
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from pyconvx import image as pictures
 from pyconvx.visualize.fields import Box
@@ -127,6 +126,8 @@ def _volume(levels: Array, outside: NDArray[np.bool_] | None, size: int) -> Tile
 
 def _lines(levels: Array, outside: NDArray[np.bool_] | None, size: int) -> Tile:
     """A line a channel, from edge to edge; grey where the signal has not begun or has ended."""
+    from PIL import Image, ImageDraw
+
     width, height = 2 * size, size
     canvas = Image.new("RGB", (width, height), PANEL)
     draw = ImageDraw.Draw(canvas)

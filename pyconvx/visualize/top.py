@@ -20,7 +20,7 @@ from pyconvx.visualize._pass import Pass, batches
 from pyconvx.visualize.patches import TopPatches
 from pyconvx.visualize.progress import Report, reporter
 from pyconvx.visualize.sources import Source, preparation
-from pyconvx.visualize.survey import Survey, differences
+from pyconvx.visualize.surveys import Survey, differences
 
 Array = NDArray[Any]
 Units = Sequence[int] | NDArray[np.int64] | None

@@ -18,11 +18,11 @@ from pyconvx.visualize._rewired import Rule
 from pyconvx.visualize._tiles import Tile, grid, levels_of, signed_levels, tile_of
 from pyconvx.visualize.attribution import backproject_patch
 from pyconvx.visualize.fields import Box, receptive_field
+from pyconvx.visualize.maximization import maximize
 from pyconvx.visualize.patches import Patch, TopPatches
 from pyconvx.visualize.progress import Report, reporter
 from pyconvx.visualize.reader import PatchReader
-from pyconvx.visualize.survey import Survey
-from pyconvx.visualize.synthesis import maximize
+from pyconvx.visualize.surveys import Survey
 
 
 @dataclass(frozen=True)
