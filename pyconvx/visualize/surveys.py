@@ -80,14 +80,16 @@ class Survey:
         """Note a range of pictures as looked at."""
         self.done = joined_ranges([*self.done, (start, stop)])
 
-    def prune_names(self) -> None:
-        """Forget the names of pictures that are in no table."""
+    def prune(self) -> None:
+        """Forget the names of pictures, and patches, that are in no table any more."""
+        for tally in self.tallies.values():
+            tally.prune()
         wanted = {int(number) for tally in self.tallies.values() for number in np.unique(tally.best.pictures)}
         self.names = {number: name for number, name in sorted(self.names.items()) if number in wanted}
 
     def save(self, path: PathLike) -> None:
         """Write all of it to a file, whole or not at all."""
-        self.prune_names()
+        self.prune()
         tensors: dict[str, Array] = {"class_counts": self.class_counts}
         for index, tally in enumerate(self.tallies.values()):
             tensors |= {f"{index}/{name}": array for name, array in tally.tensors().items()}
@@ -207,7 +209,7 @@ def _merged(one: Survey, two: Survey) -> Survey:
         tallies = one.tallies or two.tallies
     skipped = sorted({*one.skipped, *two.skipped})
     result = Survey(one.asked, tallies, done, one.names | two.names, one.class_counts + two.class_counts, skipped)
-    result.prune_names()
+    result.prune()
     return result
 
 

@@ -204,7 +204,7 @@ def _saving(run: Pass, result: Survey, state: str | os.PathLike[str] | None) -> 
             result.save(state)
         saved = " (the state file has what was found so far)" if state is not None else ""
         raise Interrupted(f"interrupted{saved}", result if run.whole else None) from stop
-    result.prune_names()
+    result.prune()
     if state is not None:
         result.save(state)
 
