@@ -138,7 +138,7 @@ def test_the_packaged_networks(place: Path, capsys: pytest.CaptureFixture[str]) 
     if not hasattr(models, "face_encoder"):
         assert look("photos", "-o", "faces.html", "--network", "face_encoder") == exit_codes.USAGE
         return
-    arguments = ["photos", "-o", "faces.html", "--network", "face_encoder", "--units", "best:1", "--json"]
+    arguments = ["photos/cats", "-o", "faces.html", "--network", "face_encoder", "--units", "best:1", "--json"]
     assert look(*arguments) == exit_codes.OK
 
 
@@ -158,6 +158,8 @@ def test_unreadable_pictures(place: Path, capsys: pytest.CaptureFixture[str]) ->
         (["photos", "-o", "no/page.html"], exit_codes.BAD_INPUT, "does not exist"),
         (["photos", "-o", "page.xyz"], exit_codes.BAD_INPUT, "no format is known"),
         (["photos", "-o", "nets.py/x"], exit_codes.BAD_INPUT, "nets.py"),
+        (["photos", "-o", "photos/cats/page.png"], exit_codes.USAGE, "is inside photos"),
+        (["photos", "-o", "photos"], exit_codes.USAGE, "is inside photos"),
         (["nowhere", "-o", "out"], exit_codes.BAD_INPUT, "not a folder"),
         (["photos", "-o", "out", "--units", "some"], exit_codes.USAGE, "--units: got 'some'"),
         (["photos", "-o", "out", "--shard", "3/2"], exit_codes.USAGE, "is not a part"),

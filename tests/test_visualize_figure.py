@@ -42,15 +42,25 @@ def test_lines_slices_and_projections() -> None:
     left, right = ink[ink[:, 1] == ink[:, 1].min()], ink[ink[:, 1] == ink[:, 1].max()]
     assert left[:, 0].mean() > TILE * 0.8 > TILE * 0.2 > right[:, 0].mean(), "it rises from left to right"
     assert (tile_of(np.zeros((1, 2), np.float32)) != 246).any()
+    ended = tile_of(np.linspace(0, 1, 40, dtype=np.float32)[:, None], ((-20, 20),), (15,))
+    assert (ended[:, : TILE - 4] == OUTSIDE).all()
+    assert (ended[:, TILE + TILE * 15 // 20 + 4 :] == OUTSIDE).all()
+    assert (ended[:, TILE + 8] == 246).any()
+    assert (tile_of(np.ones((4, 1), np.float32), ((-9, -5),), (15,)) == OUTSIDE).all()
     volume = np.zeros((9, 9, 9, 1), np.float32)
     volume[1, 4, 4] = 1
     tile = tile_of(volume)
-    half = (TILE - GAP) // 2
+    half = (2 * TILE - GAP) // 2
     first, projection = tile[:half, :half], tile[half + GAP :, half + GAP :]
     assert first.max() == 0, "the middle slice misses the point"
     assert projection[half // 2, half // 2, 0] == 255, "the projection has it"
+    cut = tile_of(volume, ((-6, 3), (0, 9), (0, 9)), (3, 9, 9))
+    assert cut[: half - 4, half + GAP : 2 * half + GAP].max() == OUTSIDE, "above the first plane there is nothing"
+    assert cut[half + GAP :, half + GAP :][half // 2, half // 2, 0] == 0, "what lies outside is not the largest"
+    assert (tile_of(volume, ((-9, 0), (0, 9), (0, 9)), (3, 9, 9)) == OUTSIDE).all()
     clip = np.zeros((5, 6, 7, 3), np.float32)
-    assert tile_of(clip).shape == tile_of(np.zeros((6, 7, 5), np.float32)).shape == (TILE, TILE, 3)
+    assert tile_of(clip).shape == (2 * TILE, 2 * TILE, 3)
+    assert tile_of(np.zeros((6, 7, 5), np.float32)).shape == (TILE, TILE, 3)
     assert tile_of(np.zeros(3, np.float32)).shape == (TILE, TILE, 3)
 
 

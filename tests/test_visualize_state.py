@@ -82,6 +82,9 @@ def test_shards_are_resumed_saved_and_merged(tmp_path: Path) -> None:
             visualize.survey(net, ["relu"], data, state=tmp_path / f"{index}", shard=(index, 2), progress=stop)
     for index in range(2):
         visualize.survey(net, ["relu"], data, state=tmp_path / f"{index}", shard=(index, 2), resume=True)
+    empty = visualize.survey(net, ["relu"], data, state=tmp_path / "empty", shard=(0, 99))
+    assert_same(visualize.Survey.load(tmp_path / "empty"), empty)
+    assert empty.pictures == 0
     merged = visualize.merge([visualize.Survey.load(tmp_path / f"{index}") for index in (1, 0)])
     assert_same(merged, visualize.survey(net, ["relu"], data))
     with pytest.raises(OptionError, match="which do not begin this part"):

@@ -10,11 +10,13 @@ from test_visualize_attribution import small_net
 
 from pyconvx import nn, visualize
 from pyconvx.errors import Interrupted, OptionError, ShapeError
-from pyconvx.visualize._canvas import blurred, make_canvas, total_variation
-from pyconvx.visualize.synthesis import Ascent, Likeness
+from pyconvx.visualize._canvas import blurred, color_axes, make_canvas, total_variation
+from pyconvx.visualize.inversion import Likeness
+from pyconvx.visualize.maximization import Ascent
 
 SIZES = {1: [(24,), (25,)], 2: [(12, 10), (11, 13)], 3: [(8, 7, 8), (7, 8, 9)]}
 STEP = 1e-6
+MIX = np.array([[1.0, 0.2, 0.0], [0.5, 2.0, -1.0], [0.0, 0.3, 0.5]])
 
 
 def slope(function: Any, at: np.ndarray, direction: np.ndarray) -> float:
@@ -26,12 +28,12 @@ def slope(function: Any, at: np.ndarray, direction: np.ndarray) -> float:
 def test_a_canvas_gradient_is_the_adjoint_of_its_picture(rank: int, kind: Any) -> None:
     rng = np.random.default_rng(0)
     for size in SIZES[rank]:
-        canvas = make_canvas(kind, size, 3, np.array([1.0, 2.0, 0.5]))
+        canvas = make_canvas(kind, size, MIX)
         z, dx = rng.standard_normal(canvas.shape), rng.standard_normal((*size, 3))
         assert abs(np.vdot(canvas.picture(z), dx) - np.vdot(z, canvas.gradient(dx))) < 1e-10
         np.testing.assert_allclose(canvas.picture(canvas.parameters(dx)), dx, atol=1e-12)
-        noise = canvas.picture(rng.standard_normal(canvas.shape))
-        assert 0.2 < noise[..., 1].std() / 2 < 3, "a parameter of 1 is about the contrast"
+        noise = canvas.picture(rng.standard_normal(canvas.shape)) @ np.linalg.inv(MIX).T
+        assert 0.2 < noise.std() < 3, "parameters of variance 1 make a picture of about that"
 
 
 @pytest.mark.parametrize("objective", ["neuron", "channel"])
@@ -41,7 +43,7 @@ def test_the_ascents_gradient_is_a_difference_quotient(rank: int, kind: Any, obj
     net = small_net(rank)
     rng = np.random.default_rng(1)
     for size in SIZES[rank]:
-        canvas = make_canvas(kind, size, 2, np.ones(2))
+        canvas = make_canvas(kind, size, np.array([[1.0, 0.5], [0.0, 2.0]]))
         ascent = Ascent(net, "conv2", 1, canvas, objective)
         z, shift = rng.standard_normal(canvas.shape), [2, -1, 3][:rank]
         value, gradient = ascent.value_and_gradient(z, shift)
@@ -57,13 +59,15 @@ def test_the_ascents_gradient_is_a_difference_quotient(rank: int, kind: Any, obj
 def test_the_ascents_gradient_is_that_of_torch() -> None:
     torch = pytest.importorskip("torch")
     size = (12, 11)
-    net, canvas = small_net(2), make_canvas("fourier", size, 2, np.array([0.5, 2.0]))
+    net, canvas = small_net(2), make_canvas("fourier", size, np.array([[0.5, 1.0], [-1.0, 2.0]]))
     z = np.random.default_rng(0).standard_normal(canvas.shape)
     _, gradient = Ascent(net, "conv2", 3, canvas, "neuron").value_and_gradient(z, (1, -2))
     state = {name: torch.tensor(array) for name, array in net.state_dict(layout="pytorch").items()}
     given = torch.tensor(z, requires_grad=True)
     spectrum = torch.complex(given[0], given[1]) * torch.tensor(canvas._scale)  # type: ignore[attr-defined]
-    x = torch.fft.irfftn(spectrum, s=size, dim=(0, 1), norm="ortho").roll((1, -2), (0, 1)).permute(2, 0, 1)[None]
+    unmixed = torch.fft.irfftn(spectrum, s=size, dim=(0, 1), norm="ortho")
+    mixed = unmixed @ torch.tensor([[0.5, -1.0], [1.0, 2.0]], dtype=torch.float64)
+    x = mixed.roll((1, -2), (0, 1)).permute(2, 0, 1)[None]
     hidden = torch.nn.functional.conv2d(x, state["conv1.weight"], state["conv1.bias"], padding=1)
     pooled = torch.nn.functional.max_pool2d(hidden.relu(), 2)
     y = torch.nn.functional.conv2d(pooled, state["conv2.weight"], state["conv2.bias"])
@@ -76,7 +80,7 @@ def test_the_likeness_gradient_is_a_difference_quotient(rank: int) -> None:
     net, rng = small_net(rank), np.random.default_rng(2)
     size = SIZES[rank][0]
     x, scale = rng.standard_normal((*size, 2)), np.array([1.5, 0.5])
-    canvas = make_canvas("fourier", size, 2, scale)
+    canvas = make_canvas("fourier", size, np.diag(scale))
     likeness = Likeness(net, "relu2", x, canvas, scale, 0.1)
     z, direction = rng.standard_normal(canvas.shape), rng.standard_normal(canvas.shape)
     gradient = likeness.value_and_gradient(z)[1]
@@ -108,6 +112,18 @@ def test_a_picture_excites_its_unit_and_comes_again_with_its_seed(rank: int, kin
     assert (visualize.maximize(net, "conv2", 2, **{**options, "random_state": 6}).x != found.x).any()
     y = net.features(found.x[None], ["conv2"])["conv2"][0, ..., 2]
     assert abs(y[tuple(extent // 2 for extent in y.shape)] - found.value) < 1e-12
+
+
+def test_colors_of_photographs() -> None:
+    axes = color_axes()
+    assert abs(np.square(axes).sum() / 3 - 1) < 0.01, "channels have a mean variance of 1"
+    assert abs(axes.T @ axes - np.diag(np.diag(axes.T @ axes))).max() < 1e-12, "the axes are at right angles"
+    grey = axes @ [1, 0, 0]
+    assert np.ptp(grey) < 1e-12
+    from pyconvx import models
+
+    found = visualize.maximize(models.vgg16(), "conv1_2", 0, steps=2, size=12)
+    assert found.x.shape == (12, 12, 3)
 
 
 def test_units_without_positions_and_a_start() -> None:

@@ -111,7 +111,7 @@ def test_same_bits_for_any_batch_size_threads_shards_and_form(rank: int, tmp_pat
         with pyconvx.num_threads(threads):
             found = visualize.survey(net, layers, x, 9, labels=labels, batch_size=batch_size, workers=workers)
         assert_same(found, wanted)
-    for count in (2, 7):
+    for count in (2, 7, 50):  # 50: some parts have no picture at all
         parts = [visualize.survey(net, layers, x, 9, labels=labels, shard=(i, count)) for i in range(count)]
         assert_same(visualize.merge(parts), wanted)
         assert_same(visualize.merge(reversed(parts)), wanted)
@@ -280,6 +280,8 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(OptionError, match=message):
             visualize.survey(net, ["conv"], x, **{"k": 3, **options})
+    with pytest.raises(OptionError, match="no picture was looked at"):
+        visualize.top_patches(net, "conv", None, x[:0])
     with pytest.raises(OptionError, match="units of 'conv': got"):
         visualize.top_patches(net, "conv", [0, 6], x)
     with pytest.raises(OptionError, match="there is no layer"):

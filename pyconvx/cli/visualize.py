@@ -73,6 +73,10 @@ def _checked_output(arguments: argparse.Namespace) -> Path:
     output = Path(arguments.output or arguments.state)
     if arguments.output is None:
         return output
+    if Path(arguments.folder).resolve() in (output.resolve(), *output.resolve().parents):
+        raise OptionError(
+            f"-o {output}: is inside {arguments.folder}, whose pictures it would become; name another place"
+        )
     if output.suffix.lower() in (".html", ".htm"):
         if not output.resolve().parent.is_dir():
             raise ImageError(f"{output}: the folder {output.parent} does not exist; create it first")

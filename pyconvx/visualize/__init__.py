@@ -8,11 +8,13 @@ layer reads; `backproject` and `occlusion`, what of a picture a unit answers to;
 from pyconvx.visualize.attribution import backproject, backproject_patch, occlusion
 from pyconvx.visualize.cluster import survey_with_dask
 from pyconvx.visualize.fields import ReceptiveField, format_table, receptive_field, receptive_fields
-from pyconvx.visualize.figure import Figure, figure
+from pyconvx.visualize.inversion import invert
+from pyconvx.visualize.layout import Figure, figure
+from pyconvx.visualize.maximization import maximize
 from pyconvx.visualize.patches import Patch, Statistics, TopPatches, crop
 from pyconvx.visualize.reader import PatchReader
-from pyconvx.visualize.survey import Survey, merge
-from pyconvx.visualize.synthesis import Synthesis, invert, maximize
+from pyconvx.visualize.surveys import Survey, merge
+from pyconvx.visualize.synthesis import Synthesis
 from pyconvx.visualize.top import survey, top_patches
 
 __all__ = [

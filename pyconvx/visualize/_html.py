@@ -12,7 +12,7 @@ from PIL import Image
 from pyconvx.visualize._tiles import Tile
 
 if TYPE_CHECKING:
-    from pyconvx.visualize.figure import Figure, LayerView, UnitView
+    from pyconvx.visualize.layout import Figure, LayerView, UnitView
 
 # Nothing in the page may load or run anything, whatever a file is called.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

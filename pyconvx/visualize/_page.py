@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pyconvx.visualize._tiles import PAPER, Tile
 
 if TYPE_CHECKING:
-    from pyconvx.visualize.figure import Figure, LayerView, UnitView
+    from pyconvx.visualize.layout import Figure, LayerView, UnitView
 
 _MARGIN = 16
 _LINE = 18
@@ -26,7 +26,7 @@ def draw(figure: Figure) -> Tile:
     height = head + sum(band.height + _MARGIN for band in bands) + _MARGIN
     page = Image.new("RGB", (width, height), PAPER)
     write = ImageDraw.Draw(page)
-    write.text((_MARGIN, _MARGIN // 2), figure.title, fill=_INK, font=_font(15))
+    _write(write, (_MARGIN, _MARGIN // 2), figure.title, _INK, 15)
     top = head
     for band in bands:
         page.paste(band, (_MARGIN, top))
@@ -40,7 +40,7 @@ def _band(layer: LayerView) -> Image.Image:
     width = max(sum(column.width + _MARGIN for column in columns), _text_width(label))
     height = _LINE + max([column.height for column in columns], default=_LINE)
     band = Image.new("RGB", (width, height), PAPER)
-    ImageDraw.Draw(band).text((0, 0), label, fill=_INK, font=_font(13))
+    _write(ImageDraw.Draw(band), (0, 0), label, _INK, 13)
     left = 0
     for column in columns:
         band.paste(column, (left, _LINE))
@@ -52,7 +52,7 @@ def _column(view: UnitView) -> Image.Image:
     grids = list(view.grids.values())
     width = max([tile.shape[1] for tile in grids], default=60)
     column = Image.new("RGB", (width, _LINE + sum(tile.shape[0] + 4 for tile in grids)), PAPER)
-    ImageDraw.Draw(column).text((0, 2), f"unit {view.unit}", fill=_GREY, font=_font(11))
+    _write(ImageDraw.Draw(column), (0, 2), f"unit {view.unit}", _GREY, 11)
     top = _LINE
     for tile in grids:
         column.paste(Image.fromarray(tile), (0, top))
@@ -64,12 +64,21 @@ def _extents(values: list[int | None]) -> str:
     return "x".join("all" if value is None else str(value) for value in values)
 
 
+def _write(on: ImageDraw.ImageDraw, place: tuple[int, int], text: str, color: tuple[int, int, int], size: int) -> None:
+    on.text(place, _latin(text), fill=color, font=_font(size))
+
+
 def _text_width(text: str) -> int:
-    return int(_font(15).getlength(text)) + 4
+    return int(_font(15).getlength(_latin(text))) + 4
+
+
+def _latin(text: str) -> str:
+    """Return text that every font of Pillow has: that before 10.1 knows Latin letters alone, and no other is there."""
+    return text.encode("latin-1", "replace").decode("latin-1")
 
 
 def _font(size: int) -> Any:
     try:
         return ImageFont.load_default(size)
-    except TypeError:  # Pillow before 10.1 has one size, and of Latin letters alone
+    except (TypeError, ImportError):  # Pillow before 10.1 has one size
         return ImageFont.load_default()

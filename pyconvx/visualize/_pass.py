@@ -18,7 +18,7 @@ from pyconvx.visualize._tally import Found, Tally
 from pyconvx.visualize.patches import crop
 from pyconvx.visualize.reader import Fields
 from pyconvx.visualize.sources import Item
-from pyconvx.visualize.survey import Survey
+from pyconvx.visualize.surveys import Survey
 
 Array = NDArray[Any]
 
@@ -55,7 +55,7 @@ class Pass:
             self._survey.class_counts[max(item.label, 0)] += 1
         self._survey.skipped += [item.name for item in batch if item.x is None]
         if len(self._survey.names) > self._names:
-            self._survey.prune_names()
+            self._survey.prune()
             self._names = 2 * len(self._survey.names) + 1000
         self._survey.add_done(batch[0].number, batch[-1].number + 1)
         self.whole = True
@@ -70,7 +70,8 @@ class Pass:
             field = self._fields.of(layer, item.x.shape[:-1])
             for key in [key for unit in changed for key in tally.keys(unit) if key[1] == item.number]:
                 tally.kept[key] = crop(item.x, field.box(key[2]))
-            tally.prune()
+            if len(tally.kept) > 2 * tally.best.pictures.size:
+                tally.prune()
 
     def _tally(self, layer: str, y: Array) -> Tally:
         tallies = self._survey.tallies

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from pyconvx import image as pictures
 from pyconvx.visualize.fields import Box
@@ -21,8 +20,9 @@ Tile = NDArray[np.uint8]
 TILE = 60
 GAP = 2
 PAPER = (255, 255, 255)
-# Beside the picture there is nothing; a grey that no photograph of the rest resembles would shout.
+# What lies beside the picture.
 OUTSIDE = 128
+PANEL = (246, 246, 246)
 _LINES = ((31, 90, 170), (200, 80, 30), (40, 140, 70), (130, 60, 150))
 
 
@@ -49,14 +49,12 @@ def tile_of(levels: Array, box: Box | None = None, extents: tuple[int, ...] = ()
     rank = levels.ndim - 1
     if rank == 0:
         return np.full((size, size, 3), OUTSIDE, np.uint8)
-    if rank == 1:
-        return _lines(levels, size)
     outside = _outside(box, extents)
-    if outside is not None:
-        levels = np.where(outside[..., None], np.float32(OUTSIDE / 255), levels)
+    if rank == 1:
+        return _lines(levels, outside, size)
     if rank == 2:
-        return _fitted(_rgb(levels), size)
-    return _volume(levels, size)
+        return _fitted(_rgb(_greyed(levels, outside)), size)
+    return _volume(levels, outside, 2 * size)
 
 
 def grid(tiles: list[Tile], columns: int) -> Tile:
@@ -105,28 +103,47 @@ def _fitted(rgb: Tile, size: int) -> Tile:
     return tile
 
 
-def _volume(levels: Array, size: int) -> Tile:
+def _greyed(levels: Array, outside: NDArray[np.bool_] | None) -> Array:
+    return levels if outside is None else np.where(outside[..., None], np.float32(OUTSIDE / 255), levels)
+
+
+def _volume(levels: Array, outside: NDArray[np.bool_] | None, size: int) -> Tile:
+    """The slices through the middle of what lies inside, and the largest values of that along the first axis."""
     half = (size - GAP) // 2
-    views = [np.take(levels, levels.shape[axis] // 2, axis) for axis in range(3)] + [levels.max(axis=0)]
+    inside = np.ones(levels.shape[:-1], np.bool_) if outside is None else ~outside
+    if not inside.any():
+        return np.full((size, size, 3), OUTSIDE, np.uint8)
+    middle = [int(axis.mean()) for axis in np.nonzero(inside)]
+    shown = _greyed(levels, outside)
+    views = [np.take(shown, middle[axis], axis) for axis in range(3)]
+    largest = np.where(inside[..., None], levels, -np.inf).max(axis=0)
+    views.append(_greyed(largest, np.logical_not(np.asarray(inside.any(axis=0)))))
     four = grid([_fitted(_rgb(view), half) for view in views], 2)
     tile = np.full((size, size, 3), PAPER, np.uint8)
     tile[: four.shape[0], : four.shape[1]] = four
     return tile
 
 
-def _lines(levels: Array, size: int) -> Tile:
+def _lines(levels: Array, outside: NDArray[np.bool_] | None, size: int) -> Tile:
+    """A line a channel, from edge to edge; grey where the signal has not begun or has ended."""
+    from PIL import Image, ImageDraw
+
     width, height = 2 * size, size
-    canvas = Image.new("RGB", (width, height), (246, 246, 246))
+    canvas = Image.new("RGB", (width, height), PANEL)
     draw = ImageDraw.Draw(canvas)
-    low, high = float(levels.min()), float(levels.max())
+    inside = np.flatnonzero(~outside) if outside is not None else np.arange(len(levels))
+    across = (width - 7) / max(1, len(levels) - 1)
+    if not len(inside):
+        return np.full((height, width, 3), OUTSIDE, np.uint8)
+    if inside[0] > 0:
+        draw.rectangle((0, 0, 2 + inside[0] * across, height), fill=(OUTSIDE,) * 3)
+    if inside[-1] < len(levels) - 1:
+        draw.rectangle((4 + inside[-1] * across, 0, width, height), fill=(OUTSIDE,) * 3)
+    low, high = float(levels[inside].min()), float(levels[inside].max())
     scale = (height - 7) / (high - low) if high > low else 0.0
-    steps = max(1, len(levels) - 1)
     for channel in range(levels.shape[-1]):
-        line = [
-            (3 + i * (width - 7) / steps, height - 4 - (float(v) - low) * scale)
-            for i, v in enumerate(levels[:, channel])
-        ]
+        line = [(3 + i * across, height - 4 - (float(levels[i, channel]) - low) * scale) for i in inside]
         if len(line) == 1:
-            line.append((float(width - 4), line[0][1]))
+            line.append((line[0][0] + 3, line[0][1]))
         draw.line(line, fill=_LINES[channel % len(_LINES)], width=1)
     return np.array(canvas)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pyconvx.errors import MissingExtraError, OptionError
-from pyconvx.visualize.survey import Survey, merge
+from pyconvx.visualize.surveys import Survey, merge
 
 
 def survey_with_dask(

@@ -15,7 +15,7 @@ from pyconvx.visualize._exact_sum import ExactSum
 from pyconvx.visualize.fields import Box
 
 if TYPE_CHECKING:
-    from pyconvx.visualize.survey import Survey
+    from pyconvx.visualize.surveys import Survey
 
 Array = NDArray[Any]
 
@@ -206,7 +206,7 @@ class TopPatches:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TopPatches:
         """Read what `save` wrote, of a single layer."""
-        from pyconvx.visualize.survey import Survey
+        from pyconvx.visualize.surveys import Survey
 
         survey = Survey.load(path)
         if len(survey.layers) != 1:

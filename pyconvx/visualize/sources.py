@@ -173,11 +173,9 @@ def preparation(
 
 
 def _is_picture(element: Any) -> bool:
-    return (
-        isinstance(element, (str, os.PathLike, bytes, bytearray))
-        or hasattr(element, "read")
-        or hasattr(element, "mode")
-    )
+    """Whether an element is a picture still to be decoded: a path, bytes, an open file or one of Pillow's."""
+    undecoded = isinstance(element, (str, os.PathLike, bytes, bytearray))
+    return undecoded or hasattr(element, "read") or hasattr(element, "getbands")
 
 
 def _checked(x: Array, rank: int) -> Array:

@@ -20,7 +20,7 @@ from pyconvx.visualize._pass import Pass, batches
 from pyconvx.visualize.patches import TopPatches
 from pyconvx.visualize.progress import Report, reporter
 from pyconvx.visualize.sources import Source, preparation
-from pyconvx.visualize.survey import Survey, differences
+from pyconvx.visualize.surveys import Survey, differences
 
 Array = NDArray[Any]
 Units = Sequence[int] | NDArray[np.int64] | None
@@ -103,6 +103,7 @@ def survey(
     Parameters
     ----------
     net : nn.Sequential, nn.Residual, nn.Graph or models.Network
+        A `models.Network` takes pictures; give its `.net` for inputs that are prepared already.
     layers : mapping of str to sequence of int or None, or sequence of str
         Units of each layer; None, or only the names, for all of them.
     data : folder, array, sequence or iterable
@@ -127,7 +128,8 @@ def survey(
     state : str or path-like, optional
         A file to save to every `save_every` pictures and at the end; a killed process loses no more than those.
     resume : bool
-        Go on from the file, if it is there. An iterator must give the same elements from its start again.
+        Go on from the file, if it is there. An iterator must give the same elements from its start again; of other data
+        only number and names are compared.
     save_every : int
         Pictures.
     batch_size : int
@@ -160,7 +162,8 @@ def survey(
     the earlier picture and then to the earlier position. Only other instruction sets round differently.
     """
     graph = network_of(net)
-    chosen = dict(layers) if isinstance(layers, Mapping) else dict.fromkeys(layers)
+    named = [layers] if isinstance(layers, str) else layers
+    chosen = dict(named) if isinstance(named, Mapping) else dict.fromkeys(named)
     _check_options(chosen, k, save_every, batch_size, workers, shard)
     source = Source(data, preparation(net, input_rank(graph), input_channels(graph), preprocess, size), labels)
     keep = source.length is None if keep_patches is None else keep_patches
@@ -201,7 +204,7 @@ def _saving(run: Pass, result: Survey, state: str | os.PathLike[str] | None) -> 
             result.save(state)
         saved = " (the state file has what was found so far)" if state is not None else ""
         raise Interrupted(f"interrupted{saved}", result if run.whole else None) from stop
-    result.prune_names()
+    result.prune()
     if state is not None:
         result.save(state)
 

@@ -72,21 +72,24 @@ class Survey:
 
     def __getitem__(self, layer: str) -> TopPatches:
         if layer not in self.tallies:
-            raise OptionError(f"layer {layer!r} was not looked at; there are {', '.join(self.tallies)}")
+            looked = ", ".join(self.tallies) or "none, for no picture was looked at"
+            raise OptionError(f"layer {layer!r} was not looked at; there are {looked}")
         return TopPatches(layer, self)
 
     def add_done(self, start: int, stop: int) -> None:
         """Note a range of pictures as looked at."""
         self.done = joined_ranges([*self.done, (start, stop)])
 
-    def prune_names(self) -> None:
-        """Forget the names of pictures that are in no table."""
+    def prune(self) -> None:
+        """Forget the names of pictures, and patches, that are in no table any more."""
+        for tally in self.tallies.values():
+            tally.prune()
         wanted = {int(number) for tally in self.tallies.values() for number in np.unique(tally.best.pictures)}
         self.names = {number: name for number, name in sorted(self.names.items()) if number in wanted}
 
     def save(self, path: PathLike) -> None:
         """Write all of it to a file, whole or not at all."""
-        self.prune_names()
+        self.prune()
         tensors: dict[str, Array] = {"class_counts": self.class_counts}
         for index, tally in enumerate(self.tallies.values()):
             tensors |= {f"{index}/{name}": array for name, array in tally.tensors().items()}
@@ -113,10 +116,9 @@ class Survey:
         try:
             asked, state = json.loads(metadata["asked"]), json.loads(metadata["state"])
             tensors = safetensors.load_file(path)
-            tallies = {
-                layer: _tally(index, tensors, bool(asked["one_per_picture"]))
-                for index, layer in enumerate(asked["layers"])
-            }
+            one = bool(asked["one_per_picture"])
+            seen = tensors["class_counts"].any()  # a part without pictures has no tallies yet
+            tallies = {name: _tally(i, tensors, one) for i, name in enumerate(asked["layers"])} if seen else {}
             done = [(int(start), int(stop)) for start, stop in state["done"]]
             names = {int(number): str(name) for number, name in state["names"]}
             survey = cls(asked, tallies, done, names, tensors["class_counts"], [str(name) for name in state["skipped"]])
@@ -201,10 +203,13 @@ def _merged(one: Survey, two: Survey) -> Survey:
     if wrong:
         raise OptionError(f"parts were asked for different things ({', '.join(wrong)}) and cannot be merged")
     done = joined_ranges([*one.done, *two.done])
-    tallies = {layer: tally.merged(two.tallies[layer]) for layer, tally in one.tallies.items()}
+    if one.tallies and two.tallies:
+        tallies = {layer: tally.merged(two.tallies[layer]) for layer, tally in one.tallies.items()}
+    else:  # one of them had no pictures
+        tallies = one.tallies or two.tallies
     skipped = sorted({*one.skipped, *two.skipped})
     result = Survey(one.asked, tallies, done, one.names | two.names, one.class_counts + two.class_counts, skipped)
-    result.prune_names()
+    result.prune()
     return result
 
 

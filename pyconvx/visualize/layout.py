@@ -18,11 +18,11 @@ from pyconvx.visualize._rewired import Rule
 from pyconvx.visualize._tiles import Tile, grid, levels_of, signed_levels, tile_of
 from pyconvx.visualize.attribution import backproject_patch
 from pyconvx.visualize.fields import Box, receptive_field
+from pyconvx.visualize.maximization import maximize
 from pyconvx.visualize.patches import Patch, TopPatches
 from pyconvx.visualize.progress import Report, reporter
 from pyconvx.visualize.reader import PatchReader
-from pyconvx.visualize.survey import Survey
-from pyconvx.visualize.synthesis import maximize
+from pyconvx.visualize.surveys import Survey
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def _unit_view(
         tiles.append(tile_of(levels_of(net, patch.x)[part], box, extents))
         if rule is not None and x is not None:
             dx = backproject_patch(net, found.layer, unit, x, patch.position, rule=rule)
-            backs.append(tile_of(signed_levels(_as_shown(net, dx))[part]))
+            backs.append(tile_of(signed_levels(_as_shown(net, dx))[part], box, extents))
     grids = {"patches": grid(tiles, columns)} if tiles else {}
     if backs and rule is not None:
         grids[rule] = grid(backs, columns)

@@ -1,0 +1,103 @@
+"""`python -m bench.survey`: what finding the best patches costs beyond the plain forward pass, in time and in memory.
+
+VGG-16 through conv4_2, all 512 units, pictures of 224x224. Plain passes and surveys take turns on the same batches; the
+median of the ratios of neighbours is printed, and is to be below 1.1. Then a survey of many more pictures, made one by
+one as they are asked for, during which the process's resident memory must not grow. `--pictures 10000` is the size that
+the goal names; it takes 20 minutes on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pyconvx
+from bench import environment
+from pyconvx import models, visualize
+
+LAYER, BATCH = "conv4_2", 8
+GOAL = 1.1
+
+
+def picture(seed: int) -> np.ndarray:
+    """Blotches in several sizes, prepared for the network."""
+    rng = np.random.default_rng(seed)
+    levels = np.zeros((224, 224, 3))
+    for size in (4, 16, 56):
+        levels += np.kron(rng.uniform(0, 85, (size, size, 3)), np.ones((224 // size, 224 // size, 1)))
+    return levels.astype(np.float32) - np.float32(127)
+
+
+def compare(net: Any, rounds: int) -> dict[str, Any]:
+    """Plain pass and survey in turns, on so many pictures that what a survey does once counts little."""
+    data = np.stack([picture(seed) for seed in range(8 * BATCH)])
+    times: dict[str, list[float]] = {"plain": [], "survey": []}
+    for _ in range(rounds + 1):
+        start = time.perf_counter()
+        for first in range(0, len(data), BATCH):
+            net.features(data[first : first + BATCH], [LAYER])
+        middle = time.perf_counter()
+        visualize.top_patches(net, LAYER, None, data, batch_size=BATCH, workers=0)
+        times["plain"].append((middle - start) / len(data))
+        times["survey"].append((time.perf_counter() - middle) / len(data))
+    plain, survey = times["plain"][1:], times["survey"][1:]  # the first round warms up
+    return {
+        "plain_ms": 1e3 * statistics.median(plain),
+        "survey_ms": 1e3 * statistics.median(survey),
+        "ratio": statistics.median(two / one for one, two in zip(plain, survey, strict=True)),
+    }
+
+
+def stream(net: Any, count: int) -> dict[str, Any]:
+    """A survey of many pictures, and the resident memory on its way, in MiB."""
+    memory: dict[int, float] = {}
+
+    def pictures() -> Iterator[np.ndarray]:
+        for seed in range(count):
+            yield picture(seed)
+
+    def note(done: int, total: int, info: dict[str, Any]) -> None:
+        memory[done] = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+    start = time.perf_counter()
+    visualize.top_patches(net, LAYER, None, pictures(), batch_size=BATCH, keep_patches=False, progress=note)
+    seconds = time.perf_counter() - start
+    half = max(value for done, value in memory.items() if done <= count // 2)
+    return {
+        "pictures": count,
+        "pictures_per_second": count / seconds,
+        "resident_first_half": half,
+        "resident_second_half": max(value for done, value in memory.items() if done > count // 2),
+    }
+
+
+def main() -> int:
+    """Measure, print, and say whether the goal is met."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--pictures", type=int, default=400)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    pyconvx.set_num_threads(arguments.threads)
+    net = models.vgg16().net
+    report = {**compare(net, arguments.rounds), "threads": arguments.threads}
+    print(json.dumps(report), flush=True)
+    if arguments.pictures:
+        report |= stream(net, arguments.pictures)
+        print(json.dumps(report))
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"environment": environment.facts(), **report}, indent=1) + "\n")
+    return int(report["ratio"] > GOAL)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
