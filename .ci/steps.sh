@@ -48,7 +48,7 @@ step_lint() {
 step_types() {
   use_venv
   mypy
-  python -m mypy.stubtest --allowlist .ci/stubtest.allow pyconvx._core
+  python -m mypy.stubtest --allowlist .ci/stubtest.allow pyconvx._core pyconvx._mining
 }
 
 # The whole suite forces each instruction set where kernels are compared; here the rest of it starts from another one.

@@ -38,7 +38,7 @@ from pyconvx.runtime import (
     trim_memory,
 )
 
-_LAZY = ("image", "models", "nn", "style")
+_LAZY = ("image", "models", "nn", "siamese", "style", "triplet")
 
 __all__ = [
     "DivergedError",
