@@ -57,7 +57,7 @@ def nearest_in_band(
     positive is then the nearest of all intervals from there on. That is n log(positives) an anchor, not n * positives.
     """
     cdef Py_ssize_t n = labels.shape[0], a, j, k, left, right, middle, count = 0, room = triplets.shape[0]
-    cdef double d
+    cdef double d, least, most
     cdef vector[Near] positives
     cdef vector[Near] nearest  # of each interval: beyond positive k, not beyond k + 1
     cdef vector[int32_t] chosen
@@ -74,10 +74,12 @@ def nearest_in_band(
                 continue
             sort(positives.begin(), positives.end())
             nearest.assign(positives.size(), Near(INFINITY, -1))
+            least = positives.front().first + low  # most negatives are in nobody's band: no search for these
+            most = positives.back().first + high
             for j in range(n):
-                if labels[j] == labels[a]:
-                    continue
                 d = distances[a, j]
+                if not (least < d and d <= most) or labels[j] == labels[a]:
+                    continue
                 left, right = 0, <Py_ssize_t>positives.size()  # how many positives d is beyond
                 while left < right:
                     middle = (left + right) // 2
