@@ -187,7 +187,7 @@ step_neighbours() {
   fi
   $nice "$work/empty/bin/pip" install -q "$(echo "$work"/wheelhouse/*.whl)[neighbours,test]"
   cd "$work"
-  $nice "$work/empty/bin/pytest" -q -c "$root/pyproject.toml" "$root/tests/test_neighbours.py"
+  $nice "$work/empty/bin/pytest" -q -c "$root/pyproject.toml" "$root"/tests/test_{neighbours,siamese_sklearn}.py
   echo "SKIPPED: PyTorch, in tests and beside: its wheel is too large for every run; install it, and they run"
 }
 
