@@ -107,4 +107,8 @@ GOALS = [
     Goal("VGG-16 trunk", ("VGG-16 trunk",), FORWARD, (Bar(1.25, "ncnn"),)),
     Goal("style iteration", ("style iteration",), "iteration", (Bar(2.5, "torch"),), memory=0.6),
     Goal("triplet training step", ("triplet training step",), "step", (Bar(2.2, "torch"),)),
+    *(
+        Goal(f"mining triplets, {mining}", ("mining triplets",), mining, (Bar(3.0, "pytorch-metric-learning"),))
+        for mining in ("batch_hard", "semihard")
+    ),
 ]

@@ -1,8 +1,8 @@
 """The libraries to compare with, each used if it is installed: how they are found, held to one instruction set, asked.
 
 A peer is a module of this folder with functions named after what is asked (conv, gram, pool, distances, nearest,
-trunk, triplet_step), each returning the sides that can do a problem, or raising Unsupported. Peers get their best:
-weights packed beforehand where they can, outputs bound, the layout that they like.
+trunk, triplet_step, mined_triplets), each returning the sides that can do a problem, or raising Unsupported. Peers get
+their best: weights packed beforehand where they can, outputs bound, the layout that they like.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ KNOWN = [
     Peer("scipy", "scipy", "scipy_spatial", held=True),
     Peer("scipy", "scipy", "scipy_filters", held=True),
     Peer("faiss", "faiss-cpu", "faiss_flat", held=True),
+    Peer("pytorch_metric_learning", "pytorch-metric-learning", "metric_learning", held=True),
 ]
 
 
