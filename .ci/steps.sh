@@ -48,7 +48,7 @@ step_lint() {
 step_types() {
   use_venv
   mypy
-  python -m mypy.stubtest --allowlist .ci/stubtest.allow pyconvx._core
+  python -m mypy.stubtest --allowlist .ci/stubtest.allow pyconvx._core pyconvx._mining
 }
 
 # The whole suite forces each instruction set where kernels are compared; here the rest of it starts from another one.
@@ -138,7 +138,7 @@ step_wheel() {
   file=$(echo "$work"/wheelhouse/*.whl)
   compiled=$(python -m zipfile -l "$file" | awk '/\.so/ { sum += $NF } END { print sum }')
   echo "result: $(basename "$file"): $(stat -c %s "$file") bytes; compiled files unpacked $compiled bytes"
-  (($(stat -c %s "$file") < 14000000)) || { echo "the wheel is larger than 14 MB"; return 1; }
+  (($(stat -c %s "$file") < 32000000)) || { echo "the wheel is larger than 32 MB"; return 1; }
   ((compiled < 5000000)) || { echo "the compiled part is larger than 5 MB"; return 1; }
   python3 -m venv "$work/empty"
   "$work/empty/bin/pip" install -q "$file"
@@ -187,7 +187,7 @@ step_neighbours() {
   fi
   $nice "$work/empty/bin/pip" install -q "$(echo "$work"/wheelhouse/*.whl)[neighbours,test]"
   cd "$work"
-  $nice "$work/empty/bin/pytest" -q -c "$root/pyproject.toml" "$root/tests/test_neighbours.py"
+  $nice "$work/empty/bin/pytest" -q -c "$root/pyproject.toml" "$root"/tests/test_{neighbours,siamese_sklearn}.py
   echo "SKIPPED: PyTorch, in tests and beside: its wheel is too large for every run; install it, and they run"
 }
 

@@ -62,6 +62,14 @@ def check_threads() -> None:
     assert results[0] == results[1], "one thread and two give different bits"
 
 
+def check_mining() -> None:
+    """The second extension is there and chooses what NumPy chooses."""
+    x, labels = np.array([[0.0], [1.0], [1.5], [3.0]], np.float32), [7, 7, 8, 8]
+    anchor, positive, negative = pyconvx.triplet.mine(x, labels, "batch_hard")
+    np.testing.assert_array_equal([anchor, positive, negative], [[0, 1, 2, 3], [1, 0, 3, 2], [2, 2, 1, 1]])
+    assert pyconvx.siamese.NearestEncodingClassifier().fit(x, labels).predict(x).tolist() == labels
+
+
 def check_command() -> None:
     """README's first command, made small, with the packaged weights and pictures."""
     from pyconvx.cli import main as command
@@ -83,6 +91,7 @@ def main() -> None:
     check_convolution(np.float64)
     check_matrices()
     check_threads()
+    check_mining()
     if not wanted:
         check_command()
     print(f"result: pyconvx {pyconvx.__version__} works from its wheel, on {pyconvx.active_isa()}, without network")

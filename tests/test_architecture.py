@@ -150,6 +150,24 @@ def test_modules_import_only_what_lies_below(path: Path) -> None:
     assert not bad, f"{path.relative_to(ROOT)} imports {sorted(bad)}"
 
 
+def cython_violations(text: str) -> list[str]:
+    """What a Cython module imports beyond C's and C++'s own libraries: it stands below everything of this package."""
+    names = re.findall(r"^\s*(?:from\s+([\w.]+)\s+)?c?import\s+([\w.]+)", text, re.M)
+    return [module or name for module, name in names if (module or name).split(".")[0] not in {"libc", "libcpp"}]
+
+
+def test_cython_stands_on_nothing() -> None:
+    paths = sorted(PACKAGE.rglob("*.pyx"))
+    assert [path.relative_to(PACKAGE).as_posix() for path in paths] == ["_mining.pyx"]
+    for path in paths:
+        assert not cython_violations(path.read_text())
+    assert cython_violations("from libc.math cimport exp\ncimport numpy as np\nimport pyconvx.nn") == [
+        "numpy",
+        "pyconvx.nn",
+    ]
+    assert cython_violations("    from pyconvx import _core\nfrom pyconvx.nn cimport x") == ["pyconvx", "pyconvx.nn"]
+
+
 def test_the_rules_for_imports_can_fail() -> None:
     style, network = PACKAGE / "style" / "costs.py", PACKAGE / "nn" / "layers.py"
     assert imported_rooms("from pyconvx.faces import detect", style) == {"faces"}
