@@ -87,26 +87,34 @@ def test_everything_comes_back() -> None:
         assert pyconvx.memory()["in_use"] == before
 
 
+def cached_after_trim() -> int:
+    """What is free in chunks where something of earlier tests (the face models' packed weights) still lies."""
+    gc.collect()
+    pyconvx.trim_memory()
+    return pyconvx.memory()["cached"]
+
+
 def test_what_comes_back_is_used_again_and_can_be_trimmed() -> None:
     x, w = np.zeros((1, 64, 64, 32), np.float32), np.zeros((3, 3, 32, 32), np.float32)
+    least = cached_after_trim()
     pyconvx.conv2d(x, w)
     cached = pyconvx.memory()["cached"]
     assert cached > 0
     for _ in range(20):
         pyconvx.conv2d(x, w)
     assert pyconvx.memory()["cached"] == cached, "the same calls take the same blocks"
-    pyconvx.trim_memory()
-    assert pyconvx.memory()["cached"] == 0
+    assert cached_after_trim() == least
 
 
 def test_the_cache_has_a_bound() -> None:
     x, w = np.zeros((1, 64, 64, 32), np.float32), np.zeros((3, 3, 32, 32), np.float32)
     limit = pyconvx.memory()["limit"]
     assert 0 < limit < 1 << 40
+    least = cached_after_trim()
     try:
         _core.set_memory_limit(100_000)
         pyconvx.conv2d(x, w)
-        assert pyconvx.memory()["cached"] <= 100_000
+        assert pyconvx.memory()["cached"] <= 100_000 + least
     finally:
         _core.set_memory_limit(limit)
 
