@@ -56,7 +56,7 @@ step_isas() {
   use_venv
   local isa list files
   list=$(processor_isas)
-  mapfile -t files < <(grep -LE '\bisa\b' tests/test_*.py | grep -vE 'test_(image|cli|safetensors|reference|check)')
+  mapfile -t files < <(grep -LE '\bisa\b' tests/test_*.py | grep -vE 'test_(image|cli|safetensors|reference|check|faces|compat|models_|visualize|triplet|siamese|metrics|calibration)')
   for isa in ${list//,/ }; do
     [[ $isa == "${list##*,}" ]] && continue
     echo "--- PYCONVX_ISA=$isa"
