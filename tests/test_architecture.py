@@ -24,7 +24,7 @@ INCLUDES = {
 }
 # Rooms of the package, and the rooms whose modules each may import (its own, errors and _version always).
 APPLICATIONS = {"style", "triplet", "siamese", "_mining", "faces", "visualize"}
-LOWER_FLOORS = {"nn", "functional", "models", "metrics", "image", "runtime"}
+LOWER_FLOORS = {"_progress", "nn", "functional", "models", "metrics", "image", "runtime"}
 IMPORTS = {
     "functional": {"_core"},
     "runtime": {"_core"},
@@ -33,6 +33,7 @@ IMPORTS = {
     "image": {"functional"},
     "metrics": {"functional"},
     "weights": set(),
+    "_progress": set(),
     **dict.fromkeys(APPLICATIONS, LOWER_FLOORS),
     "triplet": LOWER_FLOORS | {"_mining"},
 }

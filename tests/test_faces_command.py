@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from gallery_people import open_gallery, person
 
-from pyconvx import cli, faces, image
-from pyconvx.cli import exit_codes, progress
+from pyconvx import _progress, cli, faces, image
+from pyconvx.cli import exit_codes
 from pyconvx.errors import Interrupted
 
 Capture = pytest.CaptureFixture[str]
@@ -353,8 +353,8 @@ def test_the_line_counts_only_what_was_worked_on(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setitem(sys.modules, "tqdm", None)
     clock = iter([0.0, 10.0, 20.0])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    line = progress.progress(quiet=False)
+    monkeypatch.setattr(_progress.time, "monotonic", lambda: next(clock))
+    line = _progress.make_bar(True, unit="pictures")
     line.update(1, 3)
     line.update(2, 3)
     line.close()

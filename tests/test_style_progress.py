@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from pyconvx._progress import reporter
 from pyconvx.errors import OptionError
-from pyconvx.style.progress import TimeLeft, describe, reporter
+from pyconvx.style.progress import TimeLeft, describe
 
 INFO: dict[str, Any] = {"width": 64, "height": 48, "cost": 0.5, "seconds_left": 61.0}
 
@@ -36,7 +37,7 @@ def test_a_function_gets_every_step() -> None:
 
 def test_without_a_terminal_nothing_is_written() -> None:
     stream = io.StringIO()
-    with reporter(True, stream) as report:
+    with reporter(True, stream, unit="steps", describe=describe) as report:
         report(1, 1, INFO)
     assert stream.getvalue() == ""
 
@@ -51,7 +52,7 @@ def test_false_is_silent_on_a_terminal_too() -> None:
 def test_the_line_says_how_far_and_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tqdm", None)  # as if it were not installed
     stream = Terminal()
-    with reporter(True, stream) as report:
+    with reporter(True, stream, unit="steps", describe=describe) as report:
         report(1, 4, INFO)
         report(2, 4, INFO)  # within a fifth of a second: left out
         report(4, 4, {**INFO, "seconds_left": 0.0})
@@ -63,7 +64,7 @@ def test_the_line_says_how_far_and_how_long(monkeypatch: pytest.MonkeyPatch) -> 
 def test_tqdm_is_used_where_it_is_installed() -> None:
     pytest.importorskip("tqdm")
     stream = Terminal()
-    with reporter(True, stream) as report:
+    with reporter(True, stream, unit="steps", describe=describe) as report:
         report(3, 4, INFO)
         report(4, 4, INFO)
     assert "4/4" in stream.getvalue()

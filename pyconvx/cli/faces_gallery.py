@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from pyconvx._progress import make_bar
 from pyconvx.cli.exit_codes import BAD_INPUT, NO_FACE, OK
 from pyconvx.cli.faces_flags import add_action, add_gallery, add_search
 from pyconvx.cli.faces_report import search_options, tell
 from pyconvx.cli.faces_sources import expand
 from pyconvx.cli.output import write
-from pyconvx.cli.progress import progress
 from pyconvx.errors import Interrupted, MultipleFacesError, NoFaceError, PyconvxError
 
 
@@ -56,7 +56,7 @@ def run_enrol(arguments: argparse.Namespace) -> int:
 
     sources = expand(arguments.pictures)
     added, errors, known = 0, [], 0
-    bar = progress(arguments.quiet)
+    bar = make_bar(not arguments.quiet, unit="pictures")
     with faces.Gallery(arguments.gallery) as gallery:
         found = faces.stream([source.path for source in sources], "encode", **search_options(arguments))
         try:
@@ -80,7 +80,7 @@ def run_sync(arguments: argparse.Namespace) -> int:
     """Follow the folder."""
     from pyconvx import faces
 
-    bar = progress(arguments.quiet)
+    bar = make_bar(not arguments.quiet, unit="pictures")
     try:
         with faces.Gallery(arguments.gallery) as gallery:
             report = gallery.sync(

@@ -7,12 +7,12 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyconvx._progress import make_bar
 from pyconvx.cli.exit_codes import BAD_INPUT, NEGATIVE, OK
 from pyconvx.cli.faces_flags import add_action, add_gallery, add_pictures, add_search
 from pyconvx.cli.faces_report import Report, outcomes, search_options, tell
 from pyconvx.cli.faces_sources import Copies, expand
 from pyconvx.cli.output import write
-from pyconvx.cli.progress import progress
 from pyconvx.errors import ImageError, OptionError
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
     wanted = {"far": arguments.far, "confidence": arguments.confidence}
     problems = []
     if Path(arguments.source).is_dir():
-        bar = progress(arguments.quiet)
+        bar = make_bar(not arguments.quiet, unit="pictures")
 
         def problem(line: str) -> None:
             bar.aside()

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from pyconvx._progress import make_bar
 from pyconvx.cli.exit_codes import BAD_INPUT, NO_FACE, OK
 from pyconvx.cli.faces_sources import Source
-from pyconvx.cli.progress import progress
 from pyconvx.errors import MultipleFacesError, NoFaceError, PyconvxError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Report:
         self._as_text = as_text
         self._document: list[Record] = []
         self._rows = csv.writer(sys.stdout, lineterminator="\n")
-        self.progress = progress(arguments.quiet)
+        self.progress = make_bar(not arguments.quiet, unit="pictures")
         self.faces = 0
         self._unreadable = 0
         self._faceless = 0

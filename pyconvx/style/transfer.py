@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from pyconvx import image as pictures
+from pyconvx._progress import Report, reporter
 from pyconvx._version import __version__
 from pyconvx.errors import Interrupted, OptionError
 from pyconvx.models import Network, vgg16
@@ -32,7 +33,7 @@ from pyconvx.style.options import (
 )
 from pyconvx.style.outlets import Callback, Outlets, PathLike, Saving
 from pyconvx.style.painting import Job, paint
-from pyconvx.style.progress import Report, reporter
+from pyconvx.style.progress import describe
 from pyconvx.style.pyramid import fit, schedule
 from pyconvx.style.result import MESSAGES, Result, Stopped
 
@@ -195,7 +196,7 @@ class StyleTransfer:
         """
         saving = Saving(checkpoint, checkpoint_every, resume, frames, frames_every)
         limit = memory.parse_size(memory_limit) if isinstance(memory_limit, str) else memory_limit
-        with reporter(progress) as report:
+        with reporter(progress, unit="steps", describe=describe) as report:
             job = self._job(content, style, limit)
             identity = self._identity(job, digests=checkpoint is not None)
             state = _resumed(saving, identity) or job.begin()

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyconvx import nn
+from pyconvx._progress import Report, reporter
 from pyconvx.errors import Interrupted, OptionError, ShapeError
 from pyconvx.nn.composite import Composite
 from pyconvx.visualize._canvas import Canvas, Parametrisation, make_canvas, total_variation
 from pyconvx.visualize._network import dtype_of, input_rank, network_of
-from pyconvx.visualize.progress import Report, reporter
 from pyconvx.visualize.synthesis import Synthesis, contrast_of, mix_of, start_of
 
 Array = NDArray[Any]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pyconvx import image as pictures
+from pyconvx._progress import Report, reporter
 from pyconvx.errors import ImageError, OptionError
 from pyconvx.visualize._network import network_of
 from pyconvx.visualize._rewired import Rule
@@ -20,7 +21,6 @@ from pyconvx.visualize.attribution import backproject_patch
 from pyconvx.visualize.fields import Box, receptive_field
 from pyconvx.visualize.maximization import maximize
 from pyconvx.visualize.patches import Patch, TopPatches
-from pyconvx.visualize.progress import Report, reporter
 from pyconvx.visualize.reader import PatchReader
 from pyconvx.visualize.surveys import Survey
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyconvx import nn
+from pyconvx._progress import Report, reporter
 from pyconvx.errors import Interrupted, OptionError
 from pyconvx.nn.composite import Composite
 from pyconvx.visualize._canvas import Canvas, Parametrisation, blurred, make_canvas
 from pyconvx.visualize._network import dtype_of, input_channels, input_rank, network_of
 from pyconvx.visualize.fields import receptive_field
-from pyconvx.visualize.progress import Report, reporter
 from pyconvx.visualize.synthesis import Synthesis, contrast_of, mix_of, start_of
 
 Array = NDArray[Any]

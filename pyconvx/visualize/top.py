@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyconvx._progress import Report, reporter
 from pyconvx._version import __version__
 from pyconvx.errors import Interrupted, OptionError
 from pyconvx.runtime import active_isa
 from pyconvx.visualize._network import input_channels, input_rank, network_of, weights_digest
 from pyconvx.visualize._pass import Pass, batches
 from pyconvx.visualize.patches import TopPatches
-from pyconvx.visualize.progress import Report, reporter
 from pyconvx.visualize.sources import Source, preparation
 from pyconvx.visualize.surveys import Survey, differences
 
@@ -183,7 +183,7 @@ def survey(
     result = _begin(asked, state, resume, start, source)
     first = _next(result, start, stop)
     run = Pass(graph, result)
-    with reporter(progress) as report, _saving(run, result, state):
+    with reporter(progress, unit="pictures", step=batch_size) as report, _saving(run, result, state):
         for batch in batches(source.items(first, stop, workers, skip_unreadable), batch_size, save_every):
             run.take(batch)
             last = batch[-1].number + 1
