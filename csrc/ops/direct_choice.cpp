@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "base/division.h"
 #include "isa/dispatch.h"
 #include "ops/parts.h"
 #include "ops/scatter.h"
@@ -85,7 +86,7 @@ double cycles_of(const std::vector<Correlation>& parts) {
 }
 
 double packing_cycles(const Correlation& p) {
-  const index lanes = kernels<float>().lanes, columns = (p.out_channels + lanes - 1) / lanes * lanes;
+  const index lanes = kernels<float>().lanes, columns = round_up(p.out_channels, lanes);
   return made * static_cast<double>(p.groups * p.taps() * p.in_channels * columns / (2 * lanes));
 }
 

@@ -1,6 +1,7 @@
 // Functions of one element at a time: cut into pieces that stay in the second-level cache, of whole bytes of bits.
 #include <algorithm>
 
+#include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/ops.h"
@@ -14,7 +15,7 @@ constexpr index parallel_size = 1 << 18;  // elements; fewer are done by one thr
 
 template <class Body>  // body(first element, count)
 void each_piece(index count, Body&& body) {
-  const index tasks = (count + piece - 1) / piece;
+  const index tasks = divide_up(count, piece);
   const int workers = count < parallel_size ? 1 : workers_for(tasks);
   parallel_for(tasks, workers, [&](index task, int) { body(task * piece, std::min(piece, count - task * piece)); });
 }

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "base/buffer.h"
+#include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/fourier.h"
@@ -70,7 +71,7 @@ void fourier_pack(const Correlation& problem, const Tiles& tiles, const T* w, co
   const index groups = single ? 1 : p.groups;
   const index lanes = kernels<T>().lanes, last = single ? p.groups : out_last ? p.out_channels : p.in_channels;
   const index others = out_last ? p.in_channels : p.out_channels;
-  const index runs = (last + channels_at_once - 1) / channels_at_once;
+  const index runs = divide_up(last, channels_at_once);
   const index tasks = groups * others * runs, scratch = std::min(last, channels_at_once) * plan.plane;
   const index most = std::max<index>(1, scratch_bytes / (scratch * static_cast<index>(sizeof(T))));
   const int workers = p.groups * p.out_channels * plan.spectrum() < (1 << 17) ? 1 : workers_for(std::min(tasks, most));

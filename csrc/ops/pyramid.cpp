@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/buffer.h"
+#include "base/division.h"
 #include "base/parallel.h"
 #include "ops/ops.h"
 
@@ -33,15 +34,13 @@ struct Taps {
 
 template <class Body>  // body(first row, end, worker)
 void each_band(const Tile& tile, int workers, Body&& body) {
-  const index tasks = (tile.height + rows_a_task - 1) / rows_a_task;
-  parallel_for(tasks, workers, [&](index task, int worker) {
+  parallel_for(divide_up(tile.height, rows_a_task), workers, [&](index task, int worker) {
     body(task * rows_a_task, std::min((task + 1) * rows_a_task, tile.height), worker);
   });
 }
 
 int workers_of(const Tile& tile) {
-  const index tasks = (tile.height + rows_a_task - 1) / rows_a_task;
-  return tile.height * tile.width < parallel_size ? 1 : workers_for(tasks);
+  return tile.height * tile.width < parallel_size ? 1 : workers_for(divide_up(tile.height, rows_a_task));
 }
 
 void lerp(const float* a, const float* b, float part, float* y, index count) {

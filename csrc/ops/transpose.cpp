@@ -2,6 +2,7 @@
 // while it is near.
 #include <algorithm>
 
+#include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/ops.h"
@@ -16,7 +17,7 @@ constexpr index parallel_size = 1 << 18;  // elements; fewer are done by one thr
 template <class T>
 void transpose_batch(const T* x, index batch, index rows, index cols, T* y) {
   if (batch * rows * cols == 0) return;
-  const index row_blocks = (rows + block - 1) / block, col_blocks = (cols + block - 1) / block;
+  const index row_blocks = divide_up(rows, block), col_blocks = divide_up(cols, block);
   const bool tall = rows > cols;  // a task takes all blocks of the shorter side
   const index each = tall ? row_blocks : col_blocks, tasks = batch * each;
   const int workers = batch * rows * cols < parallel_size ? 1 : workers_for(tasks);
