@@ -125,6 +125,8 @@ def train(task: Task, state: State, between: Between) -> Stopped:
     """
     batches = _batches(task.sampler, state.done)
     while state.done < task.steps:
+        if task.patience is not None and state.waited >= task.patience:
+            return "patience"
         started = time.perf_counter()
         task.encoder.train()
         try:
@@ -139,8 +141,6 @@ def train(task: Task, state: State, between: Between) -> Stopped:
             state.best, state.best_step = task.weights(), state.done
         if between(state, found):
             return "callback"
-        if task.patience is not None and state.waited >= task.patience:
-            return "patience"
     return "finished"
 
 
