@@ -50,9 +50,8 @@ def fit(task: Task, outside: Outside, *, plateau: float | None = None, stackleve
     WeightsError
         If the checkpoint is damaged or another training's.
     """
-    with reporter(
-        outside.progress if task.communicator.rank == 0 else False, unit="steps", describe=describe
-    ) as report:
+    shown = outside.progress if task.communicator.rank == 0 else False
+    with reporter(shown, unit="steps", describe=describe) as report:
         identity = {} if outside.checkpoint is None else checkpoints.identity_of(task)
         state = State(best=task.weights())
         if outside.resume and outside.checkpoint is not None and is_there(outside.checkpoint):

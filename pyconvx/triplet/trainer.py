@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pyconvx import training
+from pyconvx._checkpoint import PathLike
 from pyconvx._progress import Report
 from pyconvx.errors import OptionError
 from pyconvx.functional import pairwise_distances
@@ -20,7 +21,7 @@ from pyconvx.training.parallel import Communicator
 from pyconvx.training.recipe import MakeOptimizer, Recipe
 from pyconvx.training.result import TrainingResult
 from pyconvx.training.schedules import Schedule
-from pyconvx.training.session import Callback, Outside, PathLike, fit
+from pyconvx.training.session import Callback, Outside, fit
 from pyconvx.triplet.batch import BatchLoss
 from pyconvx.triplet.batch_triplet import TripletLoss
 from pyconvx.triplet.mining import STRATEGIES, Strategy, check_strategy, choose, positive_pairs
