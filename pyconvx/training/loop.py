@@ -162,7 +162,7 @@ def _step(task: Task, rows: NDArray[np.int64], step: int) -> Record:
     part = own_rows(task.communicator, len(rows))
     x = _drawn(task, rows, step)[part]
     with np.errstate(over="ignore", invalid="ignore"):  # looked at here, and said in words
-        own, pullback = task.encoder.vjp(x, wrt="parameters")
+        own, pullback = task.encoder.vjp(x, wrt="parameters", once=True)
         del x
         encodings = task.communicator.gather(check_rank(own, part.stop - part.start))
         value, pull = task.loss.vjp(encodings, classes)
