@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from similar_shapes import encoder, examples
 
-from pyconvx import nn, siamese, triplet
+from pyconvx import siamese, triplet
 from pyconvx.errors import OptionError
 from pyconvx.training.parallel import own_rows
 from pyconvx.triplet import TripletTrainer
@@ -43,7 +43,8 @@ class Member:
         return everything
 
     def gather(self, rows: Array) -> Array:
-        self.rows.append(len(rows))
+        if rows.shape[1:] == (16,):  # encodings
+            self.rows.append(len(rows))
         return np.concatenate(self.exchange(rows))
 
     def sum(self, gradients: dict[str, Array]) -> dict[str, Array]:
@@ -125,11 +126,7 @@ def test_rows_are_cut_in_equal_parts() -> None:
         assert max(lengths) - min(lengths) <= 1 <= min(lengths)
 
 
-def test_what_would_train_otherwise_is_refused() -> None:
+def test_more_processes_than_rows_are_refused() -> None:
     x, labels = examples()
     with pytest.raises(OptionError, match="7 processes cannot share a batch of 6"):
         TripletTrainer(encoder(), n_classes=3, n_per_class=2, communicator=Member(Room(7), 0)).fit(x, labels)
-    layers = dict(encoder().layers)
-    net = nn.Sequential({"inner": nn.Sequential({"norm": nn.BatchNorm(1)}), **layers})
-    with pytest.raises(OptionError, match="has a BatchNorm"):
-        TripletTrainer(net, n_per_class=3, communicator=Member(Room(2), 0)).fit(x, labels)
