@@ -345,3 +345,11 @@ def test_tables_of_the_direct_algorithm_malloc_and_a_busy_processor(harness: Any
     found = busy.table({"layer": {"torch": 4e-3}}, {"layer": {"torch": 2e-3}}, {"layer": {"torch": 3e-3}})
     assert found[2:] == ["| layer | torch | 4 ms | 2 ms | 3 ms | 1.50 | 0.75 |"]
     assert busy.medians({"layer": {"torch": [1.0, 5.0, 2.0]}}) == {"layer": {"torch": 2.0}}
+
+
+def test_the_memory_of_a_step_is_measured_in_a_process_of_its_own(harness: Any) -> None:
+    from bench import triplet_memory
+
+    small, large = (triplet_memory.in_a_process(triplet_memory.Orders("pyconvx", 1, 24, size)) for size in (16, 64))
+    assert small < large
+    assert large >= 24 * 64 * 64 * 32 * 4 / 2**20, "the first activation alone is as large"
