@@ -4,7 +4,7 @@
 """
 
 from pyconvx.training.encoding import encode
-from pyconvx.training.history import History
+from pyconvx.training.history import History, compare
 from pyconvx.training.parallel import Communicator
 from pyconvx.training.result import TrainingResult, TrainingStep
 from pyconvx.training.sampler import PKSampler
@@ -19,6 +19,7 @@ __all__ = [
     "TrainingResult",
     "TrainingStep",
     "Validation",
+    "compare",
     "constant",
     "cosine",
     "encode",
