@@ -178,7 +178,7 @@ def scan_files(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]
     given = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     problems: list[str] = []
     found: dict[str, Entry] = {}
-    for source in map(os.fspath, given):
+    for source in (os.fspath(path) for path in given):
         some = list(_named(source, problems))
         if not some and not problems:
             what = "no pictures or .npy arrays in this folder" if Path(source).is_dir() else "matches no file"

@@ -101,7 +101,9 @@ class InputFormat:
         """
         try:
             said = json.loads(text)
-            found = {name: tuple(said[name]) if isinstance(said[name], list) else said[name] for name in _FIELDS}
+            found: dict[str, Any] = {
+                name: tuple(said[name]) if isinstance(said[name], list) else said[name] for name in _FIELDS
+            }
             if not isinstance(found["color"], bool) or not isinstance(found["standardize"], bool):
                 raise OptionError("color and standardize are true or false")
             return cls(**found)
