@@ -36,5 +36,10 @@ constexpr Kernels<T> kernels_of() {
           pool_spread<T>,
           relu<T>,
           relu_passed<T>,
-          keep_passed<T>};
+          keep_passed<T>,
+          channel_map<T>,
+          channel_sums<T>,
+          channel_squares<T>,
+          channel_grad_sums<T>,
+          channel_grad<T>};
 }
