@@ -49,7 +49,14 @@ class MissingExtraError(PyconvxError, ImportError):
 
 
 class DivergedError(PyconvxError, ArithmeticError):
-    """A computation that should come closer to its goal met a value that is not finite."""
+    """A computation that should come closer to its goal met a value that is not finite.
+
+    Where there is a best result so far, `result` holds it.
+    """
+
+    def __init__(self, message: str, result: Any = None) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class Interrupted(KeyboardInterrupt):

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from pyconvx import image as pictures
-from pyconvx._progress import Report
+from pyconvx._progress import Report, TimeLeft
 from pyconvx.errors import OptionError
 from pyconvx.style import checkpoint as checkpoints
 from pyconvx.style.checkpoint import State
 from pyconvx.style.descent import Descent
-from pyconvx.style.progress import TimeLeft
 from pyconvx.style.pyramid import Level
 from pyconvx.style.result import Picture, Step
 

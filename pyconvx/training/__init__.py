@@ -1,7 +1,36 @@
-"""What trainers share."""
+"""What every trainer of a similarity shares: batches, schedules, the loop, validation, watching for a collapse.
 
-from pyconvx.training.augment import Augment, Augmentation
+`pyconvx.triplet.TripletTrainer` and `pyconvx.siamese.SiameseNetwork` are made of it. `Augment` changes examples at
+random on the way, and `encoder1d`, `encoder2d` and `encoder3d` are networks to begin with.
+"""
+
+from pyconvx.training.augment import Augment
 from pyconvx.training.encoders import encoder1d, encoder2d, encoder3d
+from pyconvx.training.encoding import encode
+from pyconvx.training.history import History
+from pyconvx.training.parallel import Communicator
+from pyconvx.training.result import TrainingResult, TrainingStep
+from pyconvx.training.sampler import PKSampler
+from pyconvx.training.schedules import constant, cosine, step_decay
+from pyconvx.training.validation import OneShot, Validation, one_shot_accuracy
 from pyconvx.training.warp import warp
 
-__all__ = ["Augment", "Augmentation", "encoder1d", "encoder2d", "encoder3d", "warp"]
+__all__ = [
+    "Augment",
+    "Communicator",
+    "History",
+    "OneShot",
+    "PKSampler",
+    "TrainingResult",
+    "TrainingStep",
+    "Validation",
+    "constant",
+    "cosine",
+    "encode",
+    "encoder1d",
+    "encoder2d",
+    "encoder3d",
+    "one_shot_accuracy",
+    "step_decay",
+    "warp",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,6 @@ from pyconvx.functional._arrays import as_float
 from pyconvx.training.warp import check_fill, warp
 
 Array = NDArray[Any]
-# What every trainer takes: a batch (n, *spatial, channels) and a generator to a batch of the same shape and type.
-Augmentation = Callable[[Array, np.random.Generator], Array]
 
 
 class Augment:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pyconvx.errors import OptionError
 from pyconvx.functional._arguments import choice, integer
-from pyconvx.triplet.batch import read_labels
+from pyconvx.training.examples import read_labels
 
 Indices = NDArray[np.int64]
 
