@@ -1,8 +1,11 @@
 """What every trainer of a similarity shares: batches, schedules, the loop, validation, watching for a collapse.
 
-`pyconvx.triplet.TripletTrainer` and `pyconvx.siamese.SiameseNetwork` are made of it.
+`pyconvx.triplet.TripletTrainer` and `pyconvx.siamese.SiameseNetwork` are made of it. `Augment` changes examples at
+random on the way, and `encoder1d`, `encoder2d` and `encoder3d` are networks to begin with.
 """
 
+from pyconvx.training.augment import Augment
+from pyconvx.training.encoders import encoder1d, encoder2d, encoder3d
 from pyconvx.training.encoding import encode
 from pyconvx.training.folders import LabelledSet, load_classes
 from pyconvx.training.history import History
@@ -12,8 +15,10 @@ from pyconvx.training.result import TrainingResult, TrainingStep
 from pyconvx.training.sampler import PKSampler
 from pyconvx.training.schedules import constant, cosine, step_decay
 from pyconvx.training.validation import OneShot, Validation, one_shot_accuracy
+from pyconvx.training.warp import warp
 
 __all__ = [
+    "Augment",
     "Communicator",
     "History",
     "InputFormat",
@@ -26,7 +31,11 @@ __all__ = [
     "constant",
     "cosine",
     "encode",
+    "encoder1d",
+    "encoder2d",
+    "encoder3d",
     "load_classes",
     "one_shot_accuracy",
     "step_decay",
+    "warp",
 ]
