@@ -159,16 +159,20 @@ def scan_classes(folder: str | os.PathLike[str], *, nested: bool = False) -> tup
     problems: list[str] = []
     entries = []
     for name in _below(root, problems):
-        head, _, _ = name.rpartition("/") if nested else name.partition("/")
         if "/" in name:
-            entries.append(Entry(str(root / name), name, printable(head)))
+            entries.append(Entry(str(root / name), name, _label(name, nested)))
         else:
             problems.append(f"{printable(str(root / name))}: lies in no sub-folder, which would be its class")
     return entries, problems
 
 
-def scan_files(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> tuple[list[Entry], list[str]]:
+def scan_files(
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *, nested: bool = False
+) -> tuple[list[Entry], list[str]]:
     """All files that paths, folders and patterns name, each once, in their order; those of a folder in that of paths.
+
+    What lies in a sub-folder of a folder that is named has the label of that sub-folder, or of its whole path if
+    `nested`.
 
     Raises
     ------
@@ -179,7 +183,7 @@ def scan_files(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]
     problems: list[str] = []
     found: dict[str, Entry] = {}
     for source in (os.fspath(path) for path in given):
-        some = list(_named(source, problems))
+        some = list(_named(source, problems, nested))
         if not some and not problems:
             what = "no pictures or .npy arrays in this folder" if Path(source).is_dir() else "matches no file"
             raise DataError(f"{printable(source)}: {what}")
@@ -188,14 +192,21 @@ def scan_files(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]
     return list(found.values()), problems
 
 
-def _named(source: str, problems: list[str]) -> Iterator[Entry]:
+def _named(source: str, problems: list[str], nested: bool) -> Iterator[Entry]:
     if Path(source).is_dir():
-        yield from (Entry(str(Path(source, name)), name, "") for name in _below(Path(source), problems))
+        for name in _below(Path(source), problems):
+            yield Entry(str(Path(source, name)), name, _label(name, nested))
     elif not Path(source).exists() and glob.has_magic(source):  # a shell that expands nothing, or quotes
         for match in sorted(glob.glob(source, recursive=True)):  # noqa: PTH207  any pattern, absolute ones too
-            yield from _named(match, problems)
+            yield from _named(match, problems, nested)
     else:
         yield Entry(source, Path(source).name, "")  # what is not there is told of when its turn comes
+
+
+def _label(name: str, nested: bool) -> str:
+    """The class of a file by its path: the first part, or all but the last; none of a path of one part."""
+    head, between, _ = name.rpartition("/") if nested else name.partition("/")
+    return printable(head) if between else ""
 
 
 def _folder(folder: str | os.PathLike[str]) -> Path:
