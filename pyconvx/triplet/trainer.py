@@ -215,7 +215,7 @@ class TripletTrainer:
 
         task = self._recipe.task(
             self.encoder,
-            self.loss,
+            lambda encodings: self.loss,
             x,
             labels,
             observe=observe,
