@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from pyconvx.cli.exit_codes import BAD_INPUT, OK
 from pyconvx.cli.output import add_json_flag, write
 from pyconvx.cli.style_flags import HelpFormatter
 from pyconvx.cli.train_flags import add_reading
 from pyconvx.errors import DataError
+
+if TYPE_CHECKING:
+    from pyconvx.training import SavedEncoder
+    from pyconvx.training.embedding import Encoded
+    from pyconvx.training.folders import Entry
 
 DESCRIPTION = """\
 Write the encodings of files by an encoder that pyconvx train has written. An .npz holds the arrays "encodings" (files,
@@ -35,6 +42,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add("sources", nargs="+", metavar="SOURCE", help="files, folders (with all below) or quoted patterns")
     add("-o", "--output", required=True, metavar="OUT", help=".npz or .csv file to write")
     add("--nested", action="store_true", help="labels are whole paths of folders, not the first part")
+    add("--dask", metavar="ADDRESS", help="let the workers of this Dask scheduler (tcp://host:8786) do it")
+    add("--part-size", type=int, default=512, metavar="N", help="with --dask: files of a task")
     add_reading(parser)
     add_json_flag(parser)
     parser.set_defaults(run=run)
@@ -62,9 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         tell(line)
     count, depth = 0, 0
     with encoding_writer(arguments.output) as writer:
-        for part in training.embed(
-            encoder, entries, batch_size=arguments.batch_size, problem=tell, progress=not arguments.quiet
-        ):
+        for part in _encoded(arguments, encoder, entries, tell):
             writer.write(part.entries, part.encodings)
             count, depth = count + len(part.entries), part.encodings.shape[1]
         if not count:
@@ -72,6 +79,25 @@ def run(arguments: argparse.Namespace) -> int:
     report = {"output": arguments.output, "files": count, "dimensions": depth, "problems": problems}
     write(arguments, report, _as_text)
     return BAD_INPUT if problems else OK
+
+
+def _encoded(
+    arguments: argparse.Namespace, encoder: SavedEncoder, entries: list[Entry], tell: Callable[[str], None]
+) -> Iterator[Encoded]:
+    """Encodings as they come, from here or from a cluster."""
+    from pyconvx.training import embed
+    from pyconvx.training.cluster import compute_on, embed_with_dask
+
+    shared: dict[str, Any] = {
+        "batch_size": arguments.batch_size,
+        "problem": tell,
+        "progress": not arguments.quiet,
+    }
+    if arguments.dask is None:
+        return embed(encoder, entries, **shared)
+    absolute = [entry._replace(path=os.path.abspath(entry.path)) for entry in entries]  # noqa: PTH100  a link stays one
+    compute = compute_on(arguments.dask)
+    return embed_with_dask(arguments.encoder, absolute, part_size=arguments.part_size, compute=compute, **shared)
 
 
 def _as_text(report: dict[str, Any]) -> str:
