@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -245,3 +246,40 @@ def test_if_one_process_fails_the_other_does_not_wait(tmp_path: Path) -> None:
     done = start(tmp_path, sys.executable, "-m", "mpi4py", "script.py")
     assert done.returncode != 0
     assert "one process fails" in done.stderr
+
+
+def test_the_command_by_mpi(tmp_path: Path) -> None:
+    """Takes seconds: processes start, twice."""
+    from pyconvx import cli
+
+    for kind in range(6):
+        (tmp_path / "things" / str(kind)).mkdir(parents=True)
+        for place in range(3):
+            np.save(tmp_path / "things" / str(kind) / f"{place}.npy", RNG.normal(kind, 1, (16, 1)))
+    (tmp_path / "things" / "0" / "bad.npy").write_bytes(b"")
+    options = [
+        "things",
+        "--steps",
+        "4",
+        "--batch",
+        "4x2",
+        "--dimensions",
+        "4",
+        "--json",
+        "--quiet",
+        "--optimizer",
+        "sgd",
+    ]
+    command = [sys.executable, "-m", "pyconvx", "train", *options]
+    done = start(tmp_path, *command, "--mpi", "-o", "two.safetensors")
+    assert done.returncode == cli.exit_codes.BAD_INPUT, done.stderr
+    assert json.loads(done.stdout)["steps"] == 4  # once
+    assert done.stderr.count("bad.npy: not an .npy file") == 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        assert cli.main(["train", *options, "-o", "one.safetensors"]) == cli.exit_codes.BAD_INPUT
+    found, wanted = (nn.load_network(tmp_path / f"{name}.safetensors") for name in ("two", "one"))
+    assert_same(found, wanted, 1e-4)
+    done = start(tmp_path, *command, "--mpi", "-o", "x.safetensors", "--batch", "9x9")
+    assert done.returncode != 0
+    assert "process 1: a batch wants 9 classes" in done.stderr or "process 0: a batch wants 9 classes" in done.stderr

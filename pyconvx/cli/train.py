@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyconvx.cli.exit_codes import BAD_INPUT, OK
+from pyconvx.cli.exit_codes import BAD_INPUT, OK, USAGE
 from pyconvx.cli.output import add_json_flag, write
 from pyconvx.cli.style_flags import HelpFormatter
 from pyconvx.cli.train_flags import add_flags
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pyconvx.cli.train_recipe import Clock, Parts
     from pyconvx.nn import Layer
     from pyconvx.training import LabelledSet, TrainingResult
+    from pyconvx.training.mpi import MpiCommunicator
 
 SUFFIX = ".safetensors"
 DESCRIPTION = """\
@@ -54,7 +55,23 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read, train, write the encoder, and say how good it is."""
+    """Read, train, write the encoder, and say how good it is; of several processes, the first one alone tells."""
+    if not arguments.mpi:
+        return _run(arguments, None)
+    from pyconvx.training.mpi import MpiCommunicator
+
+    communicator = MpiCommunicator()
+    arguments.quiet |= communicator.rank > 0
+    try:
+        return _run(arguments, communicator)
+    except BaseException as error:
+        if communicator.size > 1:  # the others would wait for this one for ever
+            _tell(f"process {communicator.rank}: {error or type(error).__name__}")
+            communicator.abort(USAGE if isinstance(error, OptionError) else BAD_INPUT)
+        raise
+
+
+def _run(arguments: argparse.Namespace, communicator: MpiCommunicator | None) -> int:
     from pyconvx import training
     from pyconvx.cli import train_recipe
     from pyconvx.runtime import set_num_threads
@@ -63,26 +80,28 @@ def run(arguments: argparse.Namespace) -> int:
     clock = train_recipe.make_clock(arguments)
     if arguments.threads is not None:
         set_num_threads(arguments.threads)
+    tells = communicator is None or communicator.rank == 0
     problems: list[str] = []
     data = training.load_classes(
         arguments.folder,
         training.InputFormat(arguments.size, not arguments.grey, arguments.rank, arguments.standardize),
         nested=arguments.nested,
-        problem=lambda line: _problem(problems, line),
+        problem=lambda line: _problem(problems, line if tells else ""),
         progress=not arguments.quiet,
     )
     parts = train_recipe.split(arguments, data)
-    if arguments.validation and not len(parts.held_out):
+    if arguments.validation and not len(parts.held_out) and tells:
         _tell(f"{len(data.classes)} classes are too few to hold some out: there is no validation")
     encoder = train_recipe.make_encoder(arguments, data.x.shape[1:])
-    with _plain_warnings():
+    with _plain_warnings(tells):
         try:
-            result = _train(arguments, data, parts, encoder, clock)
+            result = _train(arguments, data, parts, encoder, clock, communicator)
         except (Interrupted, DivergedError) as stop:
-            if stop.result is not None and stop.result.best_step:
+            if stop.result is not None and stop.result.best_step and tells:
                 _save(arguments, output, data, parts, encoder, stop.result)
             raise
-    _save(arguments, output, data, parts, encoder, result)
+    if tells:
+        _save(arguments, output, data, parts, encoder, result)
     return BAD_INPUT if problems else OK
 
 
@@ -97,7 +116,12 @@ def _checked_output(arguments: argparse.Namespace) -> Path:
 
 
 def _train(
-    arguments: argparse.Namespace, data: LabelledSet, parts: Parts, encoder: Layer, clock: Clock | None
+    arguments: argparse.Namespace,
+    data: LabelledSet,
+    parts: Parts,
+    encoder: Layer,
+    clock: Clock | None,
+    communicator: MpiCommunicator | None,
 ) -> TrainingResult:
     import numpy as np
 
@@ -105,7 +129,7 @@ def _train(
     from pyconvx.cli.train_recipe import make_trainer
 
     labels = data.labels[parts.learned]
-    trainer = make_trainer(arguments, encoder, len(np.unique(labels)), clock)
+    trainer = make_trainer(arguments, encoder, len(np.unique(labels)), clock, communicator=communicator)
     bar = make_bar(not arguments.quiet and clock is not None, unit="s", describe=lambda info: _known(info))
 
     def report(done: int, total: int, info: dict[str, Any]) -> None:
@@ -194,19 +218,20 @@ def _threshold(data: LabelledSet, parts: Parts, encoder: Layer) -> float | None:
 
 
 @contextmanager
-def _plain_warnings() -> Iterator[None]:
+def _plain_warnings(shown: bool) -> Iterator[None]:
     """What the trainer warns of, as one line and not as Python shows warnings."""
     import warnings
 
     with warnings.catch_warnings():
-        warnings.simplefilter("default", RuntimeWarning)
+        warnings.simplefilter("default" if shown else "ignore", RuntimeWarning)
         warnings.showwarning = lambda message, *rest, **more: _tell(str(message))
         yield
 
 
 def _problem(problems: list[str], line: str) -> None:
     problems.append(line)
-    _tell(line)
+    if line:
+        _tell(line)
 
 
 def _tell(line: str) -> None:

@@ -109,6 +109,7 @@ def _add_run_flags(group: argparse._ArgumentGroup) -> None:
     add("--checkpoint", metavar="FILE", help="write what is needed to go on after a stop")
     add("--checkpoint-every", type=int, default=100, metavar="N", help="steps between checkpoints")
     add("--resume", action="store_true", help="go on from --checkpoint where it is there; the result has the same bits")
+    add("--mpi", action="store_true", help="train with all processes that mpiexec has started, as one would")
     add("--threads", type=int, metavar="N", help="threads; all that this process may use if not given")
     add("--quiet", action="store_true", help="no progress bar")
 
