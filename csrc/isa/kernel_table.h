@@ -262,6 +262,8 @@ struct Kernels {
   void (*max_pool_grad)(const PoolGradRow<T>& row);
   void (*avg_pool_grad)(const PoolGradRow<T>& row);
   void (*pool_spread)(const PoolSpread<T>& row);
+  // y[i] = max(floor, a[i] + b[i]), a NaN stays one; y may be a or b.
+  void (*add_arrays)(const T* a, const T* b, T floor, T* y, index count);
   // y[i] = max(0, x[i]), a NaN stays one; y may be x.
   void (*relu)(const T* x, T* y, index count);
   // Bit i % 8 of passed[i / 8] says whether y[i] is above zero or NaN; bits past `count` are zero.

@@ -34,6 +34,7 @@ constexpr Kernels<T> kernels_of() {
           max_pool_grad<T>,
           avg_pool_grad<T>,
           pool_spread<T>,
+          add_arrays<T>,
           relu<T>,
           relu_passed<T>,
           keep_passed<T>,

@@ -137,8 +137,10 @@ void avg_pool(const PoolShape& shape, const T* x, bool count_include_pad, T* y);
 template <class T>
 void avg_pool_grad(const PoolShape& shape, const T* dy, bool count_include_pad, T* dx);
 
-// y = max(0, x), which may be in place; the bits of where y is above zero or NaN, (count + 7) / 8 bytes; dy where they
-// are set and +0 elsewhere, which may be in place.
+// y = max(floor, a + b), which may be in place of either; y = max(0, x), which may be in place; the bits of where y is
+// above zero or NaN, (count + 7) / 8 bytes; dy where they are set and +0 elsewhere, which may be in place.
+template <class T>
+void add_arrays(const T* a, const T* b, T floor, T* y, index count);
 template <class T>
 void relu(const T* x, T* y, index count);
 template <class T>

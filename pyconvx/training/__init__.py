@@ -5,12 +5,14 @@ random on the way, and `encoder1d`, `encoder2d` and `encoder3d` are networks to 
 """
 
 from pyconvx.training.augment import Augment
+from pyconvx.training.cluster import embed_with_dask
 from pyconvx.training.embedding import embed
 from pyconvx.training.encoders import encoder1d, encoder2d, encoder3d
 from pyconvx.training.encoding import encode
 from pyconvx.training.folders import LabelledSet, load_classes, scan_files
-from pyconvx.training.history import History
+from pyconvx.training.history import History, compare
 from pyconvx.training.inputs import InputFormat
+from pyconvx.training.mpi import MpiCommunicator
 from pyconvx.training.parallel import Communicator
 from pyconvx.training.result import TrainingResult, TrainingStep
 from pyconvx.training.sampler import PKSampler
@@ -25,15 +27,18 @@ __all__ = [
     "History",
     "InputFormat",
     "LabelledSet",
+    "MpiCommunicator",
     "OneShot",
     "PKSampler",
     "SavedEncoder",
     "TrainingResult",
     "TrainingStep",
     "Validation",
+    "compare",
     "constant",
     "cosine",
     "embed",
+    "embed_with_dask",
     "encode",
     "encoder1d",
     "encoder2d",

@@ -95,6 +95,11 @@ void keep_passed(const T* dy, const std::uint8_t* passed, T* dx, index count) {
   if (count) dx[count - 1] += 1;
 }
 template <class T>
+void add_arrays(const T* a, const T* b, T floor, T* y, index count) {
+  kernels<T>().add_arrays(a, b, floor, y, count);
+  if (count) y[count - 1] += 1;
+}
+template <class T>
 void channel_map(const T* x, const T* scale, const T* shift, T floor, T* y, index rows, index channels) {
   kernels<T>().channel_map(x, scale, shift, floor, y, rows, channels);
   y[rows * channels - 1] += 1;
@@ -206,7 +211,7 @@ std::vector<std::string> spoilable() {
           "keep_passed",       "read_past",         "write_between",      "fourier_step",
           "fourier_step_back", "fourier_lanes",     "fourier_lanes_back", "fourier_lanes_filter",
           "spectrum_product",  "finish_row",        "channel_map",        "channel_sums",
-          "channel_squares",   "channel_grad_sums", "channel_grad"};
+          "channel_squares",   "channel_grad_sums", "channel_grad",       "add_arrays"};
 }
 
 bool spoil(const std::string& kernel) {
@@ -248,6 +253,7 @@ Kernels<T> tested() {
   if (spoiled == "fourier_lanes_filter") k.fourier_lanes_filter = fourier_lanes_filter<T>;
   if (spoiled == "spectrum_product") k.spectrum_product = spectrum_product<T>;
   if (spoiled == "finish_row") k.finish_row = finish_row<T>;
+  if (spoiled == "add_arrays") k.add_arrays = add_arrays<T>;
   if (spoiled == "channel_map") k.channel_map = channel_map<T>;
   if (spoiled == "channel_sums") k.channel_sums = channel_sums<T>;
   if (spoiled == "channel_squares") k.channel_squares = channel_squares<T>;
