@@ -118,6 +118,7 @@ def main() -> None:
     options = parser.parse_args()
     set_num_threads(options.threads)
     if "pytorch" in options.sides:
+        import pytorch_metric_learning.losses  # noqa: F401  # here, so that no time of training goes into it
         import torch
 
         torch.set_num_threads(options.threads)
@@ -135,7 +136,8 @@ def main() -> None:
             line = {"side": side, "seed": seed, "steps": trained.steps, "loss": trained.loss, "accuracy": rate.mean}
             print(json.dumps(line), flush=True)
     for side, rates in found.items():
-        print(f"{side}: {100 * np.mean(rates):.1f}%, standard deviation {100 * np.std(rates, ddof=1):.1f}")
+        spread = f", standard deviation {100 * np.std(rates, ddof=1):.1f}" if len(rates) > 1 else ""
+        print(f"{side}: {100 * np.mean(rates):.1f}%{spread}")
 
 
 if __name__ == "__main__":
