@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -54,19 +55,23 @@ def drawings(sources: list[str]) -> tuple[np.ndarray, list[Drawing]]:
     found: dict[Drawing, bytes] = {}
     for source in sources:
         for path, data in read(source).items():
-            if path.suffix == ".png" and len(path.parts) > 2:
-                found[Drawing(path.parts[-3], path.parts[-2], int(path.stem.split("_")[1]))] = data
+            drawer = re.fullmatch(r"\d+_(\d+)\.png", path.name)
+            if drawer and len(path.parts) > 2:
+                found[Drawing(path.parts[-3], path.parts[-2], int(drawer[1]))] = data
+    if not found:
+        raise SystemExit(f"no alphabet/character/0001_01.png in {', '.join(sources)}")
     return pictures(list(found.values())), list(found)
 
 
 def given_runs(files: Files) -> tuple[np.ndarray, list[np.ndarray]]:
     """Pictures, and the runs of every class_labels.txt: rows of places [drawing, its example]."""
-    paths = [path for path in files if path.suffix == ".png"]
-    place, runs = {path: i for i, path in enumerate(paths)}, []
+    place: dict[PurePosixPath, int] = {}
+    runs = []
     for labels in sorted(path for path in files if path.name == "class_labels.txt"):
         lines = [line.split() for line in files[labels].decode().splitlines() if line.strip()]
-        runs.append(np.array([[place[labels.parent.parent / name] for name in line] for line in lines]))
-    return pictures([files[path] for path in paths]), runs
+        rows = [[labels.parent.parent / name for name in line] for line in lines]
+        runs.append(np.array([[place.setdefault(path, len(place)) for path in row] for row in rows]))
+    return pictures([files[path] for path in place]), runs
 
 
 def drawn_runs(names: list[Drawing], known: set[str], count: int) -> list[np.ndarray]:

@@ -68,12 +68,15 @@ def test_a_zip_and_a_folder_read_the_same_and_twice_is_once(tmp_path: Path) -> N
     from omniglot_data import Drawing, drawings
 
     files = alphabets(1, 2)
-    x, names = drawings([in_zip(tmp_path / "a.zip", files), in_zip(tmp_path / "b.zip", alphabets(2, 3))])
+    junk = {"__MACOSX/images/A1/character01/._0011_01.png": b"?", "images/A1/strokes.txt": b"?"}
+    x, names = drawings([in_zip(tmp_path / "a.zip", files | junk), in_zip(tmp_path / "b.zip", alphabets(2, 3))])
     assert len(x) == len(names) == 3 * 5 * 4
     assert names[0] == Drawing("A1", "character01", 1)
     y, same = drawings([in_folder(tmp_path / "f", files)])
     assert set(same) == set(names[:40])
     np.testing.assert_array_equal(y[same.index(names[7])], x[7])
+    with pytest.raises(SystemExit, match="no alphabet"):
+        drawings([in_zip(tmp_path / "c.zip", junk)])
 
 
 def test_a_character_is_put_in_the_middle_and_made_one_size() -> None:
@@ -124,7 +127,8 @@ def test_published_runs_are_read(tmp_path: Path) -> None:
     from omniglot_data import given_runs, picture, read
 
     files = evaluation(2)
-    x, runs = given_runs(read(in_zip(tmp_path / "r.zip", files)))
+    junk = {"all/__MACOSX/run01/test/._item01.png": b"?"}
+    x, runs = given_runs(read(in_zip(tmp_path / "r.zip", {f"all/{name}": data for name, data in files.items()} | junk)))
     assert [run.shape for run in runs] == [(5, 2)] * 2
     asked, known = runs[1][0]
     np.testing.assert_array_equal(x[asked], picture(files["run02/test/item01.png"]))
