@@ -125,6 +125,8 @@ def train(task: Task, state: State, between: Between) -> Stopped:
     """
     batches = _batches(task.sampler, state.done)
     while state.done < task.steps:
+        if task.patience is not None and state.waited >= task.patience:
+            return "patience"
         started = time.perf_counter()
         task.encoder.train()
         try:
@@ -139,8 +141,6 @@ def train(task: Task, state: State, between: Between) -> Stopped:
             state.best, state.best_step = task.weights(), state.done
         if between(state, found):
             return "callback"
-        if task.patience is not None and state.waited >= task.patience:
-            return "patience"
     return "finished"
 
 
@@ -162,7 +162,7 @@ def _step(task: Task, rows: NDArray[np.int64], step: int) -> Record:
     part = own_rows(task.communicator, len(rows))
     x = _drawn(task, rows, step)[part]
     with np.errstate(over="ignore", invalid="ignore"):  # looked at here, and said in words
-        own, pullback = task.encoder.vjp(x, wrt="parameters")
+        own, pullback = task.encoder.vjp(x, wrt="parameters", once=True)
         del x
         encodings = task.communicator.gather(check_rank(own, part.stop - part.start))
         value, pull = task.loss.vjp(encodings, classes)

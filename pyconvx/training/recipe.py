@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pyconvx.errors import DTypeError, OptionError
 from pyconvx.functional._arguments import choice, integer
@@ -20,6 +20,7 @@ from pyconvx.training.sampler import PKSampler
 from pyconvx.training.schedules import Schedule, as_schedule
 from pyconvx.training.validation import as_validation
 
+Array = NDArray[Any]
 MakeOptimizer = Callable[[Mapping[str, Parameter]], Moves]
 """From parameters by name to an optimiser of them, such as `nn.Adam` or `partial(nn.SGD, momentum=0.9)`."""
 
@@ -55,7 +56,7 @@ class Recipe:
     def task(
         self,
         encoder: Layer,
-        loss: Objective,
+        make_loss: Callable[[Array], Objective],
         x: ArrayLike,
         labels: ArrayLike,
         *,
@@ -65,7 +66,7 @@ class Recipe:
         patience: int | None = None,
         batch_size: int = 64,
     ) -> Task:
-        """Bring everything together."""
+        """Bring everything together; `make_loss` gets two encodings, so that it knows their depth and type."""
         examples = read_examples(x, labels)
         sampler = PKSampler(
             examples.classes, self.n_classes, self.n_per_class, small=self.small, random_state=self.seed
@@ -73,6 +74,7 @@ class Recipe:
         communicator = Alone() if self.communicator is None else self.communicator
         check_parallel(communicator, encoder, self.n_classes * self.n_per_class)
         probe = check_encoder(encoder, examples.x, self.normalized)
+        loss = make_loss(probe)
         _check_loss(loss, len(examples.names), probe.shape[1], probe.dtype)
         validate = as_validation(validation)
         if validate is None and patience is not None:

@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from pyconvx._checkpoint import PathLike, check_target, is_there
 from pyconvx._progress import Report, TimeLeft, reporter, time_left
 from pyconvx.errors import DivergedError, Interrupted, OptionError
+from pyconvx.training import checkpoint as checkpoints
 from pyconvx.training.collapse import CollapseDetector, warn_of
 from pyconvx.training.history import Log, Record
 from pyconvx.training.loop import State, Task, train
 from pyconvx.training.result import MESSAGES, Stopped, TrainingResult, TrainingStep
 
 Callback = Callable[[TrainingStep], Any]
-PathLike = str | os.PathLike[str]
 
 
-def fit(
-    task: Task,
-    *,
-    plateau: float | None = None,
-    progress: bool | Report = False,
-    callback: Callback | None = None,
-    log: PathLike | None = None,
-    stacklevel: int = 2,
-) -> TrainingResult:
+@dataclass(frozen=True)
+class Outside:
+    """What of a training is seen outside; see `pyconvx.triplet.TripletTrainer.fit`."""
+
+    progress: bool | Report = False
+    callback: Callback | None = None
+    log: PathLike | None = None
+    checkpoint: PathLike | None = None
+    checkpoint_every: int = 100
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if self.callback is not None and not callable(self.callback):
+            raise OptionError(f"callback is {self.callback!r}; give a function of a TrainingStep")
+        if self.log is not None and not Path(self.log).resolve().parent.is_dir():
+            raise OptionError(f"log: the folder {Path(self.log).parent} does not exist")
+        check_target(self.checkpoint, self.checkpoint_every, self.resume)
+
+
+def fit(task: Task, outside: Outside, *, plateau: float | None = None, stacklevel: int = 2) -> TrainingResult:
     """Train, and leave the best weights in the encoder whatever happens; `plateau` is the loss of equal encodings.
 
     Raises
@@ -34,15 +47,19 @@ def fit(
         On Ctrl-C; `.result` is the `TrainingResult` so far.
     DivergedError
         If a number is not finite; `.result` as well.
+    WeightsError
+        If the checkpoint is damaged or another training's.
     """
-    if callback is not None and not callable(callback):
-        raise OptionError(f"callback is {callback!r}; give a function of a TrainingStep")
-    first = task.communicator.rank == 0
-    with reporter(progress if first else False, unit="steps", describe=describe) as report:
+    shown = outside.progress if task.communicator.rank == 0 else False
+    with reporter(shown, unit="steps", describe=describe) as report:
+        identity = {} if outside.checkpoint is None else checkpoints.identity_of(task)
         state = State(best=task.weights())
-        outlets = _Outlets(task, state, report, callback, log if first else None, plateau, stacklevel + 2)
+        if outside.resume and outside.checkpoint is not None and is_there(outside.checkpoint):
+            state = checkpoints.resume(outside.checkpoint, task, identity)
+        outlets = _Outlets(task, state, outside, identity, report, plateau, stacklevel + 2)
         try:
             stopped = train(task, state, outlets)
+            outlets.save(state)
         except KeyboardInterrupt:
             raise Interrupted(MESSAGES["interrupted"], _result(task, state, "interrupted")) from None
         except DivergedError as error:
@@ -84,23 +101,23 @@ def _result(task: Task, state: State, stopped: Stopped) -> TrainingResult:
 
 
 class _Outlets:
-    """Called between steps, as `train` wants it."""
+    """Called between steps, as `train` wants it. Of several processes, the first one alone writes."""
 
     def __init__(
         self,
         task: Task,
         state: State,
+        outside: Outside,
+        identity: dict[str, Any],
         report: Report,
-        callback: Callback | None,
-        log: PathLike | None,
         plateau: float | None,
         stacklevel: int,
     ) -> None:
-        self._total = task.steps
+        self._task, self._outside, self._identity = task, outside, identity
         self._report = report
-        self._callback = callback
         self._stacklevel = stacklevel
-        self._log = Log(log, state.history)
+        self._writes = task.communicator.rank == 0
+        self._log = Log(outside.log if self._writes else None, state.history)
         self._detector = CollapseDetector(plateau)
         self._time_left = TimeLeft(task.steps, state.done)
         for record in state.history.steps:  # of a run that goes on: what was said is not said again
@@ -108,16 +125,22 @@ class _Outlets:
 
     def __call__(self, state: State, found: Record | None) -> bool:
         record = state.history.steps[-1]
+        total, callback = self._task.steps, self._outside.callback
+        if state.done % self._outside.checkpoint_every == 0 and state.done < total:  # the last comes when all is done
+            self.save(state)
         self._log.write("step", record)
         if found is not None:
             self._log.write("validation", found)
         warn_of(self._detector.observe(record["loss"], record["spread"], record["lr"]), self._stacklevel + 2)
         last = state.history.validations[-1] if state.history.validations else {}
-        told = {**{name: value for name, value in last.items() if name != "step"}, **record}
-        told["seconds_left"] = self._time_left.add(1)
-        self._report(state.done, self._total, told)
-        step = TrainingStep(state.done, self._total, {**record, "seconds_left": told["seconds_left"]}, found)
-        return self._callback is not None and self._callback(step) is True
+        left = {"seconds_left": self._time_left.add(1)}
+        self._report(state.done, total, {**last, **record, **left})
+        return callback is not None and callback(TrainingStep(state.done, total, record | left, found)) is True
+
+    def save(self, state: State) -> None:
+        """Write the checkpoint, if there is to be one."""
+        if self._outside.checkpoint is not None and self._writes:
+            checkpoints.save(self._outside.checkpoint, self._task, state, self._identity)
 
     def close(self) -> None:
         """Close the log."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pyconvx import training
+from pyconvx._checkpoint import PathLike
 from pyconvx._progress import Report
 from pyconvx.errors import OptionError
 from pyconvx.functional import pairwise_distances
@@ -20,7 +21,7 @@ from pyconvx.training.parallel import Communicator
 from pyconvx.training.recipe import MakeOptimizer, Recipe
 from pyconvx.training.result import TrainingResult
 from pyconvx.training.schedules import Schedule
-from pyconvx.training.session import Callback, PathLike, fit
+from pyconvx.training.session import Callback, Outside, fit
 from pyconvx.triplet.batch import BatchLoss
 from pyconvx.triplet.batch_triplet import TripletLoss
 from pyconvx.triplet.mining import STRATEGIES, Strategy, check_strategy, choose, positive_pairs
@@ -146,6 +147,9 @@ class TripletTrainer:
         progress: bool | Report = False,
         callback: Callback | None = None,
         log: PathLike | None = None,
+        checkpoint: PathLike | None = None,
+        checkpoint_every: int = 100,
+        resume: bool = False,
         watch: Sequence[Strategy] = WATCH,
         watch_every: int = 10,
     ) -> TrainingResult:
@@ -173,6 +177,10 @@ class TripletTrainer:
             Called with a `training.TrainingStep` after each; True stops the training there.
         log : path, optional
             File for the history as lines of JSON, written while it grows; one that is there is overwritten.
+        checkpoint : path, optional
+            File to write every `checkpoint_every` steps and at the end, from which `resume=True` goes on with the same
+            bits. With `resume` and no such file yet, the training starts at the beginning; a file that is there is
+            only overwritten by the training that it belongs to.
         watch : sequence of str
             Strategies of which the history notes the share of active triplets that they would give in the same
             batches: of the positive pairs, of the anchors for "batch_hard", of all triplets for "all".
@@ -192,7 +200,10 @@ class TripletTrainer:
             If a number is not finite on the way; the encoder has the best weights, `.result` is the result until then.
         Interrupted
             On Ctrl-C; `.result` is the result so far.
+        WeightsError
+            If the checkpoint is damaged, or is that of another training.
         """
+        outside = Outside(progress, callback, log, checkpoint, checkpoint_every, resume)
         watched = self._watched(watch)
         every = integer("watch_every", watch_every, 1)
 
@@ -204,7 +215,7 @@ class TripletTrainer:
 
         task = self._recipe.task(
             self.encoder,
-            self.loss,
+            lambda encodings: self.loss,
             x,
             labels,
             observe=observe,
@@ -213,7 +224,7 @@ class TripletTrainer:
             patience=patience,
             batch_size=batch_size,
         )
-        return fit(task, plateau=self._plateau(), progress=progress, callback=callback, log=log, stacklevel=2)
+        return fit(task, outside, plateau=self._plateau())
 
     def encode(self, x: ArrayLike, *, batch_size: int = 64) -> Array:
         """Return the encodings of inputs, (examples, depth); see `pyconvx.training.encode`."""
