@@ -53,7 +53,7 @@ def trained(*more: Any) -> None:
 
 
 def test_train(here: Path, capsys: Capture) -> None:
-    trained("--validation", "0.4", "--log", "log.jsonl", "--shift", "1", "--noise", "0.01")
+    trained("--validation", "0.4", "--log", "log.jsonl", "--shift", "1", "--noise", "0.01", "--figure", "a.png")
     said = capsys.readouterr()
     assert said.err == ""
     assert said.out.startswith("net.safetensors: 8 numbers for 12x12x1; 20 examples of 4 classes, 6 steps in ")
@@ -65,6 +65,7 @@ def test_train(here: Path, capsys: Capture) -> None:
     assert saved.threshold is not None
     x = saved.format.read("things/class0/0.png")
     assert saved.net(x[np.newaxis]).shape == (1, 8)
+    assert image.load("a.png").std() > 1
     kinds = [json.loads(line)["kind"] for line in Path("log.jsonl").read_text().splitlines()]
     assert kinds == ["step"] * 6 + ["validation"]
 
@@ -171,6 +172,12 @@ def test_minutes(here: Path, capsys: Capture) -> None:
         (["things", "-o", "net.safetensors", "--size", "0"], exit_codes.USAGE, "is not a size"),
         (["things", "-o", "net.safetensors", "--size", "2"], exit_codes.USAGE, "input_size"),
         (["things", "-o", "net.safetensors", "--log", "gone/log"], exit_codes.USAGE, "log: the folder"),
+        (["things", "-o", "net.safetensors", "--figure", "a.txt"], exit_codes.BAD_INPUT, "a.txt"),
+        (
+            ["things", "-o", "net.safetensors", "--figure", "a.png", "--loss", "circle"],
+            exit_codes.USAGE,
+            "has no triplets",
+        ),
         (["things/class1", "-o", "net.safetensors"], exit_codes.BAD_INPUT, "in sub-folders of it"),
         (["things", "-o", "net.safetensors", "--patience", "1", "--validation", "0"], exit_codes.USAGE, "patience"),
         (["two", "-o", "net.safetensors", "--patience", "1"], exit_codes.USAGE, "too few to hold 2 out"),

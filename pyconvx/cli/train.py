@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pyconvx.cli.exit_codes import BAD_INPUT, OK, USAGE
 from pyconvx.cli.output import add_json_flag, write
 from pyconvx.cli.style_flags import HelpFormatter
-from pyconvx.cli.train_flags import add_flags
+from pyconvx.cli.train_flags import STRATEGIES, add_flags
 from pyconvx.errors import DivergedError, Interrupted, OptionError
 
 if TYPE_CHECKING:
@@ -112,6 +112,14 @@ def _checked_output(arguments: argparse.Namespace) -> Path:
         raise OptionError(f"-o {output}: an encoder is a file that ends in {SUFFIX}")
     if output.is_dir() or not os.access(output.resolve().parent, os.W_OK):
         raise OptionError(f"-o {output}: is a folder, or its folder does not exist or may not be written to")
+    if arguments.figure is not None:
+        from pyconvx.image import check_writable
+
+        check_writable(arguments.figure)
+        if arguments.loss not in (*STRATEGIES, "soft"):
+            raise OptionError(
+                f"--figure: the loss {arguments.loss} has no triplets; it goes with {', '.join(STRATEGIES)}"
+            )
     return output
 
 
@@ -193,6 +201,8 @@ def _save(
         "stopped": result.stopped,
     }
     save_encoder(output, encoder, data.format, notes)
+    if arguments.figure is not None and result.history.steps:
+        result.history.figure(arguments.figure)
     report = {
         "output": str(output),
         **notes,

@@ -106,6 +106,7 @@ def _add_validation_flags(group: argparse._ArgumentGroup) -> None:
 def _add_run_flags(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--log", metavar="FILE", help="write every step and validation as lines of JSON")
+    add("--figure", metavar="FILE", help="draw the share of active triplets over time, by strategy (.png)")
     add("--checkpoint", metavar="FILE", help="write what is needed to go on after a stop")
     add("--checkpoint-every", type=int, default=100, metavar="N", help="steps between checkpoints")
     add("--resume", action="store_true", help="go on from --checkpoint where it is there; the result has the same bits")
