@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,8 +61,13 @@ class InputFormat:
             raise OptionError(f"size is {self.size!r}; wanted (height, width) in whole pixels, or None")
         if self.rank not in (None, 1, 2, 3):
             raise OptionError(f"rank is {self.rank!r}; wanted 1, 2 or 3 spatial axes, or None")
-        if self.shape is not None and not (_are_sizes(self.shape) and 2 <= len(self.shape) <= 4):
-            raise OptionError(f"shape is {self.shape!r}; wanted (*spatial, channels) with one to three spatial axes")
+        if self.shape is not None and not (
+            _are_sizes(self.shape) and 2 <= len(self.shape) <= 4 and math.prod(self.shape) <= MAX_ELEMENTS
+        ):
+            raise OptionError(
+                f"shape is {str(self.shape)[:80]}; wanted (*spatial, channels) with one to three spatial axes, and at "
+                f"most {MAX_ELEMENTS} numbers"
+            )
 
     def read(self, path: str | os.PathLike[str]) -> Array:
         """Read one example.
@@ -124,7 +130,7 @@ class InputFormat:
         wanted = f"{self.rank}" if self.rank else "one to three"
         if not 2 <= len(shape) <= 4 or (self.rank is not None and len(shape) != self.rank + 1):
             raise DataError(f"{name}: has shape {shape}; wanted {wanted} spatial axes, and the channels last")
-        if int(np.prod(shape, dtype=object)) > MAX_ELEMENTS:
+        if math.prod(shape) > MAX_ELEMENTS:
             raise DataError(f"{name}: has shape {shape}; one example holds at most {MAX_ELEMENTS} numbers")
         return shape
 
