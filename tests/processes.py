@@ -36,12 +36,14 @@ class Member:
 
     def __init__(self, board: Board, rank: int) -> None:
         self._board, self.rank = board, rank
+        self.gathered: list[tuple[int, ...]] = []  # shapes of what this one sent
 
     @property
     def size(self) -> int:
         return self._board.size
 
     def gather(self, rows: Array) -> Array:
+        self.gathered.append(rows.shape)
         return np.concatenate(self._board.exchange(self.rank, rows.copy()))
 
     def sum(self, gradients: dict[str, Array]) -> dict[str, Array]:
