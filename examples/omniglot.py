@@ -11,14 +11,16 @@ encodings of several seeds are also judged together.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 
 import numpy as np
-from omniglot_data import SIZE, Drawing, accuracy, drawings, drawn_runs, given_runs, read
+from omniglot_classes import classes
+from omniglot_data import SIZE, accuracy, drawings, drawn_runs, given_runs, read
 
 from pyconvx import nn
-from pyconvx.training import Augment, encode, encoder2d
+from pyconvx.training import Augment, TrainingStep, encode, encoder2d
 from pyconvx.triplet import NTXentLoss, TripletTrainer
 
 BATCH = {"n_classes": 64, "n_per_class": 2}
@@ -41,13 +43,7 @@ class Budget:
         return RATE * min(1, (step + 1) / 50) * (1 + np.cos(np.pi * self.share())) / 2
 
 
-def classes(x: np.ndarray, names: list[Drawing]) -> tuple[np.ndarray, list[str]]:
-    """Examples and labels. A character that is turned by 90 degrees or mirrored is one more character."""
-    turned = [np.rot90(side, quarter, (1, 2)) for side in (x, x[:, :, ::-1]) for quarter in range(4)]
-    return np.concatenate(turned), [f"{kind} {d.alphabet} {d.character}" for kind in range(8) for d in names]
-
-
-def trained(x: np.ndarray, labels: list[str], seed: int, budget: Budget) -> tuple[nn.Layer, list[float]]:
+def trained(x: np.ndarray, labels: np.ndarray, seed: int, budget: Budget) -> tuple[nn.Layer, list[float]]:
     """An encoder that learned for as long as the budget allows, and the loss of every step."""
     trainer = TripletTrainer(
         encoder2d("medium", input_size=SIZE, seed=seed),
@@ -59,7 +55,13 @@ def trained(x: np.ndarray, labels: list[str], seed: int, budget: Budget) -> tupl
         seed=seed,
         **BATCH,
     )
-    result = trainer.fit(x, labels, callback=lambda step: budget.share() == 1)
+
+    def after(step: TrainingStep) -> bool:
+        if step.done % 100 == 0:
+            print(f"{budget.share():4.0%} of the time, loss {step.record['loss']:.3f}", file=sys.stderr)
+        return budget.share() == 1
+
+    result = trainer.fit(x, labels, callback=after)
     return trainer.encoder, [record["loss"] for record in result.history.steps]
 
 
@@ -92,7 +94,7 @@ def main() -> None:
     together = []
     for seed in options.seeds:
         begun = time.process_time()
-        encoder, losses = trained(*classes(x, names), seed, Budget(options.minutes, clock))
+        encoder, losses = trained(*classes(x, names, np.random.default_rng(seed)), seed, Budget(options.minutes, clock))
         spent = f"{len(losses)} steps, {(time.process_time() - begun) / 60:.1f} minutes of processor time"
         together.append(encodings(encoder, judged))
         print(
