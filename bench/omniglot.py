@@ -25,7 +25,6 @@ from pyconvx.training import PKSampler, encoder2d
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 
 import omniglot as example
-from omniglot_classes import classes
 from omniglot_data import SIZE, accuracy, drawings, drawn_runs
 
 
@@ -37,12 +36,12 @@ class Trained(NamedTuple):
     loss: float
 
 
-def by_pyconvx(x: Array, labels: Array, seed: int, budget: example.Budget) -> Trained:
+def by_pyconvx(x: Array, labels: list[str], seed: int, budget: example.Budget) -> Trained:
     encoder, losses = example.trained(x, labels, seed, budget)
     return Trained(encoder, len(losses), float(np.mean(losses[-50:])))
 
 
-def by_pytorch(x: Array, labels: Array, seed: int, budget: example.Budget) -> Trained:
+def by_pytorch(x: Array, labels: list[str], seed: int, budget: example.Budget) -> Trained:
     import torch
     from pytorch_metric_learning.losses import NTXentLoss
 
@@ -51,7 +50,8 @@ def by_pytorch(x: Array, labels: Array, seed: int, budget: example.Budget) -> Tr
     optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.01)
     loss = NTXentLoss(example.TEMPERATURE)
     losses: list[float] = []
-    sampler = PKSampler(labels, **example.BATCH, random_state=seed)
+    classes = np.unique(labels, return_inverse=True)[1]
+    sampler = PKSampler(classes, **example.BATCH, random_state=seed)
     while budget.share() < 1:
         for rows in sampler:
             if budget.share() == 1:
@@ -60,7 +60,7 @@ def by_pytorch(x: Array, labels: Array, seed: int, budget: example.Budget) -> Tr
             optimizer.param_groups[0]["lr"] = budget.rate(len(losses))
             optimizer.zero_grad()
             # Channels-last memory under PyTorch's axes: the faster one of its two layouts here.
-            value = loss(net(torch.from_numpy(batch).permute(0, 3, 1, 2)), torch.from_numpy(labels[rows]))
+            value = loss(net(torch.from_numpy(batch).permute(0, 3, 1, 2)), torch.from_numpy(classes[rows]))
             value.backward()
             optimizer.step()
             losses.append(value.item())
@@ -129,7 +129,7 @@ def main() -> None:
     print(f"nearest neighbour on pixels: {accuracy(judged.reshape(len(judged), -1), runs)}")
     found: dict[str, list[float]] = {}
     for seed in options.seeds:
-        learned = classes(x, names, np.random.default_rng(seed))
+        learned = example.classes(x, names)
         for side in options.sides:
             trained = SIDES[side](*learned, seed, example.Budget(options.minutes, clock))
             rate = accuracy(example.encodings(trained.encoder, judged, copies=1), runs)

@@ -16,8 +16,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from omniglot_classes import classes
-from omniglot_data import SIZE, accuracy, drawings, drawn_runs, given_runs, read
+from omniglot_data import SIZE, Drawing, accuracy, drawings, drawn_runs, given_runs, read
 
 from pyconvx import nn
 from pyconvx.training import Augment, TrainingStep, encode, encoder2d
@@ -43,7 +42,13 @@ class Budget:
         return RATE * min(1, (step + 1) / 50) * (1 + np.cos(np.pi * self.share())) / 2
 
 
-def trained(x: np.ndarray, labels: np.ndarray, seed: int, budget: Budget) -> tuple[nn.Layer, list[float]]:
+def classes(x: np.ndarray, names: list[Drawing]) -> tuple[np.ndarray, list[str]]:
+    """Examples and labels. A character that is turned by 90 degrees or mirrored is one more character."""
+    turned = [np.rot90(side, quarter, (1, 2)) for side in (x, x[:, :, ::-1]) for quarter in range(4)]
+    return np.concatenate(turned), [f"{kind} {d.alphabet} {d.character}" for kind in range(8) for d in names]
+
+
+def trained(x: np.ndarray, labels: list[str], seed: int, budget: Budget) -> tuple[nn.Layer, list[float]]:
     """An encoder that learned for as long as the budget allows, and the loss of every step."""
     trainer = TripletTrainer(
         encoder2d("medium", input_size=SIZE, seed=seed),
@@ -94,7 +99,7 @@ def main() -> None:
     together = []
     for seed in options.seeds:
         begun = time.process_time()
-        encoder, losses = trained(*classes(x, names, np.random.default_rng(seed)), seed, Budget(options.minutes, clock))
+        encoder, losses = trained(*classes(x, names), seed, Budget(options.minutes, clock))
         spent = f"{len(losses)} steps, {(time.process_time() - begun) / 60:.1f} minutes of processor time"
         together.append(encodings(encoder, judged))
         print(
