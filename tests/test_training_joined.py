@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from processes import Board, Member, together
 from similar_shapes import encoder, examples
 
 from pyconvx import siamese, triplet
@@ -19,47 +18,8 @@ from pyconvx.triplet import TripletTrainer
 Array = NDArray[Any]
 
 
-class Room:
-    """Where the threads meet."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.barrier = threading.Barrier(size, timeout=60)
-        self.given: list[Any] = [None] * size
-
-
-class Member:
-    """One thread's communicator."""
-
-    def __init__(self, room: Room, rank: int) -> None:
-        self.room, self.rank, self.size = room, rank, room.size
-        self.rows: list[int] = []
-
-    def exchange(self, value: Any) -> list[Any]:
-        self.room.given[self.rank] = value
-        self.room.barrier.wait()
-        everything = list(self.room.given)
-        self.room.barrier.wait()
-        return everything
-
-    def gather(self, rows: Array) -> Array:
-        if rows.shape[1:] == (16,):  # encodings
-            self.rows.append(len(rows))
-        return np.concatenate(self.exchange(rows))
-
-    def sum(self, gradients: dict[str, Array]) -> dict[str, Array]:
-        everything = self.exchange(gradients)
-        return {name: sum(part[name] for part in everything) for name in gradients}
-
-
 def noisy(batch: Array, rng: np.random.Generator) -> Array:
     return batch + batch.dtype.type(0.05) * rng.standard_normal(batch.shape).astype(batch.dtype)
-
-
-def together(size: int, train: Any) -> list[Any]:
-    room = Room(size)
-    with ThreadPoolExecutor(size) as pool:
-        return [future.result() for future in [pool.submit(train, Member(room, rank)) for rank in range(size)]]
 
 
 LOSSES: dict[str, Any] = {
@@ -84,7 +44,8 @@ def test_several_processes_train_as_one(size: int, name: str) -> None:
 
     wanted, _ = train(None)
     for found, member in together(size, train):
-        assert set(member.rows) <= {10 // size, 10 // size + 1}
+        rows = {shape[0] for shape in member.gathered if shape[1:] == (16,)}  # of encodings
+        assert rows <= {10 // size, 10 // size + 1}
         assert found.best_step == wanted.best_step
         for key, value in wanted.best.items():
             np.testing.assert_allclose(found.best[key], value, rtol=1e-9, atol=1e-11)
@@ -120,7 +81,7 @@ def test_only_the_first_one_writes(tmp_path: Any) -> None:
 
 def test_rows_are_cut_in_equal_parts() -> None:
     for size, rows in ((1, 5), (2, 10), (3, 10), (4, 6), (7, 7)):
-        parts = [own_rows(Member(Room(size), rank), rows) for rank in range(size)]
+        parts = [own_rows(Member(Board(size), rank), rows) for rank in range(size)]
         assert [i for part in parts for i in range(part.start, part.stop)] == list(range(rows))
         lengths = [part.stop - part.start for part in parts]
         assert max(lengths) - min(lengths) <= 1 <= min(lengths)
@@ -129,4 +90,4 @@ def test_rows_are_cut_in_equal_parts() -> None:
 def test_more_processes_than_rows_are_refused() -> None:
     x, labels = examples()
     with pytest.raises(OptionError, match="7 processes cannot share a batch of 6"):
-        TripletTrainer(encoder(), n_classes=3, n_per_class=2, communicator=Member(Room(7), 0)).fit(x, labels)
+        TripletTrainer(encoder(), n_classes=3, n_per_class=2, communicator=Member(Board(7), 0)).fit(x, labels)
