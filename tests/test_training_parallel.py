@@ -215,7 +215,8 @@ def mpi_program() -> str:
         import mpi4py  # noqa: F401
     except ImportError:
         pytest.skip("mpi4py is not installed: pip install 'pyconvx[mpi]'")
-    program = shutil.which("mpiexec") or shutil.which("mpirun")
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    program = shutil.which("mpiexec", path=places) or shutil.which("mpirun", path=places)
     if program is None:
         pytest.skip("neither mpiexec nor mpirun is there")
     return program
