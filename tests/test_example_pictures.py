@@ -77,7 +77,7 @@ def test_faces(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         return people[:, np.newaxis], list(range(len(paths)))
 
     monkeypatch.setattr(faces_orl, "packaged", packaged)
-    said = run(faces_orl, str(tmp_path), "--steps", "1")
+    said = run(faces_orl, str(tmp_path), "--steps", "1", "--folds", "1")
     assert said[0] == "fold 1: 16 people to learn from, 10 to verify"
     assert {Path(path).parent.name for path in seen} == {f"s{person}" for person in range(16, 26)}
     assert "(60 pairs of one person, 720 of two)" in said[1]
