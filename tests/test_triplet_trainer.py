@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from similar_shapes import encoder, examples
 
+import pyconvx
 from pyconvx import nn, training, triplet
 from pyconvx.errors import DivergedError, DTypeError, Interrupted, OptionError, ShapeError
 from pyconvx.triplet import TripletTrainer
@@ -105,6 +106,18 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_does_not() -> None:
     first, again, other = (net.state_dict()["linear.weight"] for net in nets)
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_any_number_of_threads_gives_the_same_bits() -> None:
+    x, labels = examples()
+    found = []
+    for threads in (1, 2, 5):
+        net = encoder()
+        with pyconvx.num_threads(threads):
+            trainer(net, steps=6).fit(x, labels)
+        found.append(net.state_dict())
+    for other in found[1:]:
+        assert all(np.array_equal(value, other[name]) for name, value in found[0].items())
 
 
 def test_a_step_is_what_it_says() -> None:
