@@ -50,8 +50,8 @@ def by_pytorch(x: Array, labels: list[str], seed: int, budget: example.Budget) -
     optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.01)
     loss = NTXentLoss(example.TEMPERATURE)
     losses: list[float] = []
-    numbers = np.unique(labels, return_inverse=True)[1]
-    sampler = PKSampler(numbers, **example.BATCH, random_state=seed)
+    classes = np.unique(labels, return_inverse=True)[1]
+    sampler = PKSampler(classes, **example.BATCH, random_state=seed)
     while budget.share() < 1:
         for rows in sampler:
             if budget.share() == 1:
@@ -60,7 +60,7 @@ def by_pytorch(x: Array, labels: list[str], seed: int, budget: example.Budget) -
             optimizer.param_groups[0]["lr"] = budget.rate(len(losses))
             optimizer.zero_grad()
             # Channels-last memory under PyTorch's axes: the faster one of its two layouts here.
-            value = loss(net(torch.from_numpy(batch).permute(0, 3, 1, 2)), torch.from_numpy(numbers[rows]))
+            value = loss(net(torch.from_numpy(batch).permute(0, 3, 1, 2)), torch.from_numpy(classes[rows]))
             value.backward()
             optimizer.step()
             losses.append(value.item())
@@ -129,8 +129,9 @@ def main() -> None:
     print(f"nearest neighbour on pixels: {accuracy(judged.reshape(len(judged), -1), runs)}")
     found: dict[str, list[float]] = {}
     for seed in options.seeds:
+        learned = example.classes(x, names)
         for side in options.sides:
-            trained = SIDES[side](*example.classes(x, names), seed, example.Budget(options.minutes, clock))
+            trained = SIDES[side](*learned, seed, example.Budget(options.minutes, clock))
             rate = accuracy(example.encodings(trained.encoder, judged, copies=1), runs)
             found.setdefault(side, []).append(rate.mean)
             line = {"side": side, "seed": seed, "steps": trained.steps, "loss": trained.loss, "accuracy": rate.mean}

@@ -11,6 +11,7 @@ encodings of several seeds are also judged together.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 
@@ -18,7 +19,7 @@ import numpy as np
 from omniglot_data import SIZE, Drawing, accuracy, drawings, drawn_runs, given_runs, read
 
 from pyconvx import nn
-from pyconvx.training import Augment, encode, encoder2d
+from pyconvx.training import Augment, TrainingStep, encode, encoder2d
 from pyconvx.triplet import NTXentLoss, TripletTrainer
 
 BATCH = {"n_classes": 64, "n_per_class": 2}
@@ -59,7 +60,13 @@ def trained(x: np.ndarray, labels: list[str], seed: int, budget: Budget) -> tupl
         seed=seed,
         **BATCH,
     )
-    result = trainer.fit(x, labels, callback=lambda step: budget.share() == 1)
+
+    def after(step: TrainingStep) -> bool:
+        if step.done % 100 == 0:
+            print(f"{budget.share():4.0%} of the time, loss {step.record['loss']:.3f}", file=sys.stderr)
+        return budget.share() == 1
+
+    result = trainer.fit(x, labels, callback=after)
     return trainer.encoder, [record["loss"] for record in result.history.steps]
 
 

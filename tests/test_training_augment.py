@@ -108,6 +108,8 @@ def test_warp_says_what_does_not_fit() -> None:
         warp(x[0, 0], np.eye(1))
     with pytest.raises(OptionError, match="no inverse"):
         warp(x, np.zeros((2, 2)))
+    with pytest.raises(OptionError, match="shift has NaN"):
+        warp(x, np.eye(2), np.nan)
     with pytest.raises(OptionError, match="fill is 'wrap'"):
         warp(x, np.eye(2), fill="wrap")
     with pytest.raises(DTypeError):

@@ -56,7 +56,7 @@ def warp(
     ShapeError
         An argument does not fit `x`.
     OptionError
-        A matrix without an inverse, or another `fill`.
+        A matrix without an inverse, a number that is not finite, or another `fill`.
 
     Examples
     --------
@@ -97,6 +97,8 @@ def check_fill(fill: Any) -> None:
 
 def _fitted(name: str, value: ArrayLike, shape: tuple[int, ...]) -> Array:
     given = np.asarray(value)
+    if not np.isfinite(given).all():
+        raise OptionError(f"{name} has NaN or infinity in it")
     try:
         return np.broadcast_to(given, shape)
     except ValueError:
