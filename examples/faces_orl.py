@@ -91,7 +91,7 @@ def main() -> None:
     options = parser.parse_args()
 
     data = load_classes(options.folder, InputFormat(size=SIZE, color=False, standardize=True), problem=print)
-    if FOLD * (options.folds + 1) > len(data.classes):
+    if FOLD * options.folds > len(data.classes):
         raise OptionError(f"{len(data.classes)} people are too few for {options.folds} folds of {FOLD}")
     rates: dict[str, list[float]] = {"pixels": [], "encoder": [], "packaged encoder": []}
     for fold in range(options.folds):

@@ -83,5 +83,5 @@ def test_faces(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "(60 pairs of one person, 720 of two)" in said[1]
     assert "packaged encoder: equal error rate 0.00%, area 1.0000" in said[4]
     assert len(said) == 8
-    with pytest.raises(OptionError, match="too few for 2 folds"):
-        run(faces_orl, str(tmp_path), "--folds", "2")
+    with pytest.raises(OptionError, match="too few for 3 folds"):
+        run(faces_orl, str(tmp_path), "--folds", "3")
