@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 _SHORT, _LONG = 60, 300  # steps in a row after which shrunk encodings, and such as were never apart, are told of
-_NARROW, _POINT, _NOTHING = 0.1, 0.01, 1e-4  # spreads: suspicious, that of one point, that of a dead network
-_SHRUNK = 3.0  # times narrower than the widest that was seen
-_AT_MARGIN = 0.03  # share by which a loss at its margin may be off
+_NARROW, _POINT, _NOTHING = 0.15, 0.01, 1e-4  # spreads: suspicious, that of one point, that of a dead network
+_SHRUNK = 2.5  # times narrower than the widest that was seen
+_AT_MARGIN = 0.05  # share by which a loss at its margin may be off
 _GROWTH = 1.03  # between the first and the last quarter of the steps: on the way out
 
 CURE = (
