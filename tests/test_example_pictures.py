@@ -33,8 +33,8 @@ def test_clips(run: Any) -> None:
     pytest.importorskip("sklearn")
     import clips
 
-    said = run(clips, "--steps", "1", "--each", "4")
-    assert said[0] == "224 clips of 56 classes to learn from, 96 of 24 others to judge on"
+    said = run(clips, "--steps", "1", "--each", "2")
+    assert said[0] == "112 clips of 56 classes to learn from, 48 of 24 others to judge on"
     assert said[1].startswith("nearest neighbour on pixels: ")
     assert [line.split(":")[0].split(",")[0] for line in said[2:]] == ["encoder", "  its frames in disorder"]
 
