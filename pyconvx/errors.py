@@ -25,6 +25,10 @@ class ImageError(PyconvxError, ValueError):
     """A picture cannot be read, is damaged, or is not a picture."""
 
 
+class DataError(PyconvxError, ValueError):
+    """A file or folder of examples cannot be read, is damaged, or holds something else."""
+
+
 class NoFaceError(PyconvxError, ValueError):
     """No face was found where one was wanted."""
 

@@ -50,7 +50,11 @@ def test_a_second_call_is_refused() -> None:
 
 
 def test_it_takes_less_memory() -> None:
-    net, dy = network(), np.ones((8, 8), np.float32)
+    """Where the way back comes to large maps last, what was kept of the small ones before is gone by then."""
+    small = {f"conv{i}": nn.Conv2d(16, 16, 3, padding=1, random_state=i) for i in range(8)}
+    first = {"first": nn.Conv2d(3, 16, 3, padding=1, random_state=9), "relu": nn.ReLU(), "pool": nn.MaxPool2d(2)}
+    net = nn.Sequential({**first, **small, "mean": nn.GlobalAvgPool()})
+    dy = np.ones((8, 16), np.float32)
     peaks = []
     for once in (False, True):
 
@@ -59,5 +63,5 @@ def test_it_takes_less_memory() -> None:
             pullback(dy)
 
         peaks.append(peak_of(step))
-    one = 8 * 64 * 64 * 8 * 4  # an activation
-    assert peaks[1] <= peaks[0] - one, [peak / one for peak in peaks]
+    one = 8 * 32 * 32 * 16 * 4  # a small activation
+    assert peaks[1] <= peaks[0] - 3 * one, [peak / one for peak in peaks]

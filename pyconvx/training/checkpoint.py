@@ -116,6 +116,24 @@ def identity_of(task: Task) -> dict[str, Any]:
     }
 
 
+def fingerprints(task: Task, state: State) -> dict[str, str]:
+    """By name, what must be the same on all processes that train together: else they would drift apart."""
+    if task.communicator.size == 1:
+        return {}
+    generators = [generator.bit_generator.state for generator in _held_by(task.loss)]  # no layer may draw
+    encoder, loss = task.optimizers
+    return {
+        "version": __version__,
+        "instruction set": active_isa(),
+        "examples": digest(task.examples.x, task.examples.classes),
+        "weights": digest(*task.weights().values()),
+        "options": repr([task.steps, task.seed, task.sampler.n_classes, task.sampler.n_per_class, len(task.sampler)]),
+        "loss and optimiser": repr([_described(task.loss), _described(encoder), task.loss_rate, loss is None]),
+        "state": repr([state.done, state.waited, generators]),
+        "validation": repr([task.validate is None, task.validate_every, task.patience, task.batch_size]),
+    }
+
+
 def _complete(values: dict[str, Any]) -> dict[str, Any]:
     """What was saved, its history read; a KeyError or TypeError if something is missing."""
     history = json.loads(values["history"].tobytes())
@@ -142,5 +160,8 @@ def _described(thing: Any) -> Any:
 
 def _generators(task: Task) -> list[np.random.Generator]:
     """All that the loss and the layers draw from."""
-    holders = [task.loss, *all_layers(task.encoder)]
-    return [value for holder in holders for value in vars(holder).values() if isinstance(value, np.random.Generator)]
+    return [generator for holder in (task.loss, *all_layers(task.encoder)) for generator in _held_by(holder)]
+
+
+def _held_by(holder: Any) -> list[np.random.Generator]:
+    return [value for value in vars(holder).values() if isinstance(value, np.random.Generator)]

@@ -21,7 +21,7 @@ from pyconvx.training.collapse import spread_of
 from pyconvx.training.encoding import check_rank, encode
 from pyconvx.training.examples import Examples
 from pyconvx.training.history import History, Record
-from pyconvx.training.parallel import Communicator, own_rows
+from pyconvx.training.parallel import Communicator, anyone, first_says, own_rows
 from pyconvx.training.result import Stopped, Weights
 from pyconvx.training.sampler import PKSampler
 from pyconvx.training.schedules import Schedule
@@ -139,7 +139,7 @@ def train(task: Task, state: State, between: Between) -> Stopped:
         found = _validated(task, state)
         if task.validate is None:
             state.best, state.best_step = task.weights(), state.done
-        if between(state, found):
+        if anyone(task.communicator, between(state, found)):
             return "callback"
     return "finished"
 
@@ -156,7 +156,7 @@ def _batches(sampler: PKSampler, done: int) -> Iterator[NDArray[np.int64]]:
 
 def _step(task: Task, rows: NDArray[np.int64], step: int) -> Record:
     """Take one step; `step` counts from 0."""
-    lr = task.rate(step)
+    (lr,) = first_says(task.communicator, [task.rate(step)])
     record: Record = {"step": step + 1, "loss": 0.0, "lr": lr}
     classes = task.examples.classes[rows]
     part = own_rows(task.communicator, len(rows))
@@ -208,10 +208,9 @@ def _validated(task: Task, state: State) -> Record | None:
     """Validate if it is time to, and keep the weights if they are the best."""
     if task.validate is None or not (state.done % task.validate_every == 0 or state.done == task.steps):
         return None
-    measures = {
-        name: float(value)
-        for name, value in task.validate(lambda x: encode(task.encoder, x, batch_size=task.batch_size)).items()
-    }
+    found = dict(task.validate(lambda x: encode(task.encoder, x, batch_size=task.batch_size)))
+    told = first_says(task.communicator, [float(value) for value in found.values()])
+    measures = dict(zip(found, told, strict=True))
     if not measures or np.isnan(next(iter(measures.values()))):
         raise OptionError(f"the validation returned {measures}; wanted measures by name, the first one a number")
     record: Record = {"step": state.done, **measures}

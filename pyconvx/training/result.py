@@ -77,7 +77,6 @@ class TrainingResult:
 
     @property
     def active_share(self) -> float:
-        """Of the last tenth of the steps, the mean share of chosen triplets that cost something; NaN without any."""
-        records = self.history.steps[-max(1, self.steps // 10) :]
-        shares = [r["active"] / r["chosen"] for r in records if r.get("chosen")]
+        """Of the last tenth of the steps, the mean share of active triplets; NaN without triplets."""
+        shares = [record["share"] for record in self.history.steps[-max(1, self.steps // 10) :] if "share" in record]
         return float(np.mean(shares)) if shares else float("nan")

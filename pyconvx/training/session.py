@@ -14,6 +14,7 @@ from pyconvx.training import checkpoint as checkpoints
 from pyconvx.training.collapse import CollapseDetector, warn_of
 from pyconvx.training.history import Log, Record
 from pyconvx.training.loop import State, Task, train
+from pyconvx.training.parallel import check_same, joined
 from pyconvx.training.result import MESSAGES, Stopped, TrainingResult, TrainingStep
 
 Callback = Callable[[TrainingStep], Any]
@@ -56,9 +57,11 @@ def fit(task: Task, outside: Outside, *, plateau: float | None = None, stackleve
         state = State(best=task.weights())
         if outside.resume and outside.checkpoint is not None and is_there(outside.checkpoint):
             state = checkpoints.resume(outside.checkpoint, task, identity)
+        check_same(task.communicator, checkpoints.fingerprints(task, state))
         outlets = _Outlets(task, state, outside, identity, report, plateau, stacklevel + 2)
         try:
-            stopped = train(task, state, outlets)
+            with joined(task.communicator, task.encoder):
+                stopped = train(task, state, outlets)
             outlets.save(state)
         except KeyboardInterrupt:
             raise Interrupted(MESSAGES["interrupted"], _result(task, state, "interrupted")) from None

@@ -24,7 +24,7 @@ from pyconvx.training.schedules import Schedule
 from pyconvx.training.session import Callback, Outside, fit
 from pyconvx.triplet.batch import BatchLoss
 from pyconvx.triplet.batch_triplet import TripletLoss
-from pyconvx.triplet.mining import STRATEGIES, Strategy, check_strategy, choose, positive_pairs
+from pyconvx.triplet.mining import STRATEGIES, Strategy, check_strategy, choose
 
 Array = NDArray[Any]
 
@@ -208,7 +208,7 @@ class TripletTrainer:
         every = integer("watch_every", watch_every, 1)
 
         def observe(encodings: Array, classes: NDArray[np.int64], step: int) -> Record:
-            record = self._counts()
+            record = self._counts(classes)
             if watched and step % every == 0:
                 record["watch"] = self._shares(encodings, classes, watched, step)
             return record
@@ -237,9 +237,14 @@ class TripletTrainer:
                 raise OptionError(f"watch has {strategy!r}; there are {', '.join(map(repr, STRATEGIES))}")
         return watched if isinstance(self.loss, TripletLoss) else ()
 
-    def _counts(self) -> Record:
-        """How many triplets of the batch cost something, and how many were chosen."""
-        return {"active": self.loss.active, "chosen": self.loss.chosen} if isinstance(self.loss, TripletLoss) else {}
+    def _counts(self, classes: NDArray[np.int64]) -> Record:
+        """How many triplets of the batch cost something, how many were chosen, and the share of active ones."""
+        loss = self.loss
+        if not isinstance(loss, TripletLoss):
+            return {}
+        named = isinstance(loss.mining, str) and not loss.every
+        asked = _asked(str(loss.mining), classes, loss.chosen) if named else loss.chosen
+        return {"active": loss.active, "chosen": loss.chosen, "share": loss.active / max(asked, 1)}
 
     def _plateau(self) -> float | None:
         """The loss of encodings that are all the same."""
@@ -255,12 +260,18 @@ class TripletTrainer:
         assert isinstance(self.loss, TripletLoss)
         margin, numbers = self.loss.margin, np.unique(classes, return_inverse=True)[1].reshape(-1).astype(np.int32)
         distances = pairwise_distances(encodings, metric=self.loss.metric)
-        pairs = len(positive_pairs(numbers))
         shares: dict[str, float] = {}
         for strategy in strategies:
             rng = np.random.default_rng([self._recipe.seed, step, STRATEGIES.index(strategy)])
             anchor, positive, negative = choose(encodings, numbers, distances, strategy, margin, False, rng).T
             active = int(np.count_nonzero(distances[anchor, positive] - distances[anchor, negative] + margin > 0))
-            wanted = {"all": len(anchor), "batch_hard": len(classes)}.get(strategy, pairs)
-            shares[strategy] = active / max(wanted, 1)
+            shares[strategy] = active / max(_asked(strategy, classes, len(anchor)), 1)
         return shares
+
+
+def _asked(strategy: str, classes: NDArray[np.int64], chosen: int) -> int:
+    """How many triplets a strategy would have if it found one wherever it looks."""
+    if strategy == "all":
+        return chosen
+    counts = np.unique(classes, return_counts=True)[1]
+    return len(classes) if strategy == "batch_hard" else int((counts * (counts - 1)).sum())
