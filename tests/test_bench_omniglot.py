@@ -40,7 +40,7 @@ def test_the_network_in_pytorch_is_the_same(omniglot: ModuleType) -> None:
     encoder = encoder2d("medium", input_size=32, seed=3)
     net = omniglot.in_pytorch(encoder)
     # With other draws a ReLU's input may be so near 0 that its sign is a matter of rounding, and gradients differ more.
-    x = np.random.default_rng(1).random((8, 32, 32, 1), dtype=np.float32)
+    x = np.random.default_rng(2).random((8, 32, 32, 1), dtype=np.float32)
     labels = np.repeat(np.arange(4), 2)
     encoder.train()
     y, pullback = encoder.vjp(x)
