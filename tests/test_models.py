@@ -68,7 +68,7 @@ def test_preprocessing_refuses():
 def test_sizes_stay_under_their_limits():
     package = Path(pyconvx.__file__).parent
     assert (
-        sum(path.stat().st_size for path in (package / "weights").iterdir()) <= 24_000_000
+        sum(path.stat().st_size for path in (package / "weights").iterdir()) <= 27_000_000
     )  # 32 MB is the limit of the wheel, code and all
     assert sum(path.stat().st_size for path in (package / "data").iterdir()) < 250_000
 
