@@ -2,8 +2,8 @@
 
 Every composite (Sequential, Residual, Graph, nested at will) compiles into one program. Step 0 is the input; a step
 reads earlier steps only. A plan knows what layers alone cannot know: which steps are needed, when an activation has had
-its last reader, and where a ReLU directly follows a convolution or a sum that nothing else reads, so that both are one
-call.
+its last reader, and where a ReLU directly follows a convolution, a normalisation or a sum that nothing else reads, so
+that both are one call.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Program:
         return plan
 
     def _tasks(self, outputs: Collection[int]) -> list[Task]:
-        """The steps that `outputs` need, in order, with each convolution joined to the ReLU that is its only reader."""
+        """The steps that `outputs` need, in order; a ReLU joins the layer before it where that can compute it."""
         needed: set[int] = set()
         waiting = list(outputs)
         while waiting:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pyconvx.functional._elementwise import keep_passed, passed_bits, relu_over
+from pyconvx.functional._elementwise import add, keep_passed, passed_bits
 from pyconvx.nn._arrays import Array
 from pyconvx.nn._program import Program, Task
 from pyconvx.nn.layer import FusesReLU, Gradients, Layer, Wants
@@ -131,8 +131,7 @@ def _forward(task: Task, inputs: list[Array]) -> Array:
     if isinstance(layer, FusesReLU):
         return layer._forward(inputs[0], relu=task.relu)
     if isinstance(layer, Merge):
-        y = layer(*inputs)
-        return relu_over(y) if task.relu else y
+        return _join_inputs(layer, inputs, task.relu)
     return layer._forward(inputs[0])
 
 
@@ -153,11 +152,17 @@ def _vjp(task: Task, inputs: list[Array], wants: Wants) -> tuple[Array, _StepBac
 
 
 def _merge_vjp(layer: Merge, inputs: list[Array], relu: bool) -> tuple[Array, _StepBackward]:
-    y, parts = layer.vjp(*inputs)
+    y, parts = _join_inputs(layer, inputs, relu), layer._backward(*inputs)
     if not relu:
         return y, lambda dy, overwrite: (parts(dy), {})
     bits = passed_bits(y)
-    return relu_over(y), lambda dy, overwrite: (parts(keep_passed(dy, bits, overwrite)), {})
+    return y, lambda dy, overwrite: (parts(keep_passed(dy, bits, overwrite)), {})
+
+
+def _join_inputs(layer: Merge, inputs: list[Array], relu: bool) -> Array:
+    """A ReLU is joined to an Add alone."""
+    layer._check(inputs)
+    return layer._sum(inputs, relu, None) if isinstance(layer, Add) else layer._forward(*inputs)
 
 
 class _Flow(NamedTuple):
@@ -184,4 +189,4 @@ def _join(flows: dict[int, _Flow], index: int, more: _Flow) -> None:
         flows[index] = more
     else:
         target = present.array if present.ours else more.array if more.ours else None
-        flows[index] = _Flow(np.add(present.array, more.array, out=target), True)
+        flows[index] = _Flow(add(present.array, more.array, False, target), True)
