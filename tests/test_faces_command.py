@@ -154,6 +154,17 @@ def test_enrol_and_identify(here: Path, capsys: Capture) -> None:
     assert not Path("none").exists()
 
 
+def test_pictures_are_encoded_as_the_gallery_is(here: Path, capsys: Capture) -> None:
+    assert run("enrol", "crew.gallery", "Eileen", "album/eileen.png", "--jitter", "3") == exit_codes.OK
+    assert run("enrol", "crew.gallery", "Eileen", "album/more/mirrored.jpg") == exit_codes.OK
+    capsys.readouterr()
+    assert run("identify", "crew.gallery", "album/eileen.png", "--threshold", "0.5") == exit_codes.OK
+    assert capsys.readouterr().out.split(",")[1:] == ["Eileen", "0.0000\n"]
+    for action in (["identify", "crew.gallery", "album/eileen.png"], ["enrol", "crew.gallery", "Ann", "album/cat.jpg"]):
+        assert run(*action, "--jitter", "0") == exit_codes.USAGE
+        assert "made with 3; leave it out" in capsys.readouterr().err
+
+
 def test_nobody_is_recognised(here: Path, capsys: Capture) -> None:
     with faces.Gallery("crew") as gallery:
         gallery.enrol("Somebody", encodings=person(0))

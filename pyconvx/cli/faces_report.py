@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from pyconvx._progress import make_bar
 from pyconvx.cli.exit_codes import BAD_INPUT, NO_FACE, OK
 from pyconvx.cli.faces_sources import Source
-from pyconvx.errors import MultipleFacesError, NoFaceError, PyconvxError
+from pyconvx.errors import MultipleFacesError, NoFaceError, OptionError, PyconvxError
 
 if TYPE_CHECKING:
-    from pyconvx.faces import Outcome
+    from pyconvx.faces import Gallery, Outcome
 
 Record = dict[str, Any]
 
@@ -123,7 +123,16 @@ def search_options(arguments: argparse.Namespace) -> Record:
     """How faces are looked for and encoded, as the flags say."""
     names = ("min_face_size", "upsample", "least_score", "policy", "jitter", "seed")
     given = vars(arguments)
-    return {name: given[name] for name in names if name in given}
+    return {name: given[name] for name in names if given.get(name) is not None}
+
+
+def encode_alike(arguments: argparse.Namespace, gallery: Gallery) -> None:
+    """Encode pictures as those of the gallery were encoded."""
+    known, wanted = gallery.jitter, arguments.jitter
+    if wanted is None:
+        arguments.jitter = known or 0
+    elif known is not None and known != (wanted if wanted > 1 else 0):
+        raise OptionError(f"--jitter {wanted}: the encodings in {gallery.path} were made with {known}; leave it out")
 
 
 def _cells(record: Record, columns: Sequence[str]) -> Iterator[Any]:

@@ -102,8 +102,33 @@ def note(connection: sqlite3.Connection, name: str, value: str) -> None:
     )
 
 
-def tie(connection: sqlite3.Connection, encoder: str) -> None:
-    """Tie the gallery to the model that made its encodings; GalleryError if it is tied to another."""
+def crops(connection: sqlite3.Connection) -> int | None:
+    """Over how many crops each encoding is averaged, 0 for none; None while the gallery is tied to nothing."""
+    noted = fact(connection, "jitter")
+    if noted is None:
+        return None if fact(connection, "encoder") is None else 0
+    if not (noted.isascii() and noted.isdigit() and len(noted) < 10):
+        raise GalleryError(f"the gallery's number of crops is {noted[:40]!r}; the file is damaged")
+    return int(noted)
+
+
+def check_crops(known: int | None, jitter: int) -> None:
+    """Refuse encodings over another number of crops than those in the gallery."""
+    if known is not None and known != jitter:
+        raise GalleryError(
+            f"the gallery holds {_crops_in_words(known)}, these are {_crops_in_words(jitter)}: averages lie nearer to "
+            f"each other, so that the two cannot be compared. Leave jitter out, or pass jitter={known}"
+        )
+
+
+def _crops_in_words(jitter: int) -> str:
+    return f"averages over {jitter} crops (jitter)" if jitter else "encodings without jitter"
+
+
+def tie(connection: sqlite3.Connection, encoder: str, jitter: int) -> None:
+    """Tie the gallery to the model and the way that made its encodings; GalleryError if it is tied to others."""
+    check_crops(crops(connection), jitter)
+    note(connection, "jitter", str(jitter))
     known = fact(connection, "encoder")
     if known is None:
         note(connection, "encoder", encoder)
