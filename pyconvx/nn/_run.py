@@ -138,9 +138,9 @@ def _forward(task: Task, inputs: list[Array]) -> Array:
 def _vjp(task: Task, inputs: list[Array], wants: Wants) -> tuple[Array, _StepBackward]:
     layer = task.step.layer
     if isinstance(layer, Merge):
-        return _merge_vjp(layer, inputs, task.relu)
+        return _merge_vjp(layer, inputs, task)
     if isinstance(layer, FusesReLU):
-        y, inner = layer._vjp(inputs[0], wants, relu=task.relu)
+        y, inner = layer._vjp(inputs[0], wants, relu=task.relu, mask=task.mask)
     else:
         y, inner = layer._vjp(inputs[0], wants)
 
@@ -151,9 +151,9 @@ def _vjp(task: Task, inputs: list[Array], wants: Wants) -> tuple[Array, _StepBac
     return y, backward
 
 
-def _merge_vjp(layer: Merge, inputs: list[Array], relu: bool) -> tuple[Array, _StepBackward]:
-    y, parts = _join_inputs(layer, inputs, relu), layer._backward(*inputs)
-    if not relu:
+def _merge_vjp(layer: Merge, inputs: list[Array], task: Task) -> tuple[Array, _StepBackward]:
+    y, parts = _join_inputs(layer, inputs, task.relu), layer._backward(*inputs)
+    if not task.mask:
         return y, lambda dy, overwrite: (parts(dy), {})
     bits = passed_bits(y)
     return y, lambda dy, overwrite: (parts(keep_passed(dy, bits, overwrite)), {})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -183,12 +183,19 @@ class Layer:
 
 
 class FusesReLU(Layer):
-    """A layer that can apply a ReLU to its output in the same pass; `_program.py` decides when it should."""
+    """A layer that can apply a ReLU to its output in the same pass; `_program.py` decides when it should.
+
+    With `mask`, the gradient of the output passes where the output is above zero, and only there.
+    """
+
+    # Whether an output that is not above zero hands its gradient to no input that is: then a ReLU before this layer can
+    # leave its mask to it.
+    takes_mask: ClassVar[bool] = False
 
     def _forward(self, x: Array, relu: bool = False) -> Array:
         raise NotImplementedError
 
-    def _vjp(self, x: Array, wants: Wants, relu: bool = False) -> tuple[Array, Backward]:
+    def _vjp(self, x: Array, wants: Wants, relu: bool = False, mask: bool = False) -> tuple[Array, Backward]:
         raise NotImplementedError
 
 

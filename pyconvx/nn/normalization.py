@@ -74,12 +74,12 @@ class BatchNorm(FusesReLU):
     def _forward(self, x: Array, relu: bool = False) -> Array:
         return channel_map(x, self._map(x, relu)[0])
 
-    def _vjp(self, x: Array, wants: Wants, relu: bool = False) -> tuple[Array, Backward]:
+    def _vjp(self, x: Array, wants: Wants, relu: bool = False, mask: bool = False) -> tuple[Array, Backward]:
         how, inverse = self._map(x, relu)
         y = channel_map(x, how)
         if self.training:
-            return y, self._backward_in_training(x, wants, how, inverse)
-        return y, self._backward_in_use(x, wants, how, inverse, passed_bits(y) if relu else None)
+            return y, self._backward_in_training(x, wants, how._replace(relu=mask), inverse)
+        return y, self._backward_in_use(x, wants, how, inverse, passed_bits(y) if mask else None)
 
     def _backward_in_training(self, x: Array, wants: Wants, how: ChannelMap, inverse: Wide) -> Backward:
         """The gradient runs through the statistics too; where the ReLU let through is told by `x`."""
