@@ -325,6 +325,22 @@ def test_names_that_are_not_unicode(here: Path, capsys: Capture) -> None:
         assert rb"a\udcff.jpg" in process.stderr
 
 
+@pytest.mark.skipif(os.name != "posix", reason="names of POSIX")
+def test_a_file_name_cannot_forge_a_line(here: Path, capsys: Capture) -> None:
+    for name in ("x\nbank.jpg,Ann,0.1\n.png", "\x1b[31mred.png", "\u202egnp.png"):
+        Path("album", name).write_bytes(Path("album/eileen.png").read_bytes())
+    Path("album/z\n\x1b.png").write_bytes(b"no picture")
+    assert run("detect", "album") == exit_codes.BAD_INPUT
+    said = capsys.readouterr()
+    assert all(line.startswith("album/") for line in said.out.splitlines())
+    assert "\\x1b[31mred.png" in said.out
+    assert "\\u202egnp.png" in said.out
+    assert not {"\x1b", "\u202e"} & set(said.out + said.err)
+    assert run("detect", "album", "--csv", "--quiet") == exit_codes.BAD_INPUT
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert "album/x\nbank.jpg,Ann,0.1\n.png" in {row["picture"] for row in rows}  # CSV quotes
+
+
 def test_threads_and_quiet(here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr("pyconvx.runtime.set_num_threads", asked.append)

@@ -95,12 +95,13 @@ def test_what_is_no_encoding_is_refused(gallery: Gallery) -> None:
         (np.zeros((1, 1, 128)), ShapeError),
         (np.zeros(128, int), DTypeError),
         (np.full(128, np.nan), OptionError),
+        (np.full(128, 1e300), OptionError),
     ]:
         with pytest.raises(error):
             gallery.enrol("Ann", encodings=encodings)
         with pytest.raises(error):
             gallery.identify(encodings=encodings, threshold=1)
-    for name in ("", "  ", "a\nb", "x" * 201, "\ud800", 7):
+    for name in ("", "  ", "a\nb", "x" * 201, "\ud800", 7, "a\u2028b", "\u202egnp", "\u200b", "\ufeff\u200d"):
         with pytest.raises(OptionError, match="name"):
             gallery.enrol(name, encodings=np.zeros(128))
     for arguments in ({}, {"pictures": "a.png", "encodings": np.zeros(128)}):
@@ -134,6 +135,13 @@ def test_names_are_the_same_however_they_are_composed(gallery: Gallery) -> None:
     gallery.enrol("Zoe\u0308", encodings=np.zeros(128))
     assert gallery.enrol(" Zo\u00eb ", encodings=np.zeros(128)) == 2
     assert gallery.people == {"Zo\u00eb": 2}
+
+
+def test_names_of_all_scripts_are_kept(gallery: Gallery) -> None:
+    names = ["../../etc/passwd", "-rf", "a,b", "\u0646\u06cc\u200c\u0645", "\U0001f469\u200d\U0001f467", "%s'\""]
+    for name in names:
+        gallery.enrol(name, encodings=person(0))
+    assert sorted(gallery.people) == sorted(names)
 
 
 def test_renaming(crew: Gallery) -> None:

@@ -70,7 +70,7 @@ class Report:
         if self._arguments.csv:
             self._rows.writerow([picture, *_cells(record, self._columns)])
         else:
-            print(self._as_text(picture, record))
+            print(one_line(self._as_text(picture, record)))
 
     def problem(self, picture: str, error: PyconvxError | OSError) -> None:
         """Report a picture that cannot be used."""
@@ -96,12 +96,18 @@ class Report:
 
 def tell(arguments: argparse.Namespace, message: str) -> None:
     """Say something on standard error, on one line."""
-    print(f"pyconvx {arguments.command}: {printable(' '.join(message.split()))}", file=sys.stderr)
+    print(f"pyconvx {arguments.command}: {one_line(' '.join(message.split()))}", file=sys.stderr)
 
 
 def printable(text: str) -> str:
     """A path as text that any stream can write: file names need not be Unicode."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def one_line(text: str) -> str:
+    """Text as one line that only says what it says: a file name may hold line breaks, commands to a terminal, or what
+    turns the direction of writing."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def outcomes(

@@ -129,11 +129,10 @@ class Gallery:
     def people(self) -> dict[str, int]:
         """How many encodings each person has, by name."""
         with self._file.read() as connection:
-            return dict(
-                connection.execute(
-                    "SELECT name, (SELECT count(*) FROM encodings WHERE person = people.id) FROM people ORDER BY name"
-                )
+            rows = connection.execute(
+                "SELECT name, (SELECT count(*) FROM encodings WHERE person = people.id) FROM people ORDER BY name"
             )
+            return {records.text(name): count for name, count in rows}
 
     def __len__(self) -> int:
         """How many people there are."""
