@@ -45,7 +45,7 @@ VGG16 = Card(
 
 # The files of the face models are made by tools/convert_faces.py. Figures that begin with "orl" were computed with the
 # packaged weights on the 400 faces of the ORL database (40 people, 10 pictures each; all pairs; AT&T Laboratories
-# Cambridge), aligned by the five landmarks; "lfw" is the author's own.
+# Cambridge), aligned by the five landmarks, by tools/face_anchors.py; "lfw" is the author's own.
 _DLIB = "CC0 1.0 (dlib-models, Davis E. King, who released them into the public domain)"
 FACE_ENCODER = Card(
     name="face_encoder",
@@ -106,6 +106,18 @@ FACE_DETECTOR = Card(
     preprocessing=PREPROCESSING,
     file="face_detector.npz",
     sha256="8513ef02e36dfa30f0f87daf1bbc5a8b9b26e7e505697415ad81b8745eb74c9f",
+    measured={
+        "orl faces found, of 400": 0.97,
+        "orl faces found in pictures doubled once": 0.995,
+        "orl faces found in pictures doubled twice": 1.0,
+        "orl boxes that are no face, in all three": 0.0,
+        "orl boxes equal to dlib's, of 400": 1.0,
+        "orl faces found that are 80 pixels wide, of 100": 1.0,
+        "orl faces found that are 70 pixels wide, of 100": 0.96,
+        "orl faces found that are 60 pixels wide, of 100": 0.43,
+        "orl faces found that are 50 pixels wide, of 100": 0.0,
+        "false alarms in 26 pictures of scikit-image without faces, doubled once": 0.0,
+    },
 )
 LANDMARKS = Card(
     name="landmarks",
@@ -126,6 +138,7 @@ LANDMARKS = Card(
     preprocessing="levels 0..255, grey or (R + G + B) // 3",
     file="landmarks.npz",
     sha256="156cca5a9fa18e38633273c211d2bcf0c80992f30b90dab230b298fa4b84bd42",
+    measured={"orl faces with the landmarks of dlib, of 400": 1.0},
 )
 
 CARDS = {card.name: card for card in (VGG16, FACE_ENCODER, FACE_DETECTOR, LANDMARKS)}
