@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from pyconvx.errors import OptionError
 from pyconvx.functional._elementwise import add, keep_passed, passed_bits
 from pyconvx.nn._arrays import Array
 from pyconvx.nn._program import Program, Task
@@ -99,11 +100,16 @@ def run_vjp(
         live.put(task, inputs, y)
         del inputs, y
     shape, dtype = x.shape, x.dtype
+    used = False
 
     def pullback(dys: Mapping[int, list[Given]]) -> tuple[Array | None, Gradients]:
+        nonlocal used
+        if wants.once and used:
+            raise OptionError("this pullback was made with once=True and has been called; make another one")
+        used = True
         flows: dict[int, _Flow] = {}
         grads: Gradients = {}
-        for task, backward in reversed(tape):
+        for task, backward in _unwound(tape) if wants.once else reversed(tape):
             for given in dys.get(task.place, []):
                 _join(flows, task.place, _received(given))
             flow = flows.pop(task.place, None)
@@ -124,6 +130,12 @@ def run_vjp(
         return (flows[0].array if 0 in flows else np.zeros(shape, dtype)), grads
 
     return pullback
+
+
+def _unwound(tape: list[tuple[Task, _StepBackward]]) -> Iterator[tuple[Task, _StepBackward]]:
+    """The last step first; what was given out is no longer here."""
+    while tape:
+        yield tape.pop()
 
 
 def _forward(task: Task, inputs: list[Array]) -> Array:

@@ -27,10 +27,11 @@ Backward = Callable[[Array, bool], tuple[Array | None, Gradients]]
 
 
 class Wants(NamedTuple):
-    """Which gradients a pullback must be able to give."""
+    """Which gradients a pullback must be able to give, and whether once is enough."""
 
     input: bool
     parameters: bool
+    once: bool = False
 
 
 WANTS = {"input": Wants(True, False), "parameters": Wants(False, True), "all": Wants(True, True)}
@@ -58,7 +59,7 @@ class Layer:
         """Compute the layer's output for `x`, channels-last."""
         return self._forward(as_float(x, "x"))
 
-    def vjp(self, x: ArrayLike, wrt: Wrt = "all") -> tuple[Array, Pullback]:
+    def vjp(self, x: ArrayLike, wrt: Wrt = "all", *, once: bool = False) -> tuple[Array, Pullback]:
         """Compute the output and the vector-Jacobian product at `x`.
 
         Parameters
@@ -67,6 +68,9 @@ class Layer:
             As the layer takes it.
         wrt : {"input", "parameters", "all"}
             Which gradients will be asked for. What only the others need is neither kept nor computed.
+        once : bool
+            Whether the pullback is called once only: a network's then lets go of every activation as soon as it has
+            used it, which takes less memory.
 
         Returns
         -------
@@ -76,7 +80,7 @@ class Layer:
             `dx, grads = pullback(dy)`: `dx` is None if `wrt` is "parameters"; `grads` maps the qualified name of each
             parameter to its gradient, and is empty if `wrt` is "input".
         """
-        wants = wants_of(wrt)
+        wants = wants_of(wrt, once)
         y, backward = self._vjp(as_float(x, "x"), wants)
         shape, dtype = y.shape, y.dtype  # not y itself: the pullback must not keep it alive
 
@@ -199,10 +203,10 @@ class FusesReLU(Layer):
         raise NotImplementedError
 
 
-def wants_of(wrt: str) -> Wants:
+def wants_of(wrt: str, once: bool = False) -> Wants:
     if wrt not in WANTS:
         raise OptionError(f"wrt is {wrt!r}; it must be 'input', 'parameters' or 'all'")
-    return WANTS[wrt]
+    return WANTS[wrt]._replace(once=once)
 
 
 def as_gradient(dy: ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -40,6 +42,13 @@ class BatchNorm(FusesReLU):
     dtype : float32 or float64
         Type of the parameters, and of `x`.
 
+    Attributes
+    ----------
+    gather : callable or None
+        For a batch that lies on several processes: takes an array `(1, ...)` and returns those of all processes,
+        `(processes, ...)`. In training, statistics are then those of the whole batch, and so is the gradient of `x`;
+        gradients of parameters are this process's share, to be summed.
+
     Notes
     -----
     As in PyTorch, the running variance is the unbiased one, and the batch is divided by the biased one.
@@ -63,6 +72,7 @@ class BatchNorm(FusesReLU):
         if eps <= 0 or not 0 <= momentum <= 1:
             raise OptionError(f"eps is {eps!r} and momentum {momentum!r}; eps must be above 0, momentum from 0 to 1")
         self.eps, self.momentum = float(eps), float(momentum)
+        self.gather: Callable[[Array], Array] | None = None
         self.weight: Parameter | None = None
         self.bias: Parameter | None = None
         if affine:
@@ -89,7 +99,11 @@ class BatchNorm(FusesReLU):
             grads = self._gradients(wants, total, along * inverse)
             if not wants.input:
                 return None, grads
-            share = -self.num_features / dy.size * how.scale.astype(np.float64)
+            count = dy.size / self.num_features
+            if self.gather is not None:
+                parts = self.gather(np.stack([np.full_like(total, count), total, along])[np.newaxis])
+                count, total, along = float(parts[:, 0, 0].sum()), parts[:, 1].sum(axis=0), parts[:, 2].sum(axis=0)
+            share = -1 / count * how.scale.astype(np.float64)
             slope = (share * np.square(inverse) * along).astype(dy.dtype)
             return channel_grad(x, dy, how, slope, (share * total).astype(dy.dtype), overwrite), grads
 
@@ -131,14 +145,24 @@ class BatchNorm(FusesReLU):
         check_channels(x, self.num_features, "BatchNorm")
         if not self.training:
             return self.running_mean.value.astype(np.float64), self.running_var.value.astype(np.float64)
-        count = x.size // self.num_features
+        count, mean, variance = self._moments(x)
         if count < 2:
             raise ShapeError(f"x has shape {x.shape}; a BatchNorm in training needs two values or more a channel")
-        mean, variance = channel_moments(x)
         keep = 1 - self.momentum
         self.running_mean.assign(keep * self.running_mean.value + self.momentum * mean)
         self.running_var.assign(keep * self.running_var.value + self.momentum * variance * count / (count - 1))
         return mean, variance
+
+    def _moments(self, x: Array) -> tuple[int, Wide, Wide]:
+        """Return how many values a channel has, their mean and biased variance: of the batch on all processes."""
+        count = x.size // self.num_features
+        mean, variance = channel_moments(x)
+        if self.gather is None:
+            return count, mean, variance
+        parts = self.gather(np.stack([np.full_like(mean, count), mean, variance])[np.newaxis])
+        counts, total = parts[:, 0], int(parts[:, 0, 0].sum())
+        whole = (counts * parts[:, 1]).sum(axis=0) / total
+        return total, whole, (counts * (parts[:, 2] + np.square(parts[:, 1] - whole))).sum(axis=0) / total
 
 
 class L2Normalize(Layer):
