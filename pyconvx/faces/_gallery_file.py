@@ -253,6 +253,11 @@ def _reason(error: Exception, timeout: float) -> str:
     text = str(error)
     if "locked" in text:
         return f"another process has been writing for more than {timeout:g} seconds; try again"
+    if "readonly" in text:
+        return (
+            "this process may not write to the file or its folder; even a reader needs the folder, for the log beside "
+            "the file. Change the permissions, or copy the gallery to where they are"
+        )
     signs = ("not a database", "malformed", "encrypted", "decode")
     if isinstance(error, UnicodeDecodeError) or any(sign in text for sign in signs):
         return f"not a gallery, or damaged ({text}); restore it from a backup or an export"
