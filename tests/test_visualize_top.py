@@ -267,6 +267,40 @@ def test_a_model_prepares_its_pictures(tmp_path: Path) -> None:
     assert found.patches(7, pictures, vgg, size=64)[0].name == str(pictures[found.pictures[1, 0]])
 
 
+def test_arrays_in_a_folder_are_told_by_name_and_what_is_hidden_is_left_out(tmp_path: Path) -> None:
+    net, signal = coarse_net(1), coarse(1)[0]
+    np.save(tmp_path / "good.npy", signal)
+    (tmp_path / "._good.npy").write_bytes(b"left by another system")
+    (tmp_path / ".cache").mkdir()
+    np.save(tmp_path / ".cache" / "x.npy", signal)
+    (tmp_path / "folder.npy").mkdir()
+    assert visualize.survey(net, ["conv"], tmp_path).names == {0: "good.npy"}
+    np.save(tmp_path / "double.npy", signal.astype(np.float64))  # what NumPy makes unless it is told otherwise
+    assert visualize.survey(net, ["conv"], tmp_path, 1).pictures == 2
+    whole = (tmp_path / "good.npy").read_bytes()
+    for content, error, message in (
+        (whole[:-9], ImageError, "no array, or a damaged one"),
+        (whole[:40], ImageError, "no array, or a damaged one"),
+        (b"", ImageError, "no array, or a damaged one"),
+        (b"neither an array nor anything else", ImageError, "no array, or a damaged one"),
+        (signal.astype(np.int16), DTypeError, "type int16; the network takes floats: store them as such"),
+        (signal[:, 0], ShapeError, "takes 1 spatial axes and the channels"),
+        (np.array([{}], object), ImageError, "no array, or a damaged one"),
+    ):
+        if isinstance(content, bytes):
+            (tmp_path / "bad.npy").write_bytes(content)
+        else:
+            np.save(tmp_path / "bad.npy", content)
+        with pytest.raises(error, match=rf"bad\.npy: .*{message}"):
+            visualize.survey(net, ["conv"], tmp_path)
+        if error is ImageError:
+            assert visualize.survey(net, ["conv"], tmp_path, skip_unreadable=True).skipped == ["bad.npy"]
+    np.savez(tmp_path / "two.npz", signal)
+    (tmp_path / "two.npz").replace(tmp_path / "bad.npy")
+    with pytest.raises(ImageError, match="an archive of several"):
+        visualize.survey(net, ["conv"], tmp_path)
+
+
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     net, x = coarse_net(1), coarse(1)
     for options, message in (
@@ -294,7 +328,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         visualize.top_patches(net, "conv", None, x.astype(np.int32))
     bad = x.copy()
     bad[17, 3] = np.nan
-    with pytest.raises(DivergedError, match="NaN or infinite"):
+    with pytest.raises(DivergedError, match=r"^17: an activation is NaN or infinite in 'conv'"):
         visualize.top_patches(net, "conv", None, bad)
     with pytest.raises(ImageError, match="no pictures in it"):
         visualize.top_patches(net, "conv", None, tmp_path)

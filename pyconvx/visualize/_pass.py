@@ -42,12 +42,13 @@ class Pass:
 
             def receive(layer: str, y: Array) -> None:
                 tally = self._tally(layer, y)
-                staged.extend((layer, item, tally.look(part)) for item, part in zip(good, y, strict=True))
+                for item, part in zip(good, y, strict=True):
+                    staged.append((layer, item, _looked(tally, item, layer, part)))
 
             try:
                 self._net.features(x, list(self._asked["layers"]), receive=receive)
-            except (ShapeError, DivergedError) as error:
-                raise type(error)(f"{_named(good)}: {error}") from error
+            except ShapeError as error:
+                raise ShapeError(f"{_named(good)}: {error}") from error
         self.whole = False
         for layer, item, found in staged:
             self._take_over(layer, item, found)
@@ -86,6 +87,13 @@ class Pass:
             raise OptionError(f"units of {layer!r}: got {wanted}; wanted different ones of 0 to {y.shape[-1] - 1}")
         best = Best.empty(len(units), self._asked["k"], y.ndim - 2, y.dtype)
         return Tally(units, best, len(self._survey.classes), self._asked["one_per_picture"])
+
+
+def _looked(tally: Tally, item: Item, layer: str, y: Array) -> Found:
+    try:
+        return tally.look(y)
+    except DivergedError as error:
+        raise DivergedError(f"{item.name}: {error} in {layer!r}") from error
 
 
 def batches(items: Iterator[Item], size: int, save_every: int) -> Iterator[list[Item]]:

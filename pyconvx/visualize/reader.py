@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pyconvx.errors import OptionError
 from pyconvx.nn.composite import Composite
-from pyconvx.visualize._network import input_channels, input_rank, network_of
+from pyconvx.visualize._network import network_of
 from pyconvx.visualize.fields import Box, ReceptiveField, receptive_field
 from pyconvx.visualize.patches import Patch, TopPatches, crop
 from pyconvx.visualize.sources import Source, preparation
@@ -32,9 +32,7 @@ class PatchReader:
         size: int | tuple[int, int] | None = None,
     ) -> None:
         self.net = network_of(net)
-        rank = input_rank(self.net)
-        prepare = preparation(net, rank, input_channels(self.net), preprocess, size)
-        self._source = None if data is None else Source(data, prepare)
+        self._source = None if data is None else Source(data, preparation(net, preprocess, size))
         self._fields = Fields(self.net)
 
     @property

@@ -16,7 +16,7 @@ from pyconvx._progress import Report, reporter
 from pyconvx._version import __version__
 from pyconvx.errors import Interrupted, OptionError
 from pyconvx.runtime import active_isa
-from pyconvx.visualize._network import input_channels, input_rank, network_of, weights_digest
+from pyconvx.visualize._network import network_of, weights_digest
 from pyconvx.visualize._pass import Pass, batches
 from pyconvx.visualize.patches import TopPatches
 from pyconvx.visualize.sources import Source, preparation
@@ -107,9 +107,9 @@ def survey(
     layers : mapping of str to sequence of int or None, or sequence of str
         Units of each layer; None, or only the names, for all of them.
     data : folder, array, sequence or iterable
-        A folder of pictures and .npy arrays, with those in folders inside it, whose names are then the classes; an
-        array `(pictures, *spatial, channels)`, which may be a memory map; a sequence, or an iterator of any length, of
-        inputs `(*spatial, channels)` or pictures.
+        A folder of pictures and .npy arrays, with those in folders inside it, whose names are then the classes (what is
+        hidden is left out); an array `(pictures, *spatial, channels)`, which may be a memory map; a sequence, or an
+        iterator of any length, of inputs `(*spatial, channels)` or pictures.
     k : int
         Patches of a unit.
     one_per_picture : bool
@@ -165,7 +165,7 @@ def survey(
     named = [layers] if isinstance(layers, str) else layers
     chosen = dict(named) if isinstance(named, Mapping) else dict.fromkeys(named)
     _check_options(chosen, k, save_every, batch_size, workers, shard)
-    source = Source(data, preparation(net, input_rank(graph), input_channels(graph), preprocess, size), labels)
+    source = Source(data, preparation(net, preprocess, size), labels)
     keep = source.length is None if keep_patches is None else keep_patches
     asked = {
         "layers": {name: None if units is None else [int(unit) for unit in units] for name, units in chosen.items()},
