@@ -78,7 +78,9 @@ class Pass:
         tallies = self._survey.tallies
         if layer not in tallies:
             tallies[layer] = self._new_tally(layer, y)
-        return tallies[layer]
+            # Layers come as the network has them; the survey, its file and its page have them as they were asked for.
+            self._survey.tallies = {name: tallies[name] for name in self._asked["layers"] if name in tallies}
+        return self._survey.tallies[layer]
 
     def _new_tally(self, layer: str, y: Array) -> Tally:
         wanted = self._asked["layers"][layer]

@@ -6,9 +6,10 @@ before it is wanted, and nothing is kept.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -78,7 +79,9 @@ class Source:
 
     def describe(self) -> dict[str, Any]:
         """Return what tells this data from other data of its kind, for a state that is resumed."""
-        return {"pictures": self.length, "names": self._names, "classes": self.classes}
+        labels = None if self._labels is None else _digest(map(str, self._labels))
+        names = None if self._names is None else _digest(self._names)
+        return {"pictures": self.length, "names": names, "classes": self.classes, "labels": labels}
 
     def name(self, number: int) -> str:
         """Return what to call a picture: its path inside the folder, or its number."""
@@ -126,6 +129,10 @@ class Source:
         for number, element in enumerate(self._data):
             if number >= start:
                 yield number, element
+
+
+def _digest(words: Iterable[str]) -> str:
+    return hashlib.sha256("\0".join(words).encode(errors="surrogateescape")).hexdigest()
 
 
 def _is_wanted(path: Path) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -175,7 +175,7 @@ def survey(
         "size": list(size) if isinstance(size, tuple) else size,
         "preprocessing": _described(net, preprocess),
         "weights": weights_digest(graph),
-        "data": {**source.describe(), "names": _names_digest(source)},
+        "data": source.describe(),
         "version": __version__,
         "isa": active_isa(),
     }
@@ -217,10 +217,7 @@ def _begin(
         raise OptionError("resume needs state: the file to go on from")
     if state is not None:
         path = Path(state)
-        if not path.resolve().parent.is_dir():
-            raise OptionError(f"state: the folder {path.parent} does not exist")
-        if path.exists() and not resume:
-            raise OptionError(f"state: {path} is there already; resume it, or remove it to start anew")
+        _check_state(path, resume)
         if path.exists():
             survey = Survey.load(path)
             wrong = differences(survey.asked, asked)
@@ -228,6 +225,22 @@ def _begin(
                 raise OptionError(f"state: {path} belongs to another survey ({', '.join(wrong)} differ)")
             return survey
     return Survey(asked, {}, [], {}, np.zeros(max(1, len(source.classes)), np.int64))
+
+
+def _check_state(path: Path, resume: bool) -> None:
+    """Refuse now what could not be saved to later."""
+    if not path.resolve().parent.is_dir():
+        raise OptionError(f"state: the folder {path.parent} does not exist")
+    if path.is_dir():
+        raise OptionError(f"state: {path} is a folder; name a file in it")
+    if path.exists() and not resume:
+        raise OptionError(f"state: {path} is there already; resume it, or remove it to start anew")
+    beside = path.resolve().with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        beside.touch(exist_ok=False)
+        beside.unlink()
+    except OSError as error:
+        raise OptionError(f"state: {path} cannot be written: {error.strerror}") from error
 
 
 def _next(survey: Survey, start: int, stop: int | None) -> int:
@@ -244,10 +257,6 @@ def _part(source: Source, shard: tuple[int, int]) -> tuple[int, int | None]:
             raise OptionError("an iterator cannot be cut into shards; give a folder, an array or a list")
         return 0, None
     return source.length * index // count, source.length * (index + 1) // count
-
-
-def _names_digest(source: Source) -> str:
-    return hashlib.sha256("\0".join(source.describe()["names"] or []).encode(errors="surrogateescape")).hexdigest()
 
 
 def _described(net: Any, preprocess: Callable[[Any], Any] | None) -> str:
