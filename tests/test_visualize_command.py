@@ -24,6 +24,9 @@ def make():
 def signals():
     return nn.Sequential({"conv": nn.Conv1d(1, 4, 5, random_state=0)})
 
+def of_three():
+    return 3
+
 number = 3
 """
 
@@ -102,6 +105,25 @@ def test_parts_are_merged(place: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert Path("here.state").exists()
 
 
+def test_parts_of_something_else_are_refused_and_missing_ones_told(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in (1, 3):
+        assert look(*OWN, "-o", "parts", "--shard", f"{index}/3") == exit_codes.OK
+    parts = [f"parts/{index}-of-3.survey.safetensors" for index in (1, 3)]
+    capsys.readouterr()
+    assert look(*OWN, "-o", "merged", "--merge", *parts) == exit_codes.OK
+    assert capsys.readouterr().err == "pyconvx visualize: pictures 4 to 7 are in none of the parts\n"
+    assert "Of 12 pictures these were not looked at: 4 to 7." in Path("merged/figure.html").read_text()
+    other = nn.Sequential({"conv1": nn.Conv2d(3, 8, 3, padding=1, random_state=7)})
+    visualize.survey(other, ["conv1"], "photos", state="other")
+    assert look(*OWN, "-o", "page.png", "--merge", "other") == exit_codes.USAGE
+    assert "other weights than the network that the survey was made with" in capsys.readouterr().err
+    assert look("photos/cats", *OWN[1:], "-o", "page.png", "--merge", *parts) == exit_codes.USAGE
+    assert "its pictures are not those that the survey looked at" in capsys.readouterr().err
+    assert not Path("page.png").exists()
+
+
 def test_a_saved_network_and_arrays(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "ecg").mkdir()
     for index in range(5):
@@ -161,7 +183,17 @@ def test_unreadable_pictures(place: Path, capsys: pytest.CaptureFixture[str]) ->
         (["photos", "-o", "photos/cats/page.png"], exit_codes.USAGE, "is inside photos"),
         (["photos", "-o", "photos"], exit_codes.USAGE, "is inside photos"),
         (["nowhere", "-o", "out"], exit_codes.BAD_INPUT, "not a folder"),
-        (["photos", "-o", "out", "--units", "some"], exit_codes.USAGE, "--units: got 'some'"),
+        (["photos", "-o", "out", "--units", "some"], exit_codes.USAGE, "argument --units: 'some'; wanted numbers"),
+        (["photos", "-o", "out", "--units", "best:0"], exit_codes.USAGE, "argument --units: 'best:0'"),
+        (["photos", "-o", "out", "--units=best:-3"], exit_codes.USAGE, "argument --units: 'best:-3'"),
+        (["photos", "-o", "out", "--units", "1,"], exit_codes.USAGE, "argument --units: '1,'"),
+        (["photos", "-o", "out", "--layers", ","], exit_codes.USAGE, "argument --layers: ','"),
+        (["photos", "-o", "out", "--maximize", "-2"], exit_codes.USAGE, "argument --maximize"),
+        (["photos", "-o", "out", "--depth", "19"], exit_codes.USAGE, "for a VGG of yours"),
+        ([*OWN, "-o", "out", "--preprocessing", "caffe"], exit_codes.USAGE, "for a VGG of yours"),
+        ([*OWN, "-o", "out", "--state", "photos"], exit_codes.USAGE, "photos is a folder; name a file"),
+        ([*OWN, "-o", "out", "--merge", "x", "--shard", "1/2"], exit_codes.USAGE, "give one of the two"),
+        (["photos", "-o", "out", "--network", "nets.py:of_three"], exit_codes.USAGE, "of_three returned a int; wanted"),
         (["photos", "-o", "out", "--shard", "3/2"], exit_codes.USAGE, "is not a part"),
         (["photos", "-o", "out", "--network", "resnet"], exit_codes.USAGE, "wanted vgg16, face_encoder or FILE"),
         (["photos", "-o", "out", "--network", "gone.py:make"], exit_codes.USAGE, "there is no file gone.py"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     survey = _survey(arguments, net, layers, size, _state(arguments, output))
     for name in survey.skipped:
         print(f"pyconvx visualize: skipped {name}, which cannot be read", file=sys.stderr)
+    for start, stop in survey.missing if arguments.merge else ():
+        print(f"pyconvx visualize: pictures {start} to {stop - 1} are in none of the parts", file=sys.stderr)
     if arguments.shard != (0, 1):
         report = {"state": str(_state(arguments, output)), "pictures": survey.pictures, "done": survey.done}
         write(arguments, report, lambda report: f"{report['state']}: {report['pictures']} pictures")
@@ -66,6 +69,8 @@ def _checked_output(arguments: argparse.Namespace) -> Path:
     """Refuse, before any work, what could not be written at its end."""
     from pyconvx import image
 
+    if arguments.merge and arguments.shard != (0, 1):
+        raise OptionError("--merge joins parts, --shard looks at one: give one of the two")
     if not arguments.folder:
         raise OptionError("name a FOLDER of pictures, or ask for --table")
     if not arguments.output and not (arguments.state and arguments.shard != (0, 1)):
@@ -78,8 +83,11 @@ def _checked_output(arguments: argparse.Namespace) -> Path:
             f"-o {output}: is inside {arguments.folder}, whose pictures it would become; name another place"
         )
     if output.suffix.lower() in (".html", ".htm"):
-        if not output.resolve().parent.is_dir():
+        folder = output.resolve().parent
+        if not folder.is_dir():
             raise ImageError(f"{output}: the folder {output.parent} does not exist; create it first")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ImageError(f"{output}: the folder {output.parent} may not be written to")
     elif output.suffix and not output.is_dir():
         image.check_writable(output)
     else:
@@ -87,6 +95,8 @@ def _checked_output(arguments: argparse.Namespace) -> Path:
             output.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
             raise OptionError(f"-o {output}: is a file; name a folder, or a file that ends in .png or .html") from None
+        except OSError as error:
+            raise ImageError(f"-o {output}: cannot be created: {error.strerror}") from error
     return output
 
 
@@ -107,7 +117,7 @@ def _survey(arguments: argparse.Namespace, net: Any, layers: list[str], size: An
         if state is not None:
             merged.save(state)
         return merged
-    wanted = _units(arguments.units)
+    wanted = arguments.units
     return visualize.survey(
         net,
         {layer: wanted if isinstance(wanted, list) else None for layer in layers},
@@ -125,22 +135,10 @@ def _survey(arguments: argparse.Namespace, net: Any, layers: list[str], size: An
     )
 
 
-def _units(text: str) -> list[int] | int | None:
-    """Return numbers of units, how many of the best, or None for all."""
-    if text == "all":
-        return None
-    try:
-        if text.startswith("best:"):
-            return int(text.removeprefix("best:"))
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise OptionError(f"--units: got {text!r}; wanted numbers such as 3,14, or best:6, or all") from None
-
-
 def _figure(arguments: argparse.Namespace, net: Any, survey: Survey, size: Any) -> Figure:
     from pyconvx import visualize
 
-    wanted = _units(arguments.units)
+    wanted = arguments.units
     units = None
     if not isinstance(wanted, int):
         units = {layer: wanted or [int(unit) for unit in survey[layer].units] for layer in survey.layers}
@@ -170,8 +168,9 @@ def _write(output: Path, figure: Figure) -> list[str]:
 
 def _table(arguments: argparse.Namespace, net: Any) -> int:
     from pyconvx import visualize
+    from pyconvx.cli import visualize_network
 
-    fields = visualize.receptive_fields(getattr(net, "net", net))
+    fields = visualize.receptive_fields(visualize_network.inner(net))
     rows = [
         {
             "layer": name,

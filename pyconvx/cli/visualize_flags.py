@@ -22,8 +22,12 @@ def _add_network_flags(group: argparse._ArgumentGroup) -> None:
         help="vgg16 (default), face_encoder, or FILE.py:FUNCTION, which returns an nn network or a models.Network",
     )
     add("--weights", metavar="FILE", help="weights for it, as net.save writes them; for vgg16 as load_vgg reads them")
-    add("--depth", type=int, choices=(16, 19), default=16, help="with --weights of a VGG (default: 16)")
-    add("--preprocessing", choices=("torchvision", "caffe"), default="torchvision", help="with --weights of a VGG")
+    add("--depth", type=int, choices=(16, 19), help="layers of the VGG in --weights (default: 16)")
+    add(
+        "--preprocessing",
+        choices=("torchvision", "caffe"),
+        help="what the VGG in --weights was trained on (default: torchvision)",
+    )
 
 
 def _add_search_flags(group: argparse._ArgumentGroup) -> None:
@@ -31,6 +35,7 @@ def _add_search_flags(group: argparse._ArgumentGroup) -> None:
     add("--layers", type=_names, metavar="A,B", help="layers (vgg16: conv1_2,conv2_2,conv3_3,conv4_2,conv5_1)")
     add(
         "--units",
+        type=_units,
         default="best:6",
         metavar="UNITS",
         help="numbers such as 3,14,15 for every layer; best:N, the N that stand out (default best:6); or all",
@@ -48,7 +53,7 @@ def _add_page_flags(group: argparse._ArgumentGroup) -> None:
         default="guided",
         help="way back (default: guided)",
     )
-    add("--maximize", type=int, default=0, metavar="STEPS", help="also make a picture that excites each unit")
+    add("--maximize", type=_steps, default=0, metavar="STEPS", help="also make a picture that excites each unit")
     add("--title", default="What the units of a network look for", help="of the page")
 
 
@@ -72,7 +77,31 @@ def _add_run_flags(group: argparse._ArgumentGroup) -> None:
 
 
 def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of names such as conv3_3,conv4_2")
+    return names
+
+
+def _units(text: str) -> list[int] | int | None:
+    """Return numbers of units, how many of the best, or None for all."""
+    if text == "all":
+        return None
+    best = text.removeprefix("best:")
+    numbers = [part.strip() for part in best.split(",")]
+    if all(part.isdecimal() for part in numbers):
+        found = [int(part) for part in numbers]
+        if best == text:
+            return found
+        if len(found) == 1 and found[0]:
+            return found[0]
+    raise argparse.ArgumentTypeError(f"{text!r}; wanted numbers such as 3,14, or best:6, or all")
+
+
+def _steps(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    return int(text)
 
 
 def _shard(text: str) -> tuple[int, int]:

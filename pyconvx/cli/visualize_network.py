@@ -19,6 +19,8 @@ CHIP = 150
 def load(arguments: argparse.Namespace) -> Any:
     """Return the network, with its weights."""
     name = arguments.network
+    if (arguments.depth, arguments.preprocessing) != (None, None) and (name != "vgg16" or arguments.weights is None):
+        raise OptionError("--depth and --preprocessing are for a VGG of yours: --network vgg16 --weights FILE")
     if name == "vgg16":
         return _vgg(arguments)
     if name == "face_encoder":
@@ -36,14 +38,17 @@ def default_layers(arguments: argparse.Namespace, net: Any) -> list[str]:
         return ENCODER_LAYERS
     from pyconvx import nn
 
-    layers = [
-        node.name
-        for node in getattr(net, "net", net).nodes
-        if isinstance(node.layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d))
-    ]
+    layers = [node.name for node in inner(net).nodes if isinstance(node.layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d))]
     if not layers:
         raise OptionError("--layers: the network has no convolutions; name the layers to look at")
     return layers
+
+
+def inner(net: Any) -> Any:
+    """Return the layers inside a model, or the network itself."""
+    from pyconvx import nn
+
+    return net if isinstance(net, nn.Layer) else getattr(net, "net", net)
 
 
 def default_size(arguments: argparse.Namespace) -> int | tuple[int, int] | None:
@@ -61,7 +66,9 @@ def _vgg(arguments: argparse.Namespace) -> Any:
 
     if arguments.weights is None:
         return models.vgg16()
-    return models.load_vgg(arguments.weights, arguments.depth, preprocessing=arguments.preprocessing)
+    return models.load_vgg(
+        arguments.weights, arguments.depth or 16, preprocessing=arguments.preprocessing or "torchvision"
+    )
 
 
 def _face_encoder(arguments: argparse.Namespace) -> Any:
@@ -80,6 +87,8 @@ def _face_encoder(arguments: argparse.Namespace) -> Any:
 
 def _own(arguments: argparse.Namespace) -> Any:
     """Run the user's file, as `python FILE` would, and call the function in it."""
+    from pyconvx import nn
+
     path, _, function = arguments.network.rpartition(":")
     if not Path(path).is_file():
         raise OptionError(f"--network: there is no file {path}")
@@ -93,6 +102,12 @@ def _own(arguments: argparse.Namespace) -> Any:
     if not callable(make):
         raise OptionError(f"--network: {path} has no function {function!r}")
     net = make()
+    graph = inner(net)
+    if not isinstance(graph, (nn.Sequential, nn.Residual, nn.Graph)):
+        raise OptionError(
+            f"--network: {function} returned a {type(net).__name__}; wanted an nn.Sequential, nn.Residual, nn.Graph or "
+            "a models.Network"
+        )
     if arguments.weights is not None:
-        getattr(net, "net", net).load(arguments.weights)
+        graph.load(arguments.weights)
     return net

@@ -151,7 +151,7 @@ def figure(
     Raises
     ------
     OptionError
-        If a unit was not looked at.
+        If a unit was not looked at, or the survey is one of another network or of other data.
 
     Examples
     --------
@@ -173,6 +173,7 @@ def figure(
     if units and set(units) - set(chosen):
         raise OptionError(f"units: {sorted(set(units) - set(chosen))} were not looked at; there are {', '.join(names)}")
     reader = PatchReader(net, data, **reading)
+    reader.check(survey)
     total, done = sum(map(len, chosen.values())), 0
     layers = []
     with reporter(progress) as report:
@@ -186,6 +187,9 @@ def figure(
                 report(done, total, {"layer": name, "unit": unit})
             layers.append(LayerView(name, _facts(survey[name], net), views))
     notes = [f"{survey.pictures} pictures; {survey.asked['k']} patches a unit, the best first."]
+    if survey.missing:
+        ranges = ", ".join(f"{start} to {stop - 1}" for start, stop in survey.missing)
+        notes.append(f"Of {survey.asked['data']['pictures']} pictures these were not looked at: {ranges}.")
     if survey.skipped:
         notes.append(f"{len(survey.skipped)} pictures could not be read: {', '.join(survey.skipped[:5])}")
     return Figure(title, layers, notes)

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from pyconvx.errors import OptionError
 from pyconvx.nn.composite import Composite
-from pyconvx.visualize._network import network_of
+from pyconvx.visualize._network import network_of, weights_digest
 from pyconvx.visualize.fields import Box, ReceptiveField, receptive_field
 from pyconvx.visualize.patches import Patch, TopPatches, crop
 from pyconvx.visualize.sources import Source, preparation
+from pyconvx.visualize.surveys import Survey
 
 Array = NDArray[Any]
 
@@ -39,6 +40,23 @@ class PatchReader:
     def is_empty(self) -> bool:
         """Whether there is no data, or it cannot be read again."""
         return self._source is None or self._source.length is None
+
+    def check(self, survey: Survey) -> None:
+        """Refuse another network, or other data, than the survey was made with.
+
+        Raises
+        ------
+        OptionError
+            If weights, number or names of the pictures differ.
+        """
+        if survey.asked["weights"] != weights_digest(self.net):
+            raise OptionError("net: it has other weights than the network that the survey was made with")
+        if self._source is None:
+            return
+        here, there = self._source.describe(), survey.asked["data"]
+        for what in ("pictures", "names"):
+            if None not in (here[what], there[what]) and here[what] != there[what]:
+                raise OptionError(f"data: its {what} are not those that the survey looked at")
 
     def read(self, number: int) -> Array:
         """Return a picture as the network's input, without a batch axis."""
