@@ -190,6 +190,23 @@ def test_a_page_of_every_rank(rank: int, tmp_path: Path) -> None:
     )
 
 
+def test_many_units_are_broken_into_rows_and_what_is_made_is_as_wide_as_the_patches(tmp_path: Path) -> None:
+    net = nn.Sequential({"conv": nn.Conv2d(1, 20, 3, random_state=0)})
+    data = np.random.default_rng(0).random((10, 9, 8, 1), np.float32)
+    survey = visualize.survey(net, ["conv"], data)
+    one, many = (visualize.figure(survey, net, data, unit_count=n, rule=None).picture() for n in (1, 20))
+    assert many.shape[1] < 1500
+    assert many.shape[0] > 2.5 * (one.shape[0] - 60), "three rows"
+    for rank in (1, 2, 3):
+        net, pictures = small_net(rank), np.stack([signal_of(rank, seed) for seed in range(10)])
+        page = visualize.figure(
+            visualize.survey(net, ["conv2"], pictures), net, pictures, unit_count=1, maximize_steps=1
+        )
+        grids = page.layers[0].units[0].grids
+        assert grids["patches"].shape == grids["guided"].shape
+        assert abs(grids["maximised"].shape[1] - grids["patches"].shape[1]) < 20
+
+
 def test_a_page_of_an_iterator_has_its_kept_patches() -> None:
     net = small_net(2)
     data = [signal_of(2, seed) for seed in range(6)]

@@ -16,7 +16,7 @@ from pyconvx._progress import Report, reporter
 from pyconvx.errors import ImageError, OptionError
 from pyconvx.visualize._network import network_of
 from pyconvx.visualize._rewired import Rule
-from pyconvx.visualize._tiles import Tile, grid, levels_of, signed_levels, tile_of
+from pyconvx.visualize._tiles import GAP, TILE, VOLUME_GAP, Tile, grid, levels_of, signed_levels, tile_of
 from pyconvx.visualize.attribution import backproject_patch
 from pyconvx.visualize.fields import Box, receptive_field
 from pyconvx.visualize.maximization import maximize
@@ -213,7 +213,6 @@ def _unit_view(
 ) -> UnitView:
     place, statistics = found.place(unit), found.statistics
     patches = reader.patches(found, unit)
-    columns = math.ceil(math.sqrt(found.values.shape[1]))
     tiles, backs = [], []
     for patch in patches:
         x = None if reader.is_empty else reader.read(patch.picture)
@@ -223,12 +222,14 @@ def _unit_view(
         if rule is not None and x is not None:
             dx = backproject_patch(net, found.layer, unit, x, patch.position, rule=rule)
             backs.append(tile_of(signed_levels(_as_shown(net, dx))[part], box, extents))
-    grids = {"patches": grid(tiles, columns)} if tiles else {}
+    columns = math.ceil(math.sqrt(found.values.shape[1]))
+    gap = VOLUME_GAP if patches and patches[0].x.ndim == 4 else GAP
+    grids = {"patches": grid(tiles, columns, gap)} if tiles else {}
     if backs and rule is not None:
-        grids[rule] = grid(backs, columns)
+        grids[rule] = grid(backs, columns, gap)
     if maximize_steps and all(extent is not None for extent in receptive_field(reader.net, found.layer).size):
         made = maximize(net, found.layer, unit, steps=maximize_steps)
-        grids["maximised"] = tile_of(levels_of(net, made.x), size=grids["patches"].shape[0] if tiles else 180)
+        grids["maximised"] = tile_of(levels_of(net, made.x), size=columns * TILE)
     numbers: dict[str, float | bool] = {
         "mean": float(statistics.mean[place]),
         "mean_maximum": float(statistics.mean_maximum[place]),
