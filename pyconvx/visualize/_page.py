@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pyconvx.visualize.layout import Figure, LayerView, UnitView
 
 _MARGIN = 16
-_WIDTH = 1400  # of a row of units, unless a single one is wider
+_WIDTH = 1600  # of a row of units, unless a single one is wider
 _LINE = 18
 _INK = (30, 30, 30)
 _GREY = (110, 110, 110)
