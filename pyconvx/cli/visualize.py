@@ -23,11 +23,18 @@ Find the patches of the pictures in FOLDER that most excite units of a network, 
 folder for {PICTURE}, {PAGE}, {NUMBERS} and {STATE}, or one file that ends in .png or .html. Names of folders in FOLDER
 are classes. With --table, print the receptive fields of all layers, and look at nothing.
 """
+EPILOG = """\
+For example: pyconvx visualize photos/ -o page/ --layers conv4_2 --units best:8. A run that was stopped goes on by the
+same line and --resume. Several machines share the work by --shard 1/4 to 4/4, each with -o parts/; then -o page/
+--merge parts/*.safetensors makes the page. Signals and volumes are .npy arrays of floats, (*spatial, channels).
+"""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the sub-command's parser."""
-    parser = commands.add_parser("visualize", help="see what a network has learned", description=DESCRIPTION)
+    parser = commands.add_parser(
+        "visualize", help="see what a network has learned", description=DESCRIPTION, epilog=EPILOG
+    )
     parser.add_argument("folder", nargs="?", metavar="FOLDER", help="folder of pictures, or of .npy arrays")
     parser.add_argument("-o", "--output", metavar="OUT", help="folder, or .png or .html file")
     parser.add_argument("--table", action="store_true", help="print receptive fields only")

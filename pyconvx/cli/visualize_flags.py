@@ -32,7 +32,12 @@ def _add_network_flags(group: argparse._ArgumentGroup) -> None:
 
 def _add_search_flags(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--layers", type=_names, metavar="A,B", help="layers (vgg16: conv1_2,conv2_2,conv3_3,conv4_2,conv5_1)")
+    add(
+        "--layers",
+        type=_names,
+        metavar="A,B",
+        help="layers, in the page's order (vgg16: one a block; others: see --table)",
+    )
     add(
         "--units",
         type=_units,
@@ -42,7 +47,9 @@ def _add_search_flags(group: argparse._ArgumentGroup) -> None:
     )
     add("-k", "--patches", type=int, default=9, metavar="K", help="patches of a unit (default: 9)")
     add("--several", action="store_true", help="a picture may have several patches of a unit")
-    add("--size", type=int, metavar="N", help="longest side of pictures (vgg16: 224; others: as they are)")
+    add(
+        "--size", type=int, metavar="N", help="longest side of pictures (vgg16: 224; face_encoder: 150x150; else as is)"
+    )
 
 
 def _add_page_flags(group: argparse._ArgumentGroup) -> None:
@@ -51,9 +58,15 @@ def _add_page_flags(group: argparse._ArgumentGroup) -> None:
         "--rule",
         choices=("guided", "deconvnet", "gradient", "none"),
         default="guided",
-        help="way back (default: guided)",
+        help="how to show what in a patch excites the unit: its activation led back to the picture (default: guided)",
     )
-    add("--maximize", type=_steps, default=0, metavar="STEPS", help="also make a picture that excites each unit")
+    add(
+        "--maximize",
+        type=_steps,
+        default=0,
+        metavar="STEPS",
+        help="also make a picture that excites each unit, in so many steps of ascent",
+    )
     add("--title", default="What the units of a network look for", help="of the page")
 
 
@@ -69,7 +82,7 @@ def _add_run_flags(group: argparse._ArgumentGroup) -> None:
         metavar="I/N",
         help="look at part I of N only, 1/N to N/N, without a page",
     )
-    add("--merge", nargs="+", metavar="FILE", help="look at nothing: join the states of all parts")
+    add("--merge", nargs="+", metavar="FILE", help="look at nothing: join the states of all parts of FOLDER")
     add("--skip-unreadable", action="store_true", help="go on after pictures that cannot be read, and name them")
     add("--batch-size", type=int, default=8, metavar="N", help="pictures computed together (default: 8)")
     add("--threads", type=int, metavar="N", help="threads; all that this process may use if not given")
