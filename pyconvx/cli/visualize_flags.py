@@ -36,7 +36,7 @@ def _add_search_flags(group: argparse._ArgumentGroup) -> None:
         "--layers",
         type=_names,
         metavar="A,B",
-        help="layers, in the page's order (vgg16: one a block; others: see --table)",
+        help="layers, in the page's order (vgg16: one of each block)",
     )
     add(
         "--units",
@@ -47,9 +47,7 @@ def _add_search_flags(group: argparse._ArgumentGroup) -> None:
     )
     add("-k", "--patches", type=int, default=9, metavar="K", help="patches of a unit (default: 9)")
     add("--several", action="store_true", help="a picture may have several patches of a unit")
-    add(
-        "--size", type=int, metavar="N", help="longest side of pictures (vgg16: 224; face_encoder: 150x150; else as is)"
-    )
+    add("--size", type=int, metavar="N", help="longest side of pictures (vgg16: 224; face_encoder: 150x150)")
 
 
 def _add_page_flags(group: argparse._ArgumentGroup) -> None:
@@ -58,14 +56,14 @@ def _add_page_flags(group: argparse._ArgumentGroup) -> None:
         "--rule",
         choices=("guided", "deconvnet", "gradient", "none"),
         default="guided",
-        help="how to show what in a patch excites the unit: its activation led back to the picture (default: guided)",
+        help="how what in a patch excites the unit is shown: by which way back (default: guided)",
     )
     add(
         "--maximize",
         type=_steps,
         default=0,
         metavar="STEPS",
-        help="also make a picture that excites each unit, in so many steps of ascent",
+        help="also make a picture that excites the unit, in STEPS",
     )
     add("--title", default="What the units of a network look for", help="of the page")
 
