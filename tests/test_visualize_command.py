@@ -79,12 +79,14 @@ def test_json_one_file_and_all_flags(place: Path, capsys: pytest.CaptureFixture[
         "--batch-size",
         "3",
     ]
+    flags += ["--rank-by", "selectivity", "--inside"]
     more = ["--maximize", "2", "--title", "A <title>", "--threads", "1", "--quiet", "--json"]
     assert look(*OWN, "-o", "page.html", *flags, *more) == exit_codes.OK
     report = json.loads(capsys.readouterr().out)
     assert report["files"] == ["page.html"]
     assert [unit["unit"] for unit in report["layers"][0]["units"]] == [3, 1]
     assert report["title"] == "A <title>"
+    assert report["notes"] == ["12 pictures; 9 patches a unit, inside their pictures, by selectivity."]
     assert len(report["layers"][0]["units"][0]["patches"]) == 9
     text = Path("page.html").read_text()
     assert "deconvnet of unit 3" in text

@@ -131,6 +131,8 @@ def _survey(arguments: argparse.Namespace, net: Any, layers: list[str], size: An
         arguments.folder,
         arguments.patches,
         one_per_picture=not arguments.several,
+        rank_by=arguments.rank_by,
+        inside=arguments.inside,
         size=size,
         shard=arguments.shard,
         state=state,

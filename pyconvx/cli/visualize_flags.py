@@ -46,6 +46,13 @@ def _add_search_flags(group: argparse._ArgumentGroup) -> None:
         help="numbers such as 3,14,15 for every layer; best:N, the N that stand out (default best:6); or all",
     )
     add("-k", "--patches", type=int, default=9, metavar="K", help="patches of a unit (default: 9)")
+    add(
+        "--rank-by",
+        choices=("activation", "selectivity"),
+        default="activation",
+        help="selectivity: a unit's part in what its whole layer says, so that contrast counts less",
+    )
+    add("--inside", action="store_true", help="patches lie inside their pictures")
     add("--several", action="store_true", help="a picture may have several patches of a unit")
     add("--size", type=int, metavar="N", help="longest side of pictures (vgg16: 224; face_encoder: 150x150)")
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pyconvx.errors import DivergedError, OptionError, ShapeError
 from pyconvx.nn.composite import Composite
 from pyconvx.visualize._best import Best
+from pyconvx.visualize._ranking import Ranking
 from pyconvx.visualize._tally import Found, Tally
 from pyconvx.visualize.patches import crop
 from pyconvx.visualize.reader import Fields
@@ -29,7 +30,9 @@ class Pass:
     def __init__(self, net: Composite, survey: Survey) -> None:
         self._net, self._survey = net, survey
         self._asked = survey.asked
-        self._fields = Fields(net) if survey.asked["keep_patches"] else None
+        fields = Fields(net)
+        self._fields = fields if survey.asked["keep_patches"] else None
+        self._ranking = Ranking(survey.asked["rank_by"], fields if survey.asked["inside"] else None)
         self._names = 1000  # so many names before those are forgotten whose pictures have left the tables
         self.whole = True  # whether the survey holds whole batches only
 
@@ -43,7 +46,11 @@ class Pass:
             def receive(layer: str, y: Array) -> None:
                 tally = self._tally(layer, y)
                 for item, part in zip(good, y, strict=True):
-                    staged.append((layer, item, _looked(tally, item, layer, part)))
+                    factors, places = self._ranking.of(layer, part, x.shape[1:-1])
+                    try:
+                        staged.append((layer, item, tally.look(part, factors, places)))
+                    except DivergedError as error:
+                        raise DivergedError(f"{item.name}: {error} in {layer!r}") from error
 
             try:
                 self._net.features(x, list(self._asked["layers"]), receive=receive)
@@ -89,13 +96,6 @@ class Pass:
             raise OptionError(f"units of {layer!r}: got {wanted}; wanted different ones of 0 to {y.shape[-1] - 1}")
         best = Best.empty(len(units), self._asked["k"], y.ndim - 2, y.dtype)
         return Tally(units, best, len(self._survey.classes), self._asked["one_per_picture"])
-
-
-def _looked(tally: Tally, item: Item, layer: str, y: Array) -> Found:
-    try:
-        return tally.look(y)
-    except DivergedError as error:
-        raise DivergedError(f"{item.name}: {error} in {layer!r}") from error
 
 
 def batches(items: Iterator[Item], size: int, save_every: int) -> Iterator[list[Item]]:

@@ -186,7 +186,8 @@ def figure(
                 done += 1
                 report(done, total, {"layer": name, "unit": unit})
             layers.append(LayerView(name, _facts(survey[name], net), views))
-    notes = [f"{survey.pictures} pictures; {survey.asked['k']} patches a unit, the best first."]
+    where = ", inside their pictures" if survey.asked["inside"] else ""
+    notes = [f"{survey.pictures} pictures; {survey.asked['k']} patches a unit{where}, by {survey.asked['rank_by']}."]
     if survey.missing:
         ranges = ", ".join(f"{start} to {stop - 1}" for start, stop in survey.missing)
         notes.append(f"Of {survey.asked['data']['pictures']} pictures these were not looked at: {ranges}.")
