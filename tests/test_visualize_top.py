@@ -266,6 +266,7 @@ def test_reduction_and_exact_sums() -> None:
         np.testing.assert_array_equal(reduced.maxima, rows.max(axis=0))
         np.testing.assert_array_equal(reduced.positive, (rows > 0).sum(axis=0))
         np.testing.assert_allclose(reduced.sums, rows.sum(axis=0, dtype=np.float64), rtol=0, atol=1e-3)
+        assert (reduce(np.ones_like(rows)).positive == positions).all(), "a byte counts no further than 255"
     values = rng.standard_normal((500, 4)) * 10.0 ** rng.integers(-30, 30, (500, 4))
     forward, backward = ExactSum((4,)), ExactSum((4,))
     for row, other in zip(values, values[::-1], strict=True):
@@ -273,6 +274,9 @@ def test_reduction_and_exact_sums() -> None:
         backward.add(other)
     wanted = [float(sum(map(Fraction, column)) / 7) for column in values.T]
     assert forward.divided(7).tolist() == backward.divided(7).tolist() == wanted
+    tiny = ExactSum((3,))
+    tiny.add(np.array([1e-55, -3e-66, 5e-80]))  # cut off at 2^-200, which is 6e-61
+    assert tiny.divided(1).tolist() == [pytest.approx(1e-55, rel=1e-5), 0.0, 0.0]
     with pytest.raises(OptionError, match="finite"):
         forward.add(np.array([np.nan, 0, 0, 0]))
 
