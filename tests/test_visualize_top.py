@@ -276,7 +276,7 @@ def test_reduction_and_exact_sums() -> None:
     assert forward.divided(7).tolist() == backward.divided(7).tolist() == wanted
     tiny = ExactSum((3,))
     tiny.add(np.array([1e-55, -3e-66, 5e-80]))  # cut off at 2^-200, which is 6e-61
-    assert tiny.divided(1).tolist() == [pytest.approx(1e-55, rel=1e-5), 0.0, 0.0]
+    assert tiny.divided(1).tolist() == [pytest.approx(1e-55, rel=1e-5, abs=0), 0.0, 0.0]
     with pytest.raises(OptionError, match="finite"):
         forward.add(np.array([np.nan, 0, 0, 0]))
 
