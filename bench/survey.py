@@ -21,7 +21,7 @@ import numpy as np
 
 import pyconvx
 from bench import environment
-from pyconvx import models, visualize
+from pyconvx import image, models, visualize
 
 LAYER, BATCH = "conv4_2", 8
 GOAL = 1.1
@@ -56,6 +56,31 @@ def compare(net: Any, rounds: int) -> dict[str, Any]:
     }
 
 
+def compare_folder(vgg: models.Network, folder: Path, rounds: int) -> dict[str, Any]:
+    """Plain pass and survey in turns on the same files, other files in each round."""
+    paths = sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    if not paths:
+        raise SystemExit(f"bench.survey: no pictures in {folder}")
+    chosen = np.random.default_rng(0).permutation(paths)
+    count = min(4 * BATCH, len(paths))
+    ratios, plain = [], []
+    for turn in range(rounds + 1):
+        files = list(np.take(chosen, range(turn * count, (turn + 1) * count), mode="wrap"))
+        start = time.process_time()
+        for first in range(0, count, BATCH):
+            batch = [image.load(path, size=224) for path in files[first : first + BATCH]]
+            if len({one.shape for one in batch}) == 1:
+                vgg.net.features(vgg.preprocess(np.stack(batch)), [LAYER])
+            else:
+                for one in batch:
+                    vgg.net.features(vgg.preprocess(one), [LAYER])
+        middle = time.process_time()
+        visualize.top_patches(vgg, LAYER, None, files, size=224, batch_size=BATCH)
+        plain.append((middle - start) / count)
+        ratios.append((time.process_time() - middle) / (middle - start))
+    return {"plain_ms": 1e3 * statistics.median(plain[1:]), "ratio": statistics.median(ratios[1:]), "all": ratios[1:]}
+
+
 def stream(net: Any, count: int) -> dict[str, Any]:
     """A survey of many pictures, and the resident memory on its way, in MiB."""
     memory: dict[int, float] = {}
@@ -84,12 +109,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--pictures", type=int, default=400)
+    parser.add_argument("--folder", type=Path)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     pyconvx.set_num_threads(arguments.threads)
-    net = models.vgg16().net
-    report = {**compare(net, arguments.rounds), "threads": arguments.threads}
+    vgg = models.vgg16()
+    net = vgg.net
+    found = (
+        compare_folder(vgg, arguments.folder, arguments.rounds) if arguments.folder else compare(net, arguments.rounds)
+    )
+    report = {**found, "threads": arguments.threads}
     print(json.dumps(report), flush=True)
     if arguments.pictures:
         report |= stream(net, arguments.pictures)
