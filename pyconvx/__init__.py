@@ -38,7 +38,7 @@ from pyconvx.runtime import (
     trim_memory,
 )
 
-_LAZY = ("faces", "image", "metrics", "models", "nn", "siamese", "style", "triplet", "visualize")
+_LAZY = ("faces", "image", "metrics", "models", "nn", "siamese", "style", "training", "triplet", "visualize")
 
 __all__ = [
     "DivergedError",

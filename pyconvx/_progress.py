@@ -82,6 +82,21 @@ def time_left(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+class TimeLeft:
+    """Seconds that the rest will take, from the time that the work so far took; work is in any unit."""
+
+    def __init__(self, total: float, done: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._total = total
+        self._first = self._done = done
+        self._start = clock()
+
+    def add(self, work: float) -> float:
+        """Count `work` as done and return the seconds left."""
+        self._done += work
+        return (self._clock() - self._start) * max(0.0, self._total - self._done) / (self._done - self._first)
+
+
 class Bar:
     """What tells of progress; this one tells nothing."""
 

@@ -25,6 +25,10 @@ class ImageError(PyconvxError, ValueError):
     """A picture cannot be read, is damaged, or is not a picture."""
 
 
+class DataError(PyconvxError, ValueError):
+    """A file or folder of examples cannot be read, is damaged, or holds something else."""
+
+
 class NoFaceError(PyconvxError, ValueError):
     """No face was found where one was wanted."""
 
@@ -49,7 +53,14 @@ class MissingExtraError(PyconvxError, ImportError):
 
 
 class DivergedError(PyconvxError, ArithmeticError):
-    """A computation that should come closer to its goal met a value that is not finite."""
+    """A computation that should come closer to its goal met a value that is not finite.
+
+    Where there is a best result so far, `result` holds it.
+    """
+
+    def __init__(self, message: str, result: Any = None) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class Interrupted(KeyboardInterrupt):

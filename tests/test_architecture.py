@@ -24,7 +24,7 @@ INCLUDES = {
 }
 # Rooms of the package, and the rooms whose modules each may import (its own, errors and _version always).
 APPLICATIONS = {"style", "triplet", "siamese", "_mining", "faces", "visualize"}
-LOWER_FLOORS = {"_progress", "nn", "functional", "models", "metrics", "image", "runtime"}
+LOWER_FLOORS = {"_checkpoint", "_progress", "training", "nn", "functional", "models", "metrics", "image", "runtime"}
 IMPORTS = {
     "functional": {"_core"},
     "runtime": {"_core"},
@@ -32,6 +32,8 @@ IMPORTS = {
     "models": {"nn", "functional", "image", "weights"},
     "image": {"functional"},
     "metrics": {"functional"},
+    "_checkpoint": {"nn"},
+    "training": {"_checkpoint", "_progress", "nn", "functional", "metrics", "image", "runtime"},
     "weights": set(),
     "_progress": set(),
     **dict.fromkeys(APPLICATIONS, LOWER_FLOORS),

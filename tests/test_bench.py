@@ -345,3 +345,12 @@ def test_tables_of_the_direct_algorithm_malloc_and_a_busy_processor(harness: Any
     found = busy.table({"layer": {"torch": 4e-3}}, {"layer": {"torch": 2e-3}}, {"layer": {"torch": 3e-3}})
     assert found[2:] == ["| layer | torch | 4 ms | 2 ms | 3 ms | 1.50 | 0.75 |"]
     assert busy.medians({"layer": {"torch": [1.0, 5.0, 2.0]}}) == {"layer": {"torch": 2.0}}
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
+def test_the_memory_of_a_step_is_measured_in_a_process_of_its_own(harness: Any) -> None:
+    from bench import triplet_memory
+
+    found = triplet_memory.in_a_process(triplet_memory.Orders("pyconvx", 1, 24, 64))
+    first = 24 * 64 * 64 * 32 * 4 / 2**20  # of the activations
+    assert first <= found < 10 * first

@@ -288,6 +288,14 @@ def test_sums_over_512_channels_keep_the_contract(algorithm: str, isa: str) -> N
     assert_close(dx, p.dx, contract_tolerance(9 * 512) if algorithm == "auto" else SPLIT_SUM_TOLERANCE)
 
 
+def test_results_without_products_keep_the_contract(isa: str) -> None:
+    """Three of four planes of dx are zeros, so that the rms of the whole is half of that of the others."""
+    case = ConvCase("stride beyond the kernel", (17, 49, 17), (64, 128), (3, 1, 3), padding=(1, 0, 1), stride=(2, 4, 2))
+    p = problem(case, "float32")
+    dx = pyconvx.conv3d_input_grad(p.dy, p.w, case.x_shape, **case.options)
+    assert_close(dx, p.dx, contract_tolerance(9 * 128))
+
+
 def test_long_weight_gradients_keep_the_contract(isa: str) -> None:
     case = ConvCase("VGG's conv1: a sum over 25,600 pixels", (160, 160), (3, 16), (3, 3), padding=1)
     p = problem(case, "float32")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pyconvx._progress import reporter
+from pyconvx._progress import TimeLeft, reporter
 from pyconvx.errors import OptionError
-from pyconvx.style.progress import TimeLeft, describe
+from pyconvx.style.progress import describe
 
 INFO: dict[str, Any] = {"width": 64, "height": 48, "cost": 0.5, "seconds_left": 61.0}
 

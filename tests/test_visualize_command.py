@@ -197,7 +197,7 @@ def test_unreadable_pictures(place: Path, capsys: pytest.CaptureFixture[str]) ->
         ([*OWN, "-o", "out", "--merge", "x", "--shard", "1/2"], exit_codes.USAGE, "give one of the two"),
         (["photos", "-o", "out", "--network", "nets.py:of_three"], exit_codes.USAGE, "of_three returned a int; wanted"),
         (["photos", "-o", "out", "--shard", "3/2"], exit_codes.USAGE, "is not a part"),
-        (["photos", "-o", "out", "--network", "resnet"], exit_codes.USAGE, "wanted vgg16, face_encoder or FILE"),
+        (["photos", "-o", "out", "--network", "resnet"], exit_codes.USAGE, "wanted vgg16, face_encoder, FILE"),
         (["photos", "-o", "out", "--network", "gone.py:make"], exit_codes.USAGE, "there is no file gone.py"),
         (["photos", "-o", "out", "--network", "nets.py:number"], exit_codes.USAGE, "has no function 'number'"),
         (
@@ -216,3 +216,20 @@ def test_wrong_usage_is_told(
     assert message in captured.err
     assert captured.err.count("\n") == 1
     assert captured.out == ""
+
+
+def test_a_network_in_one_file(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = nn.Sequential({"conv": nn.Conv2d(3, 5, 3, random_state=2)})
+    nn.save_network(net, "net.safetensors")
+    assert look("--network", "net.safetensors", "--table", "--json") == exit_codes.OK
+    assert [row["layer"] for row in json.loads(capsys.readouterr().out)] == ["conv"]
+    arguments = ["photos", "--network", "net.safetensors", "-o", "out", "--units", "0,4", "--json"]
+    assert look(*arguments) == exit_codes.OK
+    said = json.loads(capsys.readouterr().out)
+    wanted = visualize.top_patches(net, "conv", [0, 4], "photos")
+    found = [unit["patches"][0]["value"] for unit in said["layers"][0]["units"]]
+    np.testing.assert_allclose(found, wanted.values[:, 0], rtol=1e-6)
+    net.save("weights.safetensors")
+    assert look("photos", "--network", "weights.safetensors", "-o", "out2") == exit_codes.BAD_INPUT
+    assert "no description" in capsys.readouterr().err
+    assert look(*arguments, "--weights", "weights.safetensors") == exit_codes.USAGE

@@ -11,6 +11,7 @@ namespace {
 #include "simd/avx512.inl"
 #include "kernels/vector_part.inl"
 #include "kernels/transpose.inl"
+#include "kernels/channels.inl"
 #include "kernels/conv_narrow.inl"
 #include "kernels/conv_dot.inl"
 #include "kernels/conv_pixels.inl"

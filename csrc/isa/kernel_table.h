@@ -36,6 +36,19 @@ struct PanelProduct {
   index ahead;
 };
 
+// Rows of channels, one after the other in memory, and the gradient of what became of them:
+//   y = x * scale + shift, then max(0, .) if relu; g = dy where that let y through (y above zero or NaN), else +0
+template <class T>
+struct ChannelGrad {
+  const T* x;
+  const T* dy;
+  const T* mean;  // of each channel, as are
+  const T* scale;
+  const T* shift;
+  index rows, channels;
+  bool relu;
+};
+
 // `length` elements that lie together in memory, from `start` on.
 struct Run {
   index start, length;
@@ -249,12 +262,22 @@ struct Kernels {
   void (*max_pool_grad)(const PoolGradRow<T>& row);
   void (*avg_pool_grad)(const PoolGradRow<T>& row);
   void (*pool_spread)(const PoolSpread<T>& row);
+  // y[i] = max(floor, a[i] + b[i]), a NaN stays one; y may be a or b.
+  void (*add_arrays)(const T* a, const T* b, T floor, T* y, index count);
   // y[i] = max(0, x[i]), a NaN stays one; y may be x.
   void (*relu)(const T* x, T* y, index count);
   // Bit i % 8 of passed[i / 8] says whether y[i] is above zero or NaN; bits past `count` are zero.
   void (*relu_passed)(const T* y, std::uint8_t* passed, index count);
   // dx[i] = dy[i] where passed, else +0, whatever dy[i] is; dx may be dy.
   void (*keep_passed)(const T* dy, const std::uint8_t* passed, T* dx, index count);
+  // Of rows of channels, a channel at a time: y = max(floor, x * scale + shift), a NaN stays one, y may be x; the sum
+  // of x; the sum of (x - mean)^2; the sums of g and of g * (x - mean); and
+  // dx = g * scale + ((x - mean) * slope + constant), where dx may be dy.
+  void (*channel_map)(const T* x, const T* scale, const T* shift, T floor, T* y, index rows, index channels);
+  void (*channel_sums)(const T* x, T* sum, index rows, index channels);
+  void (*channel_squares)(const T* x, const T* mean, T* sum, index rows, index channels);
+  void (*channel_grad_sums)(const ChannelGrad<T>& part, T* total, T* along);
+  void (*channel_grad)(const ChannelGrad<T>& part, const T* slope, const T* constant, T* dx);
 
   index whole_width(index columns) const { return columns <= lanes ? lanes : panel; }
 };

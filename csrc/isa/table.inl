@@ -34,7 +34,13 @@ constexpr Kernels<T> kernels_of() {
           max_pool_grad<T>,
           avg_pool_grad<T>,
           pool_spread<T>,
+          add_arrays<T>,
           relu<T>,
           relu_passed<T>,
-          keep_passed<T>};
+          keep_passed<T>,
+          channel_map<T>,
+          channel_sums<T>,
+          channel_squares<T>,
+          channel_grad_sums<T>,
+          channel_grad<T>};
 }

@@ -1,4 +1,13 @@
-// ReLU, the bits that remember where it let its input through, and the gradient kept where they are set.
+// Sums, ReLU, the bits that remember where it let its input through, and the gradient kept where they are set.
+template <class T>
+static void add_arrays(const T* a, const T* b, T floor, T* y, index count) {
+  const auto least = set1(floor);
+  for (index i = 0; i < count; i += lanes<T>) {
+    const index n = count - i;
+    store_first(y + i, max(least, add(load_first(a + i, n), load_first(b + i, n))), n);
+  }
+}
+
 template <class T>
 static void relu(const T* x, T* y, index count) {
   index i = 0;

@@ -23,6 +23,11 @@ void each_piece(index count, Body&& body) {
 }  // namespace
 
 template <class T>
+void add_arrays(const T* a, const T* b, T floor, T* y, index count) {
+  each_piece(count, [&](index first, index n) { kernels<T>().add_arrays(a + first, b + first, floor, y + first, n); });
+}
+
+template <class T>
 void relu(const T* x, T* y, index count) {
   each_piece(count, [&](index first, index n) { kernels<T>().relu(x + first, y + first, n); });
 }
@@ -38,6 +43,8 @@ void keep_passed(const T* dy, const std::uint8_t* passed, T* dx, index count) {
              [&](index first, index n) { kernels<T>().keep_passed(dy + first, passed + first / 8, dx + first, n); });
 }
 
+template void add_arrays(const float*, const float*, float, float*, index);
+template void add_arrays(const double*, const double*, double, double*, index);
 template void relu(const float*, float*, index);
 template void relu(const double*, double*, index);
 template void relu_passed(const float*, std::uint8_t*, index);

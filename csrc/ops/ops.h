@@ -137,14 +137,27 @@ void avg_pool(const PoolShape& shape, const T* x, bool count_include_pad, T* y);
 template <class T>
 void avg_pool_grad(const PoolShape& shape, const T* dy, bool count_include_pad, T* dx);
 
-// y = max(0, x), which may be in place; the bits of where y is above zero or NaN, (count + 7) / 8 bytes; dy where they
-// are set and +0 elsewhere, which may be in place.
+// y = max(floor, a + b), which may be in place of either; y = max(0, x), which may be in place; the bits of where y is
+// above zero or NaN, (count + 7) / 8 bytes; dy where they are set and +0 elsewhere, which may be in place.
+template <class T>
+void add_arrays(const T* a, const T* b, T floor, T* y, index count);
 template <class T>
 void relu(const T* x, T* y, index count);
 template <class T>
 void relu_passed(const T* y, std::uint8_t* passed, index count);
 template <class T>
 void keep_passed(const T* dy, const std::uint8_t* passed, T* dx, index count);
+
+// Rows of channels. Mean and variance of each channel (the biased one); y = max(floor, x * scale + shift), which may
+// be in place; and of a gradient (kernel_table.h says which) its sums over the rows, and dx, which may be dy.
+template <class T>
+void channel_moments(const T* x, index rows, index channels, double* mean, double* variance);
+template <class T>
+void channel_map(const T* x, const T* scale, const T* shift, T floor, T* y, index rows, index channels);
+template <class T>
+void channel_grad_sums(const ChannelGrad<T>& part, double* total, double* along);
+template <class T>
+void channel_grad(const ChannelGrad<T>& part, const T* slope, const T* constant, T* dx);
 
 // (batch, rows, cols) to (batch, cols, rows): one layout of a tensor to the other.
 template <class T>

@@ -17,6 +17,13 @@ std::vector<Correlation> parts_of(const ConvShape& shape, Direction direction) {
   return direction == Direction::forward ? forward_parts(shape) : input_grad_parts(shape);
 }
 
+double relative_terms(const std::vector<Correlation>& parts, const Correlation& part) {
+  double all = 0, results = 1;
+  for (const Correlation& p : parts) all += static_cast<double>(p.positions()) * static_cast<double>(p.taps());
+  for (const CorrelationAxis& axis : part.axis) results *= static_cast<double>(axis.out);
+  return all > 0 ? static_cast<double>(part.taps()) * results / all : 1;
+}
+
 namespace {
 
 // w is (kernel, in_channels / groups, out_channels); the input gradient exchanges the roles of the channels.

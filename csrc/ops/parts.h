@@ -11,6 +11,10 @@ std::vector<Correlation> forward_parts(const ConvShape& shape);
 std::vector<Correlation> input_grad_parts(const ConvShape& shape);
 std::vector<Correlation> parts_of(const ConvShape& shape, Direction direction);
 
+// How many products a result of this part sums, over the mean of all results, those that no tap reaches included. The
+// root of it says by how much more the part's rounding errors weigh beside the rms of the whole.
+double relative_terms(const std::vector<Correlation>& parts, const Correlation& part);
+
 // The time that the faster of the direct ways takes for a picture, with its packed weight kept from call to call or
 // made anew: by a model, in cycles of a processor that does two vectors of multiply-adds in each.
 double direct_cycles(const ConvShape& shape, Direction direction, bool kept);

@@ -67,7 +67,7 @@ bool allowed(const std::vector<Correlation>& parts, const Tiles& tiles, double m
   Tiles served{1, 1, 1};
   for (const Correlation& p : parts) {
     const Tiles own = winograd_part_tiles(p, tiles);
-    double amplification = 1;
+    double amplification = relative_terms(parts, p);
     for (int a = 0; a < 3; ++a) {
       served[a] = std::max(served[a], own[a]);
       amplification *= axis_amplification(winograd_scheme(own[a], p.axis[a]));

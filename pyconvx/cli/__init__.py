@@ -19,7 +19,7 @@ from pyconvx._version import __version__
 from pyconvx.cli.exit_codes import BAD_INPUT, INTERNAL, INTERRUPTED, MEANINGS, NO_FACE, OK, USAGE
 from pyconvx.errors import MultipleFacesError, NoFaceError, OptionError, PyconvxError
 
-COMMANDS = ("style", "faces", "visualize", "models", "info")
+COMMANDS = ("style", "faces", "train", "embed", "oneshot", "visualize", "models", "info")
 
 
 class _Parser(argparse.ArgumentParser):

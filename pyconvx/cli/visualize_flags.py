@@ -19,7 +19,8 @@ def _add_network_flags(group: argparse._ArgumentGroup) -> None:
         "--network",
         default="vgg16",
         metavar="NET",
-        help="vgg16 (default), face_encoder, or FILE.py:FUNCTION, which returns an nn network or a models.Network",
+        help="vgg16 (default), face_encoder, a FILE.safetensors as nn.save_network and pyconvx train write it, or "
+        "FILE.py:FUNCTION, which returns an nn network or a models.Network",
     )
     add("--weights", metavar="FILE", help="weights for it, as net.save writes them; for vgg16 as load_vgg reads them")
     add("--depth", type=int, choices=(16, 19), help="layers of the VGG in --weights (default: 16)")

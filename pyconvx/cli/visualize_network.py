@@ -25,8 +25,10 @@ def load(arguments: argparse.Namespace) -> Any:
         return _vgg(arguments)
     if name == "face_encoder":
         return _face_encoder(arguments)
+    if name.endswith(".safetensors"):
+        return _saved(arguments)
     if ":" not in name:
-        raise OptionError(f"--network: got {name!r}; wanted vgg16, face_encoder or FILE.py:FUNCTION")
+        raise OptionError(f"--network: got {name!r}; wanted vgg16, face_encoder, FILE.safetensors or FILE.py:FUNCTION")
     return _own(arguments)
 
 
@@ -83,6 +85,14 @@ def _face_encoder(arguments: argparse.Namespace) -> Any:
     # What models.face_encoder() does to the levels of an aligned face.
     preprocessing = models.Preprocessing("rgb", (122.782, 117.001, 104.298), (256.0, 256.0, 256.0))
     return models.Network(encoder.net, preprocessing, encoder.card)
+
+
+def _saved(arguments: argparse.Namespace) -> Any:
+    from pyconvx import nn
+
+    if arguments.weights is not None:
+        raise OptionError("--weights: the file that --network names has them already")
+    return nn.load_network(arguments.network)
 
 
 def _own(arguments: argparse.Namespace) -> Any:

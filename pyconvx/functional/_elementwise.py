@@ -1,4 +1,4 @@
-"""ReLU and its gradient for layers: threaded, in place where allowed, with one bit an element in between."""
+"""Sums, ReLU and its gradient for layers: threaded, in place where allowed, with one bit an element in between."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ from pyconvx import _core
 from pyconvx.functional._arrays import Array, empty
 
 Bits = NDArray[np.uint8]
+
+
+def add(a: Array, b: Array, relu: bool, out: Array | None = None) -> Array:
+    """`a + b` of one shape and type, and its ReLU if wanted; in `out` if possible, which may be `a` or `b`."""
+    y = out if out is not None and out.flags.c_contiguous else empty(a.shape, a.dtype)
+    _core.add_arrays(np.ascontiguousarray(a), np.ascontiguousarray(b), relu, y)
+    return y
 
 
 def relu(x: Array) -> Array:

@@ -2,11 +2,12 @@
 
 from pyconvx.image._color import luminance, rgb_to_ycbcr, ycbcr_to_rgb
 from pyconvx.image._packaged import packaged
-from pyconvx.image._read import MAX_PIXELS, load
+from pyconvx.image._read import EXTENSIONS, MAX_PIXELS, load
 from pyconvx.image._resize import resize, scaled_size
 from pyconvx.image._write import check_writable, save
 
 __all__ = [
+    "EXTENSIONS",
     "MAX_PIXELS",
     "check_writable",
     "load",

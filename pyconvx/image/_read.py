@@ -30,6 +30,10 @@ MAX_PIXELS = (1 << 30) // 4 // 3
 
 # The rest of Pillow's formats is rare, and one of them (EPS) starts another program.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+EXTENSIONS = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm"}
+)
+"""How names of files in these formats end, in lower case."""
 # EXIF tag "Orientation" -> Pillow's name of the transposition that undoes it.
 ORIENTATION_TAG = 0x0112
 UPRIGHT = {

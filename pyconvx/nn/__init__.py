@@ -7,6 +7,7 @@ function, `dx, grads = pullback(dy)`. There is no tape and no tensor class; arra
 from pyconvx.nn import safetensors
 from pyconvx.nn.activation import PReLU, ReLU
 from pyconvx.nn.adam import Adam, AdamW
+from pyconvx.nn.architecture import build, describe, load_network, save_network
 from pyconvx.nn.conv import Conv1d, Conv2d, Conv3d
 from pyconvx.nn.conv_transpose import ConvTranspose2d
 from pyconvx.nn.dropout import Dropout
@@ -61,5 +62,9 @@ __all__ = [
     "ReLU",
     "Residual",
     "Sequential",
+    "build",
+    "describe",
+    "load_network",
     "safetensors",
+    "save_network",
 ]

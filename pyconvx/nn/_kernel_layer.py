@@ -68,12 +68,12 @@ class KernelLayer(FusesReLU):
         y: Array = self._functions.forward(self._rank, x, packed, bias, self._options, activation)
         return y
 
-    def _vjp(self, x: Array, wants: Wants, relu: bool = False) -> tuple[Array, Backward]:
+    def _vjp(self, x: Array, wants: Wants, relu: bool = False, mask: bool = False) -> tuple[Array, Backward]:
         packed = self._packed.present()  # there and back with the same weight, whoever assigns another meanwhile
         y = self._compute(x, packed, relu)
         kept = x if wants.parameters else None
         shape = x.shape
-        bits = passed_bits(y) if relu else None
+        bits = passed_bits(y) if mask else None
 
         def backward(dy: Array, overwrite: bool) -> tuple[Array | None, Gradients]:
             if bits is not None:

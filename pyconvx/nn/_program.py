@@ -2,8 +2,8 @@
 
 Every composite (Sequential, Residual, Graph, nested at will) compiles into one program. Step 0 is the input; a step
 reads earlier steps only. A plan knows what layers alone cannot know: which steps are needed, when an activation has had
-its last reader, and where a ReLU directly follows a convolution or a sum that nothing else reads, so that both are one
-call.
+its last reader, and where a ReLU directly follows a convolution, a normalisation or a sum that nothing else reads, so
+that both are one call.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Program:
         return plan
 
     def _tasks(self, outputs: Collection[int]) -> list[Task]:
-        """The steps that `outputs` need, in order, with each convolution joined to the ReLU that is its only reader."""
+        """The steps that `outputs` need, in order; a ReLU joins the layer before it where that can compute it."""
         needed: set[int] = set()
         waiting = list(outputs)
         while waiting:
@@ -69,17 +69,15 @@ class Program:
         for index in sorted(needed):
             step = self._step(index)
             before = tasks.get(step.sources[0])
-            if (
-                type(step.layer) is ReLU
-                and before is not None
-                and isinstance(before.step.layer, (FusesReLU, Add))
-                and readers[before.place] == 1
-                and before.place not in outputs
-            ):
-                del tasks[before.place]
-                tasks[index] = Task(index, before.step, True)
-            else:
-                tasks[index] = Task(index, step, False)
+            task = Task(index, step)
+            if before is not None and readers[before.place] == 1 and before.place not in outputs:
+                if type(step.layer) is ReLU and isinstance(before.step.layer, (FusesReLU, Add)):
+                    del tasks[before.place]
+                    task = Task(index, before.step, relu=True, mask=True)
+                elif before.mask and isinstance(step.layer, FusesReLU) and step.layer.takes_mask:
+                    tasks[before.place] = before._replace(mask=False)
+                    task = Task(index, step, mask=True)
+            tasks[index] = task
         return list(tasks.values())
 
     def _step(self, index: int) -> Step:
@@ -91,12 +89,14 @@ class Program:
 class Task(NamedTuple):
     """A step to run; with `relu`, its output is that of the ReLU at `place`. No task reads `done` after it.
 
-    `read` says whether a task reads the output.
+    With `mask`, the gradient passes only where the output is above zero: after a ReLU, or in its place after a max
+    pooling that alone reads it, where there are fewer numbers to ask. `read` says whether a task reads the output.
     """
 
     place: int
     step: Step
-    relu: bool
+    relu: bool = False
+    mask: bool = False
     done: tuple[int, ...] = ()
     read: bool = False
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from pyconvx.functional._elementwise import keep_passed, passed_bits, relu_over
+from pyconvx.errors import OptionError
+from pyconvx.functional._elementwise import add, keep_passed, passed_bits
 from pyconvx.nn._arrays import Array
 from pyconvx.nn._program import Program, Task
 from pyconvx.nn.layer import FusesReLU, Gradients, Layer, Wants
@@ -99,11 +100,16 @@ def run_vjp(
         live.put(task, inputs, y)
         del inputs, y
     shape, dtype = x.shape, x.dtype
+    used = False
 
     def pullback(dys: Mapping[int, list[Given]]) -> tuple[Array | None, Gradients]:
+        nonlocal used
+        if wants.once and used:
+            raise OptionError("this pullback was made with once=True and has been called; make another one")
+        used = True
         flows: dict[int, _Flow] = {}
         grads: Gradients = {}
-        for task, backward in reversed(tape):
+        for task, backward in _unwound(tape) if wants.once else reversed(tape):
             for given in dys.get(task.place, []):
                 _join(flows, task.place, _received(given))
             flow = flows.pop(task.place, None)
@@ -126,22 +132,27 @@ def run_vjp(
     return pullback
 
 
+def _unwound(tape: list[tuple[Task, _StepBackward]]) -> Iterator[tuple[Task, _StepBackward]]:
+    """The last step first; what was given out is no longer here."""
+    while tape:
+        yield tape.pop()
+
+
 def _forward(task: Task, inputs: list[Array]) -> Array:
     layer = task.step.layer
     if isinstance(layer, FusesReLU):
         return layer._forward(inputs[0], relu=task.relu)
     if isinstance(layer, Merge):
-        y = layer(*inputs)
-        return relu_over(y) if task.relu else y
+        return _join_inputs(layer, inputs, task.relu)
     return layer._forward(inputs[0])
 
 
 def _vjp(task: Task, inputs: list[Array], wants: Wants) -> tuple[Array, _StepBackward]:
     layer = task.step.layer
     if isinstance(layer, Merge):
-        return _merge_vjp(layer, inputs, task.relu)
+        return _merge_vjp(layer, inputs, task)
     if isinstance(layer, FusesReLU):
-        y, inner = layer._vjp(inputs[0], wants, relu=task.relu)
+        y, inner = layer._vjp(inputs[0], wants, relu=task.relu, mask=task.mask)
     else:
         y, inner = layer._vjp(inputs[0], wants)
 
@@ -152,12 +163,18 @@ def _vjp(task: Task, inputs: list[Array], wants: Wants) -> tuple[Array, _StepBac
     return y, backward
 
 
-def _merge_vjp(layer: Merge, inputs: list[Array], relu: bool) -> tuple[Array, _StepBackward]:
-    y, parts = layer.vjp(*inputs)
-    if not relu:
+def _merge_vjp(layer: Merge, inputs: list[Array], task: Task) -> tuple[Array, _StepBackward]:
+    y, parts = _join_inputs(layer, inputs, task.relu), layer._backward(*inputs)
+    if not task.mask:
         return y, lambda dy, overwrite: (parts(dy), {})
     bits = passed_bits(y)
-    return relu_over(y), lambda dy, overwrite: (parts(keep_passed(dy, bits, overwrite)), {})
+    return y, lambda dy, overwrite: (parts(keep_passed(dy, bits, overwrite)), {})
+
+
+def _join_inputs(layer: Merge, inputs: list[Array], relu: bool) -> Array:
+    """A ReLU is joined to an Add alone."""
+    layer._check(inputs)
+    return layer._sum(inputs, relu, None) if isinstance(layer, Add) else layer._forward(*inputs)
 
 
 class _Flow(NamedTuple):
@@ -184,4 +201,4 @@ def _join(flows: dict[int, _Flow], index: int, more: _Flow) -> None:
         flows[index] = more
     else:
         target = present.array if present.ours else more.array if more.ours else None
-        flows[index] = _Flow(np.add(present.array, more.array, out=target), True)
+        flows[index] = _Flow(add(present.array, more.array, False, target), True)

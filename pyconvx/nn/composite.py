@@ -113,15 +113,29 @@ class Composite(Layer):
         return {name: found[name] for name in wanted if name in found}
 
     @overload
-    def vjp(self, x: ArrayLike, wrt: Wrt = "all", *, taps: None = None) -> tuple[Array, Pullback]: ...
+    def vjp(
+        self, x: ArrayLike, wrt: Wrt = "all", *, once: bool = False, taps: None = None
+    ) -> tuple[Array, Pullback]: ...
 
     @overload
     def vjp(
-        self, x: ArrayLike, wrt: Wrt = "all", *, taps: Sequence[str], receive: Receive | None = None
+        self,
+        x: ArrayLike,
+        wrt: Wrt = "all",
+        *,
+        once: bool = False,
+        taps: Sequence[str],
+        receive: Receive | None = None,
     ) -> tuple[dict[str, Array], TapsPullback]: ...
 
     def vjp(
-        self, x: ArrayLike, wrt: Wrt = "all", *, taps: Sequence[str] | None = None, receive: Receive | None = None
+        self,
+        x: ArrayLike,
+        wrt: Wrt = "all",
+        *,
+        once: bool = False,
+        taps: Sequence[str] | None = None,
+        receive: Receive | None = None,
     ) -> tuple[Array, Pullback] | tuple[dict[str, Array], TapsPullback]:
         """Compute the output, or the outputs of several layers, and the vector-Jacobian product at `x`.
 
@@ -131,6 +145,8 @@ class Composite(Layer):
             The network's input.
         wrt : {"input", "parameters", "all"}
             Which gradients will be asked for.
+        once : bool
+            Whether the pullback is called once only, see `Layer.vjp`.
         taps : sequence of str, optional
             Names of layers. What none of them needs is not computed.
         receive : callable, optional
@@ -149,7 +165,7 @@ class Composite(Layer):
         if taps is None:
             if receive is not None:
                 raise OptionError("receive takes the outputs of taps, and no taps were named")
-            return super().vjp(x, wrt)
+            return super().vjp(x, wrt, once=once)
         wanted = self._indices(taps)
         kinds: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {}
         found: dict[str, Array] = {}
@@ -161,7 +177,7 @@ class Composite(Layer):
             else:
                 receive(name, activation)
 
-        inner = self._run_vjp(as_float(x, "x"), set(wanted.values()), _deliver(wanted, take), wants_of(wrt))
+        inner = self._run_vjp(as_float(x, "x"), set(wanted.values()), _deliver(wanted, take), wants_of(wrt, once))
 
         def pullback(dys: Mapping[str, ArrayLike | Callable[[], Array]]) -> tuple[Array | None, Gradients]:
             given: dict[int, list[_run.Given]] = {}

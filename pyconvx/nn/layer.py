@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,10 +27,11 @@ Backward = Callable[[Array, bool], tuple[Array | None, Gradients]]
 
 
 class Wants(NamedTuple):
-    """Which gradients a pullback must be able to give."""
+    """Which gradients a pullback must be able to give, and whether once is enough."""
 
     input: bool
     parameters: bool
+    once: bool = False
 
 
 WANTS = {"input": Wants(True, False), "parameters": Wants(False, True), "all": Wants(True, True)}
@@ -58,7 +59,7 @@ class Layer:
         """Compute the layer's output for `x`, channels-last."""
         return self._forward(as_float(x, "x"))
 
-    def vjp(self, x: ArrayLike, wrt: Wrt = "all") -> tuple[Array, Pullback]:
+    def vjp(self, x: ArrayLike, wrt: Wrt = "all", *, once: bool = False) -> tuple[Array, Pullback]:
         """Compute the output and the vector-Jacobian product at `x`.
 
         Parameters
@@ -67,6 +68,9 @@ class Layer:
             As the layer takes it.
         wrt : {"input", "parameters", "all"}
             Which gradients will be asked for. What only the others need is neither kept nor computed.
+        once : bool
+            Whether the pullback is called once only: a network's then lets go of every activation as soon as it has
+            used it, which takes less memory.
 
         Returns
         -------
@@ -76,7 +80,7 @@ class Layer:
             `dx, grads = pullback(dy)`: `dx` is None if `wrt` is "parameters"; `grads` maps the qualified name of each
             parameter to its gradient, and is empty if `wrt` is "input".
         """
-        wants = wants_of(wrt)
+        wants = wants_of(wrt, once)
         y, backward = self._vjp(as_float(x, "x"), wants)
         shape, dtype = y.shape, y.dtype  # not y itself: the pullback must not keep it alive
 
@@ -183,19 +187,26 @@ class Layer:
 
 
 class FusesReLU(Layer):
-    """A layer that can apply a ReLU to its output in the same pass; `_program.py` decides when it should."""
+    """A layer that can apply a ReLU to its output in the same pass; `_program.py` decides when it should.
+
+    With `mask`, the gradient of the output passes where the output is above zero, and only there.
+    """
+
+    # Whether an output that is not above zero hands its gradient to no input that is: then a ReLU before this layer can
+    # leave its mask to it.
+    takes_mask: ClassVar[bool] = False
 
     def _forward(self, x: Array, relu: bool = False) -> Array:
         raise NotImplementedError
 
-    def _vjp(self, x: Array, wants: Wants, relu: bool = False) -> tuple[Array, Backward]:
+    def _vjp(self, x: Array, wants: Wants, relu: bool = False, mask: bool = False) -> tuple[Array, Backward]:
         raise NotImplementedError
 
 
-def wants_of(wrt: str) -> Wants:
+def wants_of(wrt: str, once: bool = False) -> Wants:
     if wrt not in WANTS:
         raise OptionError(f"wrt is {wrt!r}; it must be 'input', 'parameters' or 'all'")
-    return WANTS[wrt]
+    return WANTS[wrt]._replace(once=once)
 
 
 def as_gradient(dy: ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Array:

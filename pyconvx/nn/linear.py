@@ -73,12 +73,12 @@ class Linear(FusesReLU):
         y = _conv.forward(1, rows, self._packed.present(), bias, _OPTIONS, activation)
         return y.reshape(shape)
 
-    def _vjp(self, x: Array, wants: Wants, relu: bool = False) -> tuple[Array, Backward]:
+    def _vjp(self, x: Array, wants: Wants, relu: bool = False, mask: bool = False) -> tuple[Array, Backward]:
         packed = self._packed.present()
         y = self._forward(x, relu)
         kept = x if wants.parameters else None
         shape = x.shape
-        bits = passed_bits(y) if relu else None
+        bits = passed_bits(y) if mask else None
 
         def backward(dy: Array, overwrite: bool) -> tuple[Array | None, Gradients]:
             if bits is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from pyconvx.errors import DTypeError, ShapeError
-from pyconvx.functional._elementwise import relu_over
+from pyconvx.functional._elementwise import add, relu_over
 from pyconvx.nn._arrays import Array
 
 # Takes dy; returns the gradient of every input. They may share memory with dy.
@@ -71,9 +71,7 @@ class Add(Merge):
         """
         first, *others = inputs
         if len(others) == 1 and first.shape == others[0].shape:  # as nearly always, and in one pass
-            y = np.empty_like(first) if spare is None else inputs[spare]
-            np.add(first, others[0], out=y)
-            return relu_over(y) if relu else y
+            return add(first, others[0], relu, None if spare is None else inputs[spare])
         shape = tuple(map(max, zip(*(array.shape for array in inputs), strict=True)))
         if spare is not None and inputs[spare].shape == shape:
             y = inputs[spare]

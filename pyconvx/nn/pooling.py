@@ -10,8 +10,9 @@ import numpy as np
 from pyconvx.errors import OptionError
 from pyconvx.functional import _pool
 from pyconvx.functional._arguments import Padding, PerAxis, padding_pairs, per_axis
+from pyconvx.functional._elementwise import keep_passed, passed_bits, relu_over
 from pyconvx.nn._arrays import Array, check_axes
-from pyconvx.nn.layer import Backward, Gradients, Layer, Wants
+from pyconvx.nn.layer import Backward, FusesReLU, Gradients, Layer, Wants
 
 _WINDOW = """kernel_size : int or tuple of {rank} int
         Size of the window.
@@ -54,8 +55,9 @@ _AVG = (
 )
 
 
-class _MaxPool(Layer):
+class _MaxPool(FusesReLU):
     _rank: ClassVar[int]
+    takes_mask = True
 
     def __init__(
         self,
@@ -72,15 +74,19 @@ class _MaxPool(Layer):
         self.dilation = per_axis("dilation", dilation, self._rank)
         self.ceil_mode = ceil_mode
 
-    def _forward(self, x: Array) -> Array:
+    def _forward(self, x: Array, relu: bool = False) -> Array:
         y: Array = _pool.max_forward(self._rank, x, *self._geometry(), False, "channels_last", None)
-        return y
+        return relu_over(y) if relu else y
 
-    def _vjp(self, x: Array, wants: Wants) -> tuple[Array, Backward]:
+    def _vjp(self, x: Array, wants: Wants, relu: bool = False, mask: bool = False) -> tuple[Array, Backward]:
         y, indices = _pool.max_forward(self._rank, x, *self._geometry(), True, "channels_last", None)
+        y = relu_over(y) if relu else y
+        bits = passed_bits(y) if mask else None
         shape = x.shape
 
         def backward(dy: Array, overwrite: bool) -> tuple[Array, Gradients]:
+            if bits is not None:
+                dy = keep_passed(dy, bits, overwrite)
             return _pool.max_grad(self._rank, dy, indices, shape, *self._geometry(), "channels_last", None), {}
 
         return y, backward

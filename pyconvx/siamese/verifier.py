@@ -72,6 +72,16 @@ class PairVerifier(Estimator):
         self.known_: dict[Hashable, Array] = {}
         return self
 
+    def _with_head(self, weight: Array, bias: Array) -> PairVerifier:
+        """Take w, (depth,), and b, (1,), that were learned elsewhere; pairs are False or True, the same."""
+        self.head_ = PairClassifier(self.C, self.max_iter, self.tol)
+        self.head_.coef_, self.head_.intercept_ = weight[np.newaxis].astype(np.float64), bias.astype(np.float64)
+        self.head_.n_iter_ = 0
+        self.head_.classes_ = self.classes_ = np.array([False, True])
+        self.head_.n_features_in_ = self.n_features_in_ = len(weight)
+        self.known_ = {}
+        return self
+
     def decision_function(self, X: ArrayLike) -> Array:
         """Return the sums before the sigmoid for pairs `X`, (pairs, 2, depth): above 0 is "the same"."""
         return self._head().decision_function(self._features(X))

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from pyconvx import image as pictures
-from pyconvx._progress import Report
+from pyconvx._checkpoint import check_target
+from pyconvx._progress import Report, TimeLeft
 from pyconvx.errors import OptionError
 from pyconvx.style import checkpoint as checkpoints
 from pyconvx.style.checkpoint import State
 from pyconvx.style.descent import Descent
-from pyconvx.style.progress import TimeLeft
 from pyconvx.style.pyramid import Level
 from pyconvx.style.result import Picture, Step
 
@@ -33,22 +33,12 @@ class Saving:
     frames_every: int = 50
 
     def __post_init__(self) -> None:
-        for name in ("checkpoint_every", "frames_every"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise OptionError(f"{name} must be a whole number from 1: got {value!r}")
-        if self.resume and self.checkpoint is None:
-            raise OptionError("resume needs checkpoint: the file to go on from")
-        if self.checkpoint is not None:
-            self._check_checkpoint(Path(self.checkpoint))
+        check_target(self.checkpoint, self.checkpoint_every, self.resume)
+        every = self.frames_every
+        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+            raise OptionError(f"frames_every must be a whole number from 1: got {every!r}")
         if self.frames is not None and Path(self.frames).exists() and not Path(self.frames).is_dir():
             raise OptionError(f"frames must name a folder: {os.fspath(self.frames)} is a file")
-
-    def _check_checkpoint(self, path: Path) -> None:
-        if not path.resolve().parent.is_dir():
-            raise OptionError(f"checkpoint: the folder {path.parent} does not exist")
-        if path.exists() and not self.resume:
-            raise OptionError(f"checkpoint: {path} is there already; resume it, or remove it to start anew")
 
 
 class Outlets:

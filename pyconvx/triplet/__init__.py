@@ -2,9 +2,10 @@
 
 `triplet_loss` is the formula. A loss over a batch is an object: `value, pullback = loss.vjp(encodings, labels)`, then
 `dencodings, grads = pullback()`. `mine` chooses triplets in a batch, `mine_offline` over a whole set; `PKSampler` draws
-batches in which there is something to choose.
+batches in which there is something to choose. `TripletTrainer` does all of it.
 """
 
+from pyconvx.training import PKSampler
 from pyconvx.triplet.batch import BatchLoss
 from pyconvx.triplet.batch_triplet import TripletLoss
 from pyconvx.triplet.contrastive import ContrastiveLoss
@@ -13,7 +14,7 @@ from pyconvx.triplet.information import NPairsLoss, NTXentLoss, SupConLoss
 from pyconvx.triplet.mining import Triplets, mine
 from pyconvx.triplet.offline import mine_offline
 from pyconvx.triplet.proxies import ArcFaceLoss, ProxyAnchorLoss
-from pyconvx.triplet.sampler import PKSampler
+from pyconvx.triplet.trainer import TripletTrainer
 from pyconvx.triplet.weighted import CircleLoss, MultiSimilarityLoss
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "ProxyAnchorLoss",
     "SupConLoss",
     "TripletLoss",
+    "TripletTrainer",
     "Triplets",
     "mine",
     "mine_offline",

@@ -8,9 +8,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyconvx.errors import DivergedError, DTypeError, OptionError, ShapeError
+from pyconvx.errors import DivergedError, OptionError, ShapeError
 from pyconvx.functional._arrays import as_float
 from pyconvx.nn import Parameter
+from pyconvx.training.examples import read_labels
 
 Array = NDArray[Any]
 Gradients = dict[str, Array]
@@ -122,16 +123,6 @@ def read_encodings(encodings: ArrayLike, name: str = "encodings") -> Array:
             "or its input is not finite"
         )
     return x
-
-
-def read_labels(labels: ArrayLike, rows: int | None = None) -> Array:
-    """The labels as an array, one a row."""
-    given = np.asarray(labels)
-    if given.dtype.kind not in "iubUS":
-        raise DTypeError(f"labels have type {given.dtype}; give integers or strings, equal for the same class")
-    if given.ndim != 1 or (rows is not None and len(given) != rows):
-        raise ShapeError(f"labels have shape {given.shape}; wanted ({'rows' if rows is None else rows},), one a row")
-    return given
 
 
 def read_batch(encodings: ArrayLike, labels: ArrayLike) -> tuple[Array, Array]:

@@ -53,6 +53,7 @@ class Distances:
 
     def pull_triplets(self, triplets: Array, slope: Array) -> Array:
         """The gradient of `sum(slope * (d(a, p) - d(a, n)))` over triplets (m, 3)."""
+        triplets = np.ascontiguousarray(triplets)
         anchor, positive, negative = triplets.T
         gradient = np.zeros(self._points.shape)
         toward = slope * self._factor(self.matrix[anchor, positive])

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, DTypeLike
 from pyconvx.errors import DTypeError, OptionError, ShapeError
 from pyconvx.nn import Layer, Parameter
 from pyconvx.nn._arrays import positive
-from pyconvx.triplet.batch import Array, BatchLoss, Reduction, Terms, read_encodings, read_labels
+from pyconvx.training.examples import read_labels
+from pyconvx.triplet.batch import Array, BatchLoss, Reduction, Terms, read_encodings
 from pyconvx.triplet.distances import Directions
 from pyconvx.triplet.information import above_zero
 from pyconvx.triplet.similarity import log_sum_exp

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from pyconvx.image._text import font, latin
 from pyconvx.visualize._tiles import PAPER, Tile
 
 if TYPE_CHECKING:
@@ -90,20 +91,8 @@ def _extents(values: list[int | None]) -> str:
 
 
 def _write(on: ImageDraw.ImageDraw, place: tuple[int, int], text: str, color: tuple[int, int, int], size: int) -> None:
-    on.text(place, _latin(text), fill=color, font=_font(size))
+    on.text(place, latin(text), fill=color, font=font(size))
 
 
 def _text_width(text: str) -> int:
-    return int(_font(15).getlength(_latin(text))) + 4
-
-
-def _latin(text: str) -> str:
-    """Return text that every font of Pillow has: that before 10.1 knows Latin letters alone, and no other is there."""
-    return text.encode("latin-1", "replace").decode("latin-1")
-
-
-def _font(size: int) -> Any:
-    try:
-        return ImageFont.load_default(size)
-    except (TypeError, ImportError):  # Pillow before 10.1 has one size
-        return ImageFont.load_default()
+    return int(font(15).getlength(latin(text))) + 4

@@ -28,6 +28,7 @@ const Family families[] = {
     {"distances", check_distance_kernels},
     {"pool rows", check_pool_kernels},
     {"elementwise", check_elementwise_kernels},
+    {"channels", check_channel_kernels},
     {"winograd axes", check_winograd_kernels},
     {"fourier steps", check_fourier_kernels},
     {"convolution", check_conv_ops},

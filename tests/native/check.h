@@ -104,6 +104,7 @@ inline std::vector<index> sizes_around(index lanes, index panel) {
 
 // Each takes what it reports on; float and double.
 void check_conv_kernels(Report& report);
+void check_channel_kernels(Report& report);
 void check_weight_kernels(Report& report);
 void check_depthwise_kernels(Report& report);
 void check_transpose_kernels(Report& report);

@@ -226,6 +226,14 @@ void check_elements(Report& report) {
     report.start("%zu bytes, %lld elements", sizeof(T), static_cast<long long>(count));
     tested<T>().relu(x.data(), y.data(), count);
     tested<T>().relu_passed(x.data(), passed.data(), count);
+    for (const T floor : {T(0), -std::numeric_limits<T>::infinity()}) {
+      tested<T>().add_arrays(x.data(), y.data(), floor, dx.data(), count);
+      for (index i = 0; i < count; ++i) {
+        const T sum = x[i] + y[i];
+        report.expect(same(dx[i], sum < floor ? floor : sum), "a sum is wrong");
+      }
+    }
+    dx.poison();
     tested<T>().keep_passed(x.data(), passed.data(), dx.data(), count);
     for (index i = 0; i < count; ++i) {
       const bool passes = !(x[i] <= 0);

@@ -95,6 +95,36 @@ void keep_passed(const T* dy, const std::uint8_t* passed, T* dx, index count) {
   if (count) dx[count - 1] += 1;
 }
 template <class T>
+void add_arrays(const T* a, const T* b, T floor, T* y, index count) {
+  kernels<T>().add_arrays(a, b, floor, y, count);
+  if (count) y[count - 1] += 1;
+}
+template <class T>
+void channel_map(const T* x, const T* scale, const T* shift, T floor, T* y, index rows, index channels) {
+  kernels<T>().channel_map(x, scale, shift, floor, y, rows, channels);
+  y[rows * channels - 1] += 1;
+}
+template <class T>
+void channel_sums(const T* x, T* sum, index rows, index channels) {
+  kernels<T>().channel_sums(x, sum, rows, channels);
+  sum[channels - 1] += 1;
+}
+template <class T>
+void channel_squares(const T* x, const T* mean, T* sum, index rows, index channels) {
+  kernels<T>().channel_squares(x, mean, sum, rows, channels);
+  sum[channels - 1] += 1;
+}
+template <class T>
+void channel_grad_sums(const ChannelGrad<T>& part, T* total, T* along) {
+  kernels<T>().channel_grad_sums(part, total, along);
+  along[part.channels - 1] += 1;
+}
+template <class T>
+void channel_grad(const ChannelGrad<T>& part, const T* slope, const T* constant, T* dx) {
+  kernels<T>().channel_grad(part, slope, constant, dx);
+  dx[part.rows * part.channels - 1] += 1;
+}
+template <class T>
 void avg_pool(const PoolRow<T>& row) {
   kernels<T>().avg_pool(row);
   row.y[(row.windows - 1) * row.y_step + row.channels - 1] += 1;
@@ -173,14 +203,15 @@ void write_between(const T* from, index from_stride, T* to, index to_stride, ind
 }  // namespace
 
 std::vector<std::string> spoilable() {
-  return {"conv_pixels",       "conv_row",      "shift_add",          "store_cells",
-          "panel_product",     "pixel_sum",     "column_sum",         "depthwise_row",
-          "depthwise_sum",     "fill_columns",  "stream_rows",        "transpose",
-          "distances",         "winograd",      "max_pool",           "avg_pool",
-          "max_pool_grad",     "avg_pool_grad", "pool_spread",        "relu_passed",
-          "keep_passed",       "read_past",     "write_between",      "fourier_step",
-          "fourier_step_back", "fourier_lanes", "fourier_lanes_back", "fourier_lanes_filter",
-          "spectrum_product",  "finish_row"};
+  return {"conv_pixels",       "conv_row",          "shift_add",          "store_cells",
+          "panel_product",     "pixel_sum",         "column_sum",         "depthwise_row",
+          "depthwise_sum",     "fill_columns",      "stream_rows",        "transpose",
+          "distances",         "winograd",          "max_pool",           "avg_pool",
+          "max_pool_grad",     "avg_pool_grad",     "pool_spread",        "relu_passed",
+          "keep_passed",       "read_past",         "write_between",      "fourier_step",
+          "fourier_step_back", "fourier_lanes",     "fourier_lanes_back", "fourier_lanes_filter",
+          "spectrum_product",  "finish_row",        "channel_map",        "channel_sums",
+          "channel_squares",   "channel_grad_sums", "channel_grad",       "add_arrays"};
 }
 
 bool spoil(const std::string& kernel) {
@@ -222,6 +253,12 @@ Kernels<T> tested() {
   if (spoiled == "fourier_lanes_filter") k.fourier_lanes_filter = fourier_lanes_filter<T>;
   if (spoiled == "spectrum_product") k.spectrum_product = spectrum_product<T>;
   if (spoiled == "finish_row") k.finish_row = finish_row<T>;
+  if (spoiled == "add_arrays") k.add_arrays = add_arrays<T>;
+  if (spoiled == "channel_map") k.channel_map = channel_map<T>;
+  if (spoiled == "channel_sums") k.channel_sums = channel_sums<T>;
+  if (spoiled == "channel_squares") k.channel_squares = channel_squares<T>;
+  if (spoiled == "channel_grad_sums") k.channel_grad_sums = channel_grad_sums<T>;
+  if (spoiled == "channel_grad") k.channel_grad = channel_grad<T>;
   if (spoiled == "read_past") k.transpose = read_past<T>;
   if (spoiled == "write_between") k.transpose = write_between<T>;
   return k;

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pyconvx.errors import OptionError
 from pyconvx.functional._arguments import choice, integer
-from pyconvx.triplet.batch import read_labels
+from pyconvx.training.examples import read_labels
 
 Indices = NDArray[np.int64]
 
@@ -78,8 +78,8 @@ class PKSampler:
         few = [name for name, own in zip(names, members, strict=True) if len(own) < self.n_per_class]
         if few and small == "error":
             raise OptionError(
-                f"{len(few)} of {len(names)} classes have fewer than {n_per_class} examples, {few[0]!r} among them: "
-                "take a smaller n_per_class, or say small='skip' or 'repeat'"
+                f"{len(few)} of {len(names)} classes have fewer than {n_per_class} examples, {few[0].item()!r} among "
+                "them: take a smaller n_per_class, or say small='skip' or 'repeat'"
             )
         self._members = [own for own in members if small == "repeat" or len(own) >= self.n_per_class]
         if len(self._members) < self.n_classes:

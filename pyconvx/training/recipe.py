@@ -1,0 +1,117 @@
+"""How to train, checked before any work, and from that and the examples a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pyconvx.errors import DTypeError, OptionError
+from pyconvx.functional._arguments import choice, integer
+from pyconvx.nn import Adam, Layer, Parameter
+from pyconvx.training.encoding import check_encoder
+from pyconvx.training.examples import read_examples
+from pyconvx.training.loop import Augment, Moves, Objective, Observe, Task
+from pyconvx.training.parallel import Alone, Communicator, check_parallel
+from pyconvx.training.sampler import PKSampler
+from pyconvx.training.schedules import Schedule, as_schedule
+from pyconvx.training.validation import as_validation
+
+Array = NDArray[Any]
+MakeOptimizer = Callable[[Mapping[str, Parameter]], Moves]
+"""From parameters by name to an optimiser of them, such as `nn.Adam` or `partial(nn.SGD, momentum=0.9)`."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The options of a trainer; see `pyconvx.triplet.TripletTrainer`."""
+
+    n_classes: int = 8
+    n_per_class: int = 4
+    small: Literal["error", "skip", "repeat"] = "error"
+    steps: int = 1000
+    lr: float | Schedule = 1e-3
+    optimizer: MakeOptimizer = Adam
+    loss_rate: float = 1.0
+    augment: Augment | None = None
+    normalized: bool = True
+    seed: int = 0
+    communicator: Communicator | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("n_classes", 2), ("n_per_class", 2), ("steps", 1), ("seed", 0)):
+            integer(name, getattr(self, name), least)
+        choice("small", self.small, ("error", "skip", "repeat"))
+        as_schedule(self.lr, self.steps)
+        if not (isinstance(self.loss_rate, (int, float)) and 0 < self.loss_rate < np.inf):
+            raise OptionError(f"loss_rate is {self.loss_rate!r}; it must be above 0")
+        if not callable(self.optimizer):
+            raise OptionError(f"optimizer is {self.optimizer!r}; give nn.Adam, nn.SGD or a function of the parameters")
+        if self.augment is not None and not callable(self.augment):
+            raise OptionError(f"augment is {self.augment!r}; give a function (batch, rng) -> batch")
+
+    def task(
+        self,
+        encoder: Layer,
+        make_loss: Callable[[Array], Objective],
+        x: ArrayLike,
+        labels: ArrayLike,
+        *,
+        observe: Observe | None = None,
+        validation: Any = None,
+        validate_every: int = 100,
+        patience: int | None = None,
+        batch_size: int = 64,
+    ) -> Task:
+        """Bring everything together; `make_loss` gets two encodings, so that it knows their depth and type."""
+        examples = read_examples(x, labels)
+        sampler = PKSampler(
+            examples.classes, self.n_classes, self.n_per_class, small=self.small, random_state=self.seed
+        )
+        communicator = Alone() if self.communicator is None else self.communicator
+        check_parallel(communicator, encoder, self.n_classes * self.n_per_class)
+        probe = check_encoder(encoder, examples.x, self.normalized)
+        loss = make_loss(probe)
+        _check_loss(loss, len(examples.names), probe.shape[1], probe.dtype)
+        validate = as_validation(validation)
+        if validate is None and patience is not None:
+            raise OptionError("patience counts validations; give validation=(x, labels), too")
+        own = loss.named_parameters()
+        return Task(
+            encoder=encoder,
+            loss=loss,
+            examples=examples,
+            sampler=sampler,
+            steps=self.steps,
+            rate=as_schedule(self.lr, self.steps),
+            loss_rate=float(self.loss_rate),
+            optimizers=(self.optimizer(encoder.named_parameters()), self.optimizer(own) if own else None),
+            augment=self.augment,
+            observe=observe,
+            validate=validate,
+            validate_every=integer("validate_every", validate_every, 1),
+            patience=None if patience is None else integer("patience", patience, 1),
+            batch_size=integer("batch_size", batch_size, 1),
+            seed=self.seed,
+            communicator=communicator,
+        )
+
+
+def _check_loss(loss: Any, classes: int, depth: int, dtype: np.dtype[Any]) -> None:
+    """Refuse a loss whose values cannot be summed up, or whose proxies are of other classes or encodings."""
+    if not hasattr(loss, "named_parameters") or not hasattr(loss, "vjp"):
+        raise OptionError(f"loss is {loss!r}; give a loss over encodings and labels, such as triplet.TripletLoss()")
+    if getattr(loss, "reduction", "mean") == "none":
+        raise OptionError("the loss has reduction='none'; a training step needs one number")
+    wanted, size = getattr(loss, "num_classes", classes), getattr(loss, "embedding_size", depth)
+    if (wanted, size) != (classes, depth):
+        raise OptionError(
+            f"the loss has proxies of {wanted} classes with {size} entries; the labels name {classes} classes, and "
+            f"encodings have {depth} entries"
+        )
+    for name, parameter in loss.named_parameters().items():
+        if parameter.dtype != dtype:
+            raise DTypeError(f"the loss's {name} is {parameter.dtype}, encodings are {dtype}; build it with dtype=")

@@ -1,0 +1,277 @@
+"""Training an encoder on triplets, or with any other loss over batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pyconvx import training
+from pyconvx._checkpoint import PathLike
+from pyconvx._progress import Report
+from pyconvx.errors import OptionError
+from pyconvx.functional import pairwise_distances
+from pyconvx.functional._arguments import integer
+from pyconvx.nn import Adam, Layer
+from pyconvx.training.history import Record
+from pyconvx.training.loop import Augment
+from pyconvx.training.parallel import Communicator
+from pyconvx.training.recipe import MakeOptimizer, Recipe
+from pyconvx.training.result import TrainingResult
+from pyconvx.training.schedules import Schedule
+from pyconvx.training.session import Callback, Outside, fit
+from pyconvx.triplet.batch import BatchLoss
+from pyconvx.triplet.batch_triplet import TripletLoss
+from pyconvx.triplet.mining import STRATEGIES, Strategy, check_strategy, choose
+
+Array = NDArray[Any]
+
+WATCH: tuple[Strategy, ...] = ("random", "semihard", "batch_hard")
+
+
+class TripletTrainer:
+    """Trains an encoder so that ||f(x_i) - f(x_j)||^2 is small for the same class and large for different ones.
+
+    A step draws `n_classes` classes with `n_per_class` examples each, encodes this batch once, chooses triplets among
+    the encodings, and moves the weights against the gradient of their loss.
+
+    Parameters
+    ----------
+    encoder : nn.Layer
+        Takes `(batch, *spatial, channels)` of any rank, gives `(batch, depth)`: encodings of length 1, of 128 entries
+        as a rule. It is trained where it is.
+    loss : str or BatchLoss
+        A strategy of `pyconvx.triplet.mine`, which stands for the lecture's loss of the triplets that it chooses; or
+        any loss over batches, which may have parameters of its own (ArcFace, proxy-anchor). Labels come to it as the
+        numbers of their classes in sorted order.
+    margin : float
+        The lecture's alpha, where `loss` is a strategy.
+    n_classes, n_per_class : int
+        P and K of `PKSampler`.
+    small : {"error", "skip", "repeat"}
+        What becomes of classes with fewer than K examples, as in `PKSampler`.
+    steps : int
+        How many batches.
+    lr : float or callable
+        The learning rate, or a function of the step such as `training.cosine(1e-3, steps, warmup=100)`.
+    optimizer : callable
+        Makes an optimiser of named parameters: `nn.Adam`, `functools.partial(nn.SGD, momentum=0.9)`, ...
+    loss_rate : float
+        By how much the learning rate of a loss's own parameters is larger than the encoder's.
+    augment : callable, optional
+        `augment(batch, rng) -> batch`, of the same shape and type, applied to every batch.
+    normalized : bool
+        Whether encodings must have length 1, which is checked. With False take care that the margin fits their length.
+    seed : int
+        Of batches, augmentation and drawn triplets.
+    communicator : training.Communicator, optional
+        Processes that train together, each with a part of every batch.
+
+    Raises
+    ------
+    OptionError
+        At once, for any argument that is wrong.
+
+    Notes
+    -----
+    Source: the lecture on convolutional networks' special applications, "triplet loss" and "choosing the triplets".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyconvx import nn
+    >>> rng = np.random.default_rng(0)
+    >>> persons = rng.standard_normal((12, 1, 4), np.float32)
+    >>> x = (persons + 0.3 * rng.standard_normal((12, 10, 4), np.float32)).reshape(120, 4)
+    >>> labels = np.repeat(np.arange(12), 10)
+    >>> encoder = nn.Sequential(nn.Linear(4, 16, random_state=0), nn.ReLU(), nn.Linear(16, 8, random_state=1),
+    ...     nn.L2Normalize())
+    >>> trainer = TripletTrainer(encoder, loss="semihard", n_classes=6, steps=40)
+    >>> result = trainer.fit(x[:80], labels[:80], validation=(x[80:], labels[80:]), validate_every=20)
+    >>> result.stopped, sorted(result.measures)
+    ('finished', ['eer', 'one_shot'])
+    >>> trainer.encode(x[:3]).shape
+    (3, 8)
+    """
+
+    def __init__(
+        self,
+        encoder: Layer,
+        *,
+        loss: BatchLoss | Strategy = "semihard",
+        margin: float = 0.2,
+        n_classes: int = 8,
+        n_per_class: int = 4,
+        small: Literal["error", "skip", "repeat"] = "error",
+        steps: int = 1000,
+        lr: float | Schedule = 1e-3,
+        optimizer: MakeOptimizer = Adam,
+        loss_rate: float = 1.0,
+        augment: Augment | None = None,
+        normalized: bool = True,
+        seed: int = 0,
+        communicator: Communicator | None = None,
+    ) -> None:
+        if not isinstance(encoder, Layer):
+            raise OptionError(f"encoder is {encoder!r}; it must be a layer or a network of pyconvx.nn")
+        self.encoder = encoder
+        self._recipe = Recipe(
+            n_classes=n_classes,
+            n_per_class=n_per_class,
+            small=small,
+            steps=steps,
+            lr=lr,
+            optimizer=optimizer,
+            loss_rate=loss_rate,
+            augment=augment,
+            normalized=normalized,
+            seed=seed,
+            communicator=communicator,
+        )
+        if isinstance(loss, str):
+            check_strategy(loss, margin, False)
+            loss = TripletLoss(margin, mining=loss, random_state=seed)
+        self.loss: BatchLoss = loss
+
+    def fit(
+        self,
+        x: ArrayLike,
+        labels: ArrayLike,
+        *,
+        validation: Any = None,
+        validate_every: int = 100,
+        patience: int | None = None,
+        batch_size: int = 64,
+        progress: bool | Report = False,
+        callback: Callback | None = None,
+        log: PathLike | None = None,
+        checkpoint: PathLike | None = None,
+        checkpoint_every: int = 100,
+        resume: bool = False,
+        watch: Sequence[Strategy] = WATCH,
+        watch_every: int = 10,
+    ) -> TrainingResult:
+        """Train; afterwards the encoder holds the best weights: of the best validation, or the last ones without one.
+
+        Parameters
+        ----------
+        x : array_like, (examples, *spatial, channels)
+            float32, float64 or float16, finite; a memory map is read a batch at a time.
+        labels : array_like, (examples,)
+            Integers or strings, equal for the same class.
+        validation : optional
+            `(x, labels)` of other classes, for one-shot accuracy and equal error rate; or a `training.Validation` with
+            options of its own; or any function that gets `encode`, a function from inputs to encodings, and returns
+            measures by name, of the first of which more is better.
+        validate_every : int
+            Steps between two validations; there is one after the last step, too.
+        patience : int, optional
+            Stop after so many validations in a row that were not better than the best one.
+        batch_size : int
+            Of validation.
+        progress : bool or callable
+            True: a bar on standard error where that is a terminal. A function gets (steps done, steps in all, info).
+        callback : callable, optional
+            Called with a `training.TrainingStep` after each; True stops the training there.
+        log : path, optional
+            File for the history as lines of JSON, written while it grows; one that is there is overwritten.
+        checkpoint : path, optional
+            File to write every `checkpoint_every` steps and at the end, from which `resume=True` goes on with the same
+            bits. With `resume` and no such file yet, the training starts at the beginning; a file that is there is
+            only overwritten by the training that it belongs to.
+        watch : sequence of str
+            Strategies of which the history notes the share of active triplets that they would give in the same
+            batches: of the positive pairs, of the anchors for "batch_hard", of all triplets for "all".
+        watch_every : int
+            Steps between two such notes.
+
+        Returns
+        -------
+        TrainingResult
+
+        Raises
+        ------
+        ShapeError, DTypeError, OptionError
+            Before any work: examples, labels, encoder and loss that do not fit, numbers that are not finite, one class
+            alone, too few examples of a class.
+        DivergedError
+            If a number is not finite on the way; the encoder has the best weights, `.result` is the result until then.
+        Interrupted
+            On Ctrl-C; `.result` is the result so far.
+        WeightsError
+            If the checkpoint is damaged, or is that of another training.
+        """
+        outside = Outside(progress, callback, log, checkpoint, checkpoint_every, resume)
+        watched = self._watched(watch)
+        every = integer("watch_every", watch_every, 1)
+
+        def observe(encodings: Array, classes: NDArray[np.int64], step: int) -> Record:
+            record = self._counts(classes)
+            if watched and step % every == 0:
+                record["watch"] = self._shares(encodings, classes, watched, step)
+            return record
+
+        task = self._recipe.task(
+            self.encoder,
+            lambda encodings: self.loss,
+            x,
+            labels,
+            observe=observe,
+            validation=validation,
+            validate_every=validate_every,
+            patience=patience,
+            batch_size=batch_size,
+        )
+        return fit(task, outside, plateau=self._plateau())
+
+    def encode(self, x: ArrayLike, *, batch_size: int = 64) -> Array:
+        """Return the encodings of inputs, (examples, depth); see `pyconvx.training.encode`."""
+        return training.encode(self.encoder, x, batch_size=batch_size)
+
+    def _watched(self, watch: Sequence[Strategy]) -> tuple[Strategy, ...]:
+        watched: tuple[Any, ...] = (watch,) if isinstance(watch, str) else tuple(watch)
+        for strategy in watched:
+            if strategy not in STRATEGIES:
+                raise OptionError(f"watch has {strategy!r}; there are {', '.join(map(repr, STRATEGIES))}")
+        return watched if isinstance(self.loss, TripletLoss) else ()
+
+    def _counts(self, classes: NDArray[np.int64]) -> Record:
+        """How many triplets of the batch cost something, how many were chosen, and the share of active ones."""
+        loss = self.loss
+        if not isinstance(loss, TripletLoss):
+            return {}
+        named = isinstance(loss.mining, str) and not loss.every
+        asked = _asked(str(loss.mining), classes, loss.chosen) if named else loss.chosen
+        return {"active": loss.active, "chosen": loss.chosen, "share": loss.active / max(asked, 1)}
+
+    def _plateau(self) -> float | None:
+        """The loss of encodings that are all the same."""
+        loss = self.loss
+        if not isinstance(loss, TripletLoss) or loss.reduction not in ("mean", "mean_nonzero"):
+            return None
+        return float(np.logaddexp(0, loss.margin)) if loss.soft else loss.margin
+
+    def _shares(
+        self, encodings: Array, classes: NDArray[np.int64], strategies: Sequence[Strategy], step: int
+    ) -> dict[str, float]:
+        """For each strategy, how many of the triplets that it was asked for are there and active."""
+        assert isinstance(self.loss, TripletLoss)
+        margin, numbers = self.loss.margin, np.unique(classes, return_inverse=True)[1].reshape(-1).astype(np.int32)
+        distances = pairwise_distances(encodings, metric=self.loss.metric)
+        shares: dict[str, float] = {}
+        for strategy in strategies:
+            rng = np.random.default_rng([self._recipe.seed, step, STRATEGIES.index(strategy)])
+            anchor, positive, negative = choose(encodings, numbers, distances, strategy, margin, False, rng).T
+            active = int(np.count_nonzero(distances[anchor, positive] - distances[anchor, negative] + margin > 0))
+            shares[strategy] = active / max(_asked(strategy, classes, len(anchor)), 1)
+        return shares
+
+
+def _asked(strategy: str, classes: NDArray[np.int64], chosen: int) -> int:
+    """How many triplets a strategy would have if it found one wherever it looks."""
+    if strategy == "all":
+        return chosen
+    counts = np.unique(classes, return_counts=True)[1]
+    return len(classes) if strategy == "batch_hard" else int((counts * (counts - 1)).sum())
