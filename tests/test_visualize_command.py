@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_network import picture
 
-from pyconvx import cli, image, models, nn, visualize
+from pyconvx import cli, image, nn, training, visualize
 from pyconvx.cli import exit_codes
 
 NETWORK = """
@@ -159,9 +159,6 @@ def test_the_packaged_networks(place: Path, capsys: pytest.CaptureFixture[str]) 
     assert look("photos", "-o", "vgg.html", "--units", "best:1", "--size", "48", "--json") == exit_codes.OK
     report = json.loads(capsys.readouterr().out)
     assert [layer["layer"] for layer in report["layers"]] == ["conv1_2", "conv2_2", "conv3_3", "conv4_2", "conv5_1"]
-    if not hasattr(models, "face_encoder"):
-        assert look("photos", "-o", "faces.html", "--network", "face_encoder") == exit_codes.USAGE
-        return
     arguments = ["photos/cats", "-o", "faces.html", "--network", "face_encoder", "--units", "best:1", "--json"]
     assert look(*arguments) == exit_codes.OK
 
@@ -233,3 +230,21 @@ def test_a_network_in_one_file(place: Path, capsys: pytest.CaptureFixture[str]) 
     assert look("photos", "--network", "weights.safetensors", "-o", "out2") == exit_codes.BAD_INPUT
     assert "no description" in capsys.readouterr().err
     assert look(*arguments, "--weights", "weights.safetensors") == exit_codes.USAGE
+
+
+def test_a_trained_encoder_reads_pictures_as_it_learned_to(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    form = training.InputFormat(size=(16, 12), color=False, standardize=True).fitted((16, 12, 1))
+    net = nn.Sequential({"conv": nn.Conv2d(1, 4, 3, random_state=2), "flat": nn.Flatten(), "out": nn.Linear(560, 2)})
+    training.save_encoder("encoder.safetensors", net, form)
+    arguments = ["photos", "--network", "encoder.safetensors", "--units", "1", "--json"]
+    assert look(*arguments, "-o", "out") == exit_codes.OK
+    (best, *_) = json.loads(capsys.readouterr().out)["layers"][0]["units"][0]["patches"]
+    x = form.read(Path("photos") / best["name"])
+    assert best["value"] == pytest.approx(float(net.features(x[None], ["conv"])["conv"][..., 1].max()))
+    assert look(*arguments, "-o", "out", "--resume") == exit_codes.OK
+    training.save_encoder("encoder.safetensors", net, training.InputFormat(color=False).fitted((16, 12, 1)))
+    assert look(*arguments, "-o", "out", "--resume") == exit_codes.USAGE
+    assert "preprocessing differ" in capsys.readouterr().err
+    assert look(*arguments, "-o", "page.png", "--size", "9") == exit_codes.USAGE
+    (place / "photos" / "cats" / "bad.png").write_bytes(b"no picture")
+    assert look(*arguments, "-o", "page.png", "--skip-unreadable") == exit_codes.OK

@@ -54,9 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
         return _table(arguments, visualize_network.load(arguments))
     output = _checked_output(arguments)
     net = visualize_network.load(arguments)
-    size = visualize_network.default_size(arguments)
+    reading = {"size": visualize_network.default_size(arguments), "preprocess": visualize_network.preprocess(arguments)}
     layers = arguments.layers or visualize_network.default_layers(arguments, net)
-    survey = _survey(arguments, net, layers, size, _state(arguments, output))
+    survey = _survey(arguments, net, layers, reading, _state(arguments, output))
     for name in survey.skipped:
         print(f"pyconvx visualize: skipped {name}, which cannot be read", file=sys.stderr)
     for start, stop in survey.missing if arguments.merge else ():
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         report = {"state": str(_state(arguments, output)), "pictures": survey.pictures, "done": survey.done}
         write(arguments, report, lambda report: f"{report['state']}: {report['pictures']} pictures")
         return OK
-    figure = _figure(arguments, net, survey, size)
+    figure = _figure(arguments, net, survey, reading)
     written = _write(output, figure)
     report = {"output": str(output), "files": written, "pictures": survey.pictures, **figure.as_dict()}
     write(arguments, report, _as_text)
@@ -116,7 +116,9 @@ def _state(arguments: argparse.Namespace, output: Path) -> Path | None:
     return output / (STATE if count == 1 else f"{index + 1}-of-{count}.{STATE}")
 
 
-def _survey(arguments: argparse.Namespace, net: Any, layers: list[str], size: Any, state: Path | None) -> Survey:
+def _survey(
+    arguments: argparse.Namespace, net: Any, layers: list[str], reading: dict[str, Any], state: Path | None
+) -> Survey:
     from pyconvx import visualize
 
     if arguments.merge:
@@ -133,7 +135,7 @@ def _survey(arguments: argparse.Namespace, net: Any, layers: list[str], size: An
         one_per_picture=not arguments.several,
         rank_by=arguments.rank_by,
         inside=arguments.inside,
-        size=size,
+        **reading,
         shard=arguments.shard,
         state=state,
         resume=arguments.resume,
@@ -144,7 +146,7 @@ def _survey(arguments: argparse.Namespace, net: Any, layers: list[str], size: An
     )
 
 
-def _figure(arguments: argparse.Namespace, net: Any, survey: Survey, size: Any) -> Figure:
+def _figure(arguments: argparse.Namespace, net: Any, survey: Survey, reading: dict[str, Any]) -> Figure:
     from pyconvx import visualize
 
     wanted = arguments.units
@@ -160,7 +162,7 @@ def _figure(arguments: argparse.Namespace, net: Any, survey: Survey, size: Any) 
         rule=None if arguments.rule == "none" else arguments.rule,
         maximize_steps=arguments.maximize,
         title=arguments.title,
-        size=size,
+        **reading,
         progress=not arguments.quiet,
     )
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from pyconvx.errors import OptionError
 VGG_LAYERS = ["conv1_2", "conv2_2", "conv3_3", "conv4_2", "conv5_1"]
 ENCODER_LAYERS = ["conv1", "block3_conv2", "block7_conv2", "block10_conv2", "block14_conv2"]
 CHIP = 150
+INPUT = "input"  # in the metadata of what training.save_encoder writes
 
 
 def load(arguments: argparse.Namespace) -> Any:
@@ -53,6 +56,25 @@ def inner(net: Any) -> Any:
     return net if isinstance(net, nn.Layer) else getattr(net, "net", net)
 
 
+def preprocess(arguments: argparse.Namespace) -> Callable[[Any], Any] | None:
+    """Return how files become inputs of a network that was saved with its way of reading them; else None."""
+    from pyconvx import training
+    from pyconvx.nn import safetensors
+
+    path = arguments.network
+    if not path.endswith(".safetensors") or INPUT not in safetensors.load_metadata(path):
+        return None
+    if arguments.size is not None:
+        raise OptionError(f"--size: {path} says itself what size its pictures have")
+    form = training.load_encoder(path).format
+
+    def read(element: Any) -> Any:
+        return form.read(element) if isinstance(element, (str, os.PathLike)) else form.prepare(element)
+
+    read.__qualname__ = f"InputFormat {form.to_json()}"  # a state file tells ways of reading apart by it
+    return read
+
+
 def default_size(arguments: argparse.Namespace) -> int | tuple[int, int] | None:
     """Return what pictures are resized to."""
     if arguments.size is not None:
@@ -78,10 +100,7 @@ def _face_encoder(arguments: argparse.Namespace) -> Any:
 
     if arguments.weights is not None:
         raise OptionError("--weights: the face encoder has its own; give a function that makes yours: FILE.py:FUNCTION")
-    make = getattr(models, "face_encoder", None)
-    if make is None:
-        raise OptionError("--network: this version has no face_encoder")
-    encoder = make()
+    encoder: Any = models.face_encoder()  # a Graph, which models.Network takes as well as a Sequential
     # What models.face_encoder() does to the levels of an aligned face.
     preprocessing = models.Preprocessing("rgb", (122.782, 117.001, 104.298), (256.0, 256.0, 256.0))
     return models.Network(encoder.net, preprocessing, encoder.card)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyconvx import image as pictures
-from pyconvx.errors import DTypeError, ImageError, OptionError, ShapeError
+from pyconvx.errors import DataError, DTypeError, ImageError, OptionError, ShapeError
 from pyconvx.visualize._network import dtype_of, input_channels, input_rank, network_of
 
 Array = NDArray[Any]
@@ -112,7 +112,7 @@ class Source:
             label = -1 if self._labels is None else self._labels[number]
             try:
                 return Item(number, self.name(number), label, self.prepare(element))
-            except (ImageError, OSError):
+            except (ImageError, DataError, OSError):
                 if not skip_unreadable:
                     raise
                 return Item(number, self.name(number), label, None)
