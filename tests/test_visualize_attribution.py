@@ -191,6 +191,26 @@ def test_occlusion_is_what_a_loop_finds(rank: int) -> None:
     assert all(start + 3 >= n > start for start, n in zip(last, x.shape[:-1], strict=True)), "the end is covered too"
 
 
+def test_occlusion_computes_little_more_than_the_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x = small_net(2), np.random.default_rng(0).standard_normal((40, 36, CHANNELS))
+    sizes: list[tuple[int, ...]] = []
+    features = type(net).features
+
+    def counted(self: Any, given: np.ndarray, *arguments: Any, **options: Any) -> Any:
+        sizes.append(given.shape)
+        return features(self, given, *arguments, **options)
+
+    monkeypatch.setattr(type(net), "features", counted)
+    drops = visualize.occlusion(net, "conv2", 0, x, position=(9, 8), window=4, stride=2)
+    assert drops.shape == (19, 17)
+    (start, stop), _ = visualize.receptive_field(net, "conv2").box((9, 8))
+    rows = np.flatnonzero(drops.any(axis=1))
+    assert all(start - 4 < 2 * row < stop for row in rows)
+    assert sizes[0] == (1, 40, 36, CHANNELS), "once, for the position"
+    assert sum(size[0] for size in sizes[1:]) < 40
+    assert max(size[1] for size in sizes[1:]) <= stop - start + 2
+
+
 def test_what_does_not_fit_is_refused() -> None:
     net, x = small_net(2), picture(2)
     with pytest.raises(OptionError, match="rule is 'magic'"):
