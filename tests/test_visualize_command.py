@@ -27,6 +27,9 @@ def signals():
 def of_three():
     return 3
 
+def of_nothing():
+    return nn.Sequential({"conv": nn.Conv2d(0, 1, 1)})
+
 number = 3
 """
 
@@ -192,6 +195,7 @@ def test_unreadable_pictures(place: Path, capsys: pytest.CaptureFixture[str]) ->
         ([*OWN, "-o", "out", "--preprocessing", "caffe"], exit_codes.USAGE, "for a VGG of yours"),
         ([*OWN, "-o", "out", "--state", "photos"], exit_codes.USAGE, "photos is a folder; name a file"),
         ([*OWN, "-o", "out", "--merge", "x", "--shard", "1/2"], exit_codes.USAGE, "give one of the two"),
+        (["photos", "-o", "out", "--network", "nets.py:of_nothing"], exit_codes.USAGE, "of_nothing fails: "),
         (["photos", "-o", "out", "--network", "nets.py:of_three"], exit_codes.USAGE, "of_three returned a int; wanted"),
         (["photos", "-o", "out", "--shard", "3/2"], exit_codes.USAGE, "is not a part"),
         (["photos", "-o", "out", "--network", "resnet"], exit_codes.USAGE, "wanted vgg16, face_encoder, FILE"),

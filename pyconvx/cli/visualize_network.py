@@ -126,11 +126,14 @@ def _own(arguments: argparse.Namespace) -> Any:
         raise OptionError(f"--network: {path} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    make = getattr(module, function, None)
+    try:
+        spec.loader.exec_module(module)
+        make = getattr(module, function, None)
+        net = make() if callable(make) else None
+    except Exception as error:
+        raise OptionError(f"--network: {arguments.network} fails: {type(error).__name__}: {error}") from error
     if not callable(make):
         raise OptionError(f"--network: {path} has no function {function!r}")
-    net = make()
     graph = inner(net)
     if not isinstance(graph, (nn.Sequential, nn.Residual, nn.Graph)):
         raise OptionError(
