@@ -23,13 +23,16 @@ _GREY = (110, 110, 110)
 def draw(figure: Figure) -> Tile:
     """Return the page."""
     bands = [_band(layer) for layer in figure.layers]
-    head = 2 * _LINE
-    width = max([band.width for band in bands] + [_text_width(figure.title)]) + 2 * _MARGIN
-    height = head + sum(band.height + _MARGIN for band in bands) + _MARGIN
+    head = (2 + len(figure.notes)) * _LINE
+    texts = [_text_width(figure.title), *(_text_width(note, 11) for note in figure.notes)]
+    width = max([band.width for band in bands] + texts) + 2 * _MARGIN
+    height = head + 4 + sum(band.height + _MARGIN for band in bands) + _MARGIN
     page = Image.new("RGB", (width, height), PAPER)
     write = ImageDraw.Draw(page)
     _write(write, (_MARGIN, _MARGIN // 2), figure.title, _INK, 15)
-    top = head
+    for number, note in enumerate(figure.notes, 1):
+        _write(write, (_MARGIN, _MARGIN // 2 + 4 + number * _LINE), note, _GREY, 11)
+    top = head + 4
     for band in bands:
         page.paste(band, (_MARGIN, top))
         top += band.height + _MARGIN
@@ -94,5 +97,5 @@ def _write(on: ImageDraw.ImageDraw, place: tuple[int, int], text: str, color: tu
     on.text(place, latin(text), fill=color, font=font(size))
 
 
-def _text_width(text: str) -> int:
-    return int(font(15).getlength(latin(text))) + 4
+def _text_width(text: str, size: int = 15) -> int:
+    return int(font(size).getlength(latin(text))) + 4
