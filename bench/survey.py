@@ -21,7 +21,7 @@ import numpy as np
 
 import pyconvx
 from bench import environment
-from pyconvx import models, visualize
+from pyconvx import image, models, visualize
 
 LAYER, BATCH = "conv4_2", 8
 GOAL = 1.1
@@ -56,6 +56,59 @@ def compare(net: Any, rounds: int) -> dict[str, Any]:
     }
 
 
+def compare_folder(vgg: models.Network, folder: Path, rounds: int) -> dict[str, Any]:
+    """Plain pass and survey in turns on the same files, other files in each round."""
+    paths = sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    if not paths:
+        raise SystemExit(f"bench.survey: no pictures in {folder}")
+    chosen = np.random.default_rng(0).permutation(paths)
+    count = min(4 * BATCH, len(paths))
+    ratios, plain = [], []
+    for turn in range(rounds + 1):
+        files = list(np.take(chosen, range(turn * count, (turn + 1) * count), mode="wrap"))
+        start = time.process_time()
+        for first in range(0, count, BATCH):
+            batch = [image.load(path, size=224) for path in files[first : first + BATCH]]
+            if len({one.shape for one in batch}) == 1:
+                vgg.net.features(vgg.preprocess(np.stack(batch)), [LAYER])
+            else:
+                for one in batch:
+                    vgg.net.features(vgg.preprocess(one), [LAYER])
+        middle = time.process_time()
+        visualize.top_patches(vgg, LAYER, None, files, size=224, batch_size=BATCH)
+        plain.append((middle - start) / count)
+        ratios.append((time.process_time() - middle) / (middle - start))
+    return {"plain_ms": 1e3 * statistics.median(plain[1:]), "ratio": statistics.median(ratios[1:]), "all": ratios[1:]}
+
+
+def likeness(vgg: models.Network, folder: Path, every: int = 8) -> dict[str, Any]:
+    """Mean cosine of relu5_1 (mean over positions) among nine patches: of every 8th unit, and of random pictures."""
+    reader, random = visualize.PatchReader(vgg, folder, size=224), np.random.default_rng(0)
+    field = visualize.receptive_field(vgg.net, LAYER)
+
+    def alike(patches: list[np.ndarray]) -> float:
+        seen = vgg.net.features(np.stack(patches), ["relu5_1"])["relu5_1"].mean(axis=(1, 2))
+        seen /= np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-9)
+        return float((np.sum(seen @ seen.T) - len(seen)) / (len(seen) * (len(seen) - 1)))
+
+    def any_patch(pictures: int) -> np.ndarray:
+        x = reader.read(int(random.integers(pictures)))
+        return visualize.crop(x, field.box([int(random.integers(extent // 8)) for extent in x.shape[:2]]))
+
+    report: dict[str, Any] = {}
+    for rank_by, inside in (("activation", False), ("activation", True), ("selectivity", True)):
+        found = visualize.top_patches(vgg, LAYER, None, folder, size=224, rank_by=rank_by, inside=inside)
+        if not report:
+            report["random"] = [alike([any_patch(found.survey.pictures) for _ in range(9)]) for _ in range(40)]
+        units = [alike([patch.x for patch in reader.patches(found, unit)]) for unit in range(0, 512, every)]
+        report[f"{rank_by}{' inside' if inside else ''}"] = units
+    best = max(report["random"])
+    return {
+        f"likeness, {name}": {"mean": statistics.mean(values), "above all random": np.mean(np.array(values) > best)}
+        for name, values in report.items()
+    }
+
+
 def stream(net: Any, count: int) -> dict[str, Any]:
     """A survey of many pictures, and the resident memory on its way, in MiB."""
     memory: dict[int, float] = {}
@@ -84,13 +137,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--pictures", type=int, default=400)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--likeness", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     pyconvx.set_num_threads(arguments.threads)
-    net = models.vgg16().net
-    report = {**compare(net, arguments.rounds), "threads": arguments.threads}
+    vgg = models.vgg16()
+    net, folder, rounds = vgg.net, arguments.folder, arguments.rounds
+    report = compare(net, rounds) if folder is None else compare_folder(vgg, folder, rounds)
+    report["threads"] = arguments.threads
     print(json.dumps(report), flush=True)
+    if folder is not None and arguments.likeness:
+        report |= likeness(vgg, folder)
+        print(json.dumps(report), flush=True)
     if arguments.pictures:
         report |= stream(net, arguments.pictures)
         print(json.dumps(report))

@@ -71,10 +71,26 @@ class RandomNetworks:
             }
         )
 
+    def padded(self) -> nn.Layer:
+        """A branch that ends earlier than the other, filled up with zeros, as dlib's shortcuts are."""
+        return nn.Graph({"short": (self.pool(), "input"), "sum": (nn.PaddedAdd(), "short", "input")})
+
+    def concatenated(self) -> nn.Layer:
+        """Two branches side by side, made two channels again."""
+        join = CONV[self.rank](2 * CHANNELS, CHANNELS, 1, dtype=self.dtype, random_state=self.rng)
+        return nn.Graph(
+            {
+                "left": (self.conv(keeps_size=True), "input"),
+                "right": (nn.PReLU(dtype=self.dtype), "input"),
+                "both": (nn.Concat(), "left", "right"),
+                "join": (join, "both"),
+            }
+        )
+
     def sequential(self) -> nn.Sequential:
         layers: dict[str, nn.Layer] = {"conv0": self.conv()}
         for index in range(1, 5):
-            kinds = [self.conv, self.pool, nn.ReLU, self.residual, self.graph]
+            kinds = [self.conv, self.pool, nn.ReLU, self.residual, self.graph, self.padded, self.concatenated]
             if self.rank == 2:
                 kinds.append(self.transposed)
             kind = self.pick(*kinds)
@@ -82,6 +98,15 @@ class RandomNetworks:
         return nn.Sequential(layers)
 
     def transposed(self) -> nn.Layer:
+        stride = self.each(1, 2, 3)
         return nn.ConvTranspose2d(
-            CHANNELS, CHANNELS, self.each(2, 3), self.each(1, 2, 3), self.pick(0, 1), dtype=self.dtype, random_state=1
+            CHANNELS,
+            CHANNELS,
+            self.each(2, 3),
+            stride,
+            self.pick(0, 1),
+            tuple(int(self.rng.integers(each)) for each in stride),
+            dilation=self.each(1, 1, 2),
+            dtype=self.dtype,
+            random_state=1,
         )

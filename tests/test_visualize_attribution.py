@@ -134,6 +134,29 @@ def test_guided_backpropagation_is_that_of_torch_with_hooks() -> None:
     np.testing.assert_allclose(np.moveaxis(found, -1, 0), given.grad[0].numpy(), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("rule", ["gradient", "guided", "deconvnet"])
+def test_a_rectifier_with_a_slope_is_one_too(rule: Any) -> None:
+    """x -> A x -> PReLU -> b: by hand, with a slope of 0.25 below zero."""
+    rng = np.random.default_rng(5)
+    a, b, x = rng.standard_normal((2, 6)), rng.standard_normal((6, 1)), rng.standard_normal((1, 2))
+    net = nn.Sequential(
+        {
+            "a": nn.Conv1d(2, 6, 1, bias=False, dtype=np.float64),
+            "prelu": nn.PReLU(dtype=np.float64),
+            "b": nn.Conv1d(6, 1, 1, bias=False, dtype=np.float64),
+        }
+    )
+    net.load_state_dict({"a.weight": a[None], "prelu.weight": np.array([0.25]), "b.weight": b[None]})
+    dy, given = b[:, 0], (x @ a)[0]
+    assert len({(up, on) for up, on in zip(dy > 0, given > 0, strict=True)}) == 4, "all four cases occur"
+    passed = {
+        "gradient": np.where(given > 0, dy, 0.25 * dy),
+        "guided": np.where(given > 0, np.maximum(dy, 0), 0.25 * np.maximum(dy, 0)),
+        "deconvnet": np.maximum(dy, 0),
+    }[rule]
+    np.testing.assert_allclose(visualize.backproject(net, "b", 0, x, rule=rule)[0], a @ passed, rtol=0, atol=1e-14)
+
+
 def test_other_layers_and_graphs_are_gone_through() -> None:
     net = nn.Graph(
         {
@@ -166,6 +189,26 @@ def test_occlusion_is_what_a_loop_finds(rank: int) -> None:
         assert abs(drops[index] - wanted) < 1e-12
     last = [2 * (extent - 1) for extent in drops.shape]
     assert all(start + 3 >= n > start for start, n in zip(last, x.shape[:-1], strict=True)), "the end is covered too"
+
+
+def test_occlusion_computes_little_more_than_the_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x = small_net(2), np.random.default_rng(0).standard_normal((40, 36, CHANNELS))
+    sizes: list[tuple[int, ...]] = []
+    features = type(net).features
+
+    def counted(self: Any, given: np.ndarray, *arguments: Any, **options: Any) -> Any:
+        sizes.append(given.shape)
+        return features(self, given, *arguments, **options)
+
+    monkeypatch.setattr(type(net), "features", counted)
+    drops = visualize.occlusion(net, "conv2", 0, x, position=(9, 8), window=4, stride=2)
+    assert drops.shape == (19, 17)
+    (start, stop), _ = visualize.receptive_field(net, "conv2").box((9, 8))
+    rows = np.flatnonzero(drops.any(axis=1))
+    assert all(start - 4 < 2 * row < stop for row in rows)
+    assert sizes[0] == (1, 40, 36, CHANNELS), "once, for the position"
+    assert sum(size[0] for size in sizes[1:]) < 40
+    assert max(size[1] for size in sizes[1:]) <= stop - start + 2
 
 
 def test_what_does_not_fit_is_refused() -> None:

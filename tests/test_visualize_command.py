@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_network import picture
 
-from pyconvx import cli, image, models, nn, visualize
+from pyconvx import cli, image, nn, training, visualize
 from pyconvx.cli import exit_codes
 
 NETWORK = """
@@ -23,6 +23,12 @@ def make():
 
 def signals():
     return nn.Sequential({"conv": nn.Conv1d(1, 4, 5, random_state=0)})
+
+def of_three():
+    return 3
+
+def of_nothing():
+    return nn.Sequential({"conv": nn.Conv2d(0, 1, 1)})
 
 number = 3
 """
@@ -76,12 +82,14 @@ def test_json_one_file_and_all_flags(place: Path, capsys: pytest.CaptureFixture[
         "--batch-size",
         "3",
     ]
+    flags += ["--rank-by", "selectivity", "--inside"]
     more = ["--maximize", "2", "--title", "A <title>", "--threads", "1", "--quiet", "--json"]
     assert look(*OWN, "-o", "page.html", *flags, *more) == exit_codes.OK
     report = json.loads(capsys.readouterr().out)
     assert report["files"] == ["page.html"]
     assert [unit["unit"] for unit in report["layers"][0]["units"]] == [3, 1]
     assert report["title"] == "A <title>"
+    assert report["notes"] == ["12 pictures; 9 patches a unit, inside their pictures, by selectivity."]
     assert len(report["layers"][0]["units"][0]["patches"]) == 9
     text = Path("page.html").read_text()
     assert "deconvnet of unit 3" in text
@@ -100,6 +108,25 @@ def test_parts_are_merged(place: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert merged == whole
     assert look(*OWN, "--shard", "1/2", "--state", "here.state") == exit_codes.OK
     assert Path("here.state").exists()
+
+
+def test_parts_of_something_else_are_refused_and_missing_ones_told(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in (1, 3):
+        assert look(*OWN, "-o", "parts", "--shard", f"{index}/3") == exit_codes.OK
+    parts = [f"parts/{index}-of-3.survey.safetensors" for index in (1, 3)]
+    capsys.readouterr()
+    assert look(*OWN, "-o", "merged", "--merge", *parts) == exit_codes.OK
+    assert capsys.readouterr().err == "pyconvx visualize: pictures 4 to 7 are in none of the parts\n"
+    assert "Of 12 pictures these were not looked at: 4 to 7." in Path("merged/figure.html").read_text()
+    other = nn.Sequential({"conv1": nn.Conv2d(3, 8, 3, padding=1, random_state=7)})
+    visualize.survey(other, ["conv1"], "photos", state="other")
+    assert look(*OWN, "-o", "page.png", "--merge", "other") == exit_codes.USAGE
+    assert "other weights than the network that the survey was made with" in capsys.readouterr().err
+    assert look("photos/cats", *OWN[1:], "-o", "page.png", "--merge", *parts) == exit_codes.USAGE
+    assert "its pictures are not those that the survey looked at" in capsys.readouterr().err
+    assert not Path("page.png").exists()
 
 
 def test_a_saved_network_and_arrays(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,9 +162,6 @@ def test_the_packaged_networks(place: Path, capsys: pytest.CaptureFixture[str]) 
     assert look("photos", "-o", "vgg.html", "--units", "best:1", "--size", "48", "--json") == exit_codes.OK
     report = json.loads(capsys.readouterr().out)
     assert [layer["layer"] for layer in report["layers"]] == ["conv1_2", "conv2_2", "conv3_3", "conv4_2", "conv5_1"]
-    if not hasattr(models, "face_encoder"):
-        assert look("photos", "-o", "faces.html", "--network", "face_encoder") == exit_codes.USAGE
-        return
     arguments = ["photos/cats", "-o", "faces.html", "--network", "face_encoder", "--units", "best:1", "--json"]
     assert look(*arguments) == exit_codes.OK
 
@@ -161,7 +185,18 @@ def test_unreadable_pictures(place: Path, capsys: pytest.CaptureFixture[str]) ->
         (["photos", "-o", "photos/cats/page.png"], exit_codes.USAGE, "is inside photos"),
         (["photos", "-o", "photos"], exit_codes.USAGE, "is inside photos"),
         (["nowhere", "-o", "out"], exit_codes.BAD_INPUT, "not a folder"),
-        (["photos", "-o", "out", "--units", "some"], exit_codes.USAGE, "--units: got 'some'"),
+        (["photos", "-o", "out", "--units", "some"], exit_codes.USAGE, "argument --units: 'some'; wanted numbers"),
+        (["photos", "-o", "out", "--units", "best:0"], exit_codes.USAGE, "argument --units: 'best:0'"),
+        (["photos", "-o", "out", "--units=best:-3"], exit_codes.USAGE, "argument --units: 'best:-3'"),
+        (["photos", "-o", "out", "--units", "1,"], exit_codes.USAGE, "argument --units: '1,'"),
+        (["photos", "-o", "out", "--layers", ","], exit_codes.USAGE, "argument --layers: ','"),
+        (["photos", "-o", "out", "--maximize", "-2"], exit_codes.USAGE, "argument --maximize"),
+        (["photos", "-o", "out", "--depth", "19"], exit_codes.USAGE, "for a VGG of yours"),
+        ([*OWN, "-o", "out", "--preprocessing", "caffe"], exit_codes.USAGE, "for a VGG of yours"),
+        ([*OWN, "-o", "out", "--state", "photos"], exit_codes.USAGE, "photos is a folder; name a file"),
+        ([*OWN, "-o", "out", "--merge", "x", "--shard", "1/2"], exit_codes.USAGE, "give one of the two"),
+        (["photos", "-o", "out", "--network", "nets.py:of_nothing"], exit_codes.USAGE, "of_nothing fails: "),
+        (["photos", "-o", "out", "--network", "nets.py:of_three"], exit_codes.USAGE, "of_three returned a int; wanted"),
         (["photos", "-o", "out", "--shard", "3/2"], exit_codes.USAGE, "is not a part"),
         (["photos", "-o", "out", "--network", "resnet"], exit_codes.USAGE, "wanted vgg16, face_encoder, FILE"),
         (["photos", "-o", "out", "--network", "gone.py:make"], exit_codes.USAGE, "there is no file gone.py"),
@@ -199,3 +234,21 @@ def test_a_network_in_one_file(place: Path, capsys: pytest.CaptureFixture[str]) 
     assert look("photos", "--network", "weights.safetensors", "-o", "out2") == exit_codes.BAD_INPUT
     assert "no description" in capsys.readouterr().err
     assert look(*arguments, "--weights", "weights.safetensors") == exit_codes.USAGE
+
+
+def test_a_trained_encoder_reads_pictures_as_it_learned_to(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    form = training.InputFormat(size=(16, 12), color=False, standardize=True).fitted((16, 12, 1))
+    net = nn.Sequential({"conv": nn.Conv2d(1, 4, 3, random_state=2), "flat": nn.Flatten(), "out": nn.Linear(560, 2)})
+    training.save_encoder("encoder.safetensors", net, form)
+    arguments = ["photos", "--network", "encoder.safetensors", "--units", "1", "--json"]
+    assert look(*arguments, "-o", "out") == exit_codes.OK
+    (best, *_) = json.loads(capsys.readouterr().out)["layers"][0]["units"][0]["patches"]
+    x = form.read(Path("photos") / best["name"])
+    assert best["value"] == pytest.approx(float(net.features(x[None], ["conv"])["conv"][..., 1].max()))
+    assert look(*arguments, "-o", "out", "--resume") == exit_codes.OK
+    training.save_encoder("encoder.safetensors", net, training.InputFormat(color=False).fitted((16, 12, 1)))
+    assert look(*arguments, "-o", "out", "--resume") == exit_codes.USAGE
+    assert "preprocessing differ" in capsys.readouterr().err
+    assert look(*arguments, "-o", "page.png", "--size", "9") == exit_codes.USAGE
+    (place / "photos" / "cats" / "bad.png").write_bytes(b"no picture")
+    assert look(*arguments, "-o", "page.png", "--skip-unreadable") == exit_codes.OK

@@ -15,7 +15,7 @@ from PIL import Image
 from test_visualize_attribution import CONV, small_net
 from test_visualize_attribution import picture as signal_of
 
-from pyconvx import image, nn, visualize
+from pyconvx import image, models, nn, visualize
 from pyconvx.errors import ImageError, OptionError
 from pyconvx.visualize._tiles import GAP, OUTSIDE, TILE, grid, levels_of, signed_levels, tile_of
 
@@ -188,6 +188,50 @@ def test_a_page_of_every_rank(rank: int, tmp_path: Path) -> None:
     assert numbers["patches"][0]["value"] == pytest.approx(
         survey["conv1"].values[survey["conv1"].place(numbers["unit"])][0]
     )
+
+
+def test_many_units_are_broken_into_rows_and_what_is_made_is_as_wide_as_the_patches(tmp_path: Path) -> None:
+    net = nn.Sequential({"conv": nn.Conv2d(1, 20, 3, random_state=0)})
+    data = np.random.default_rng(0).random((10, 9, 8, 1), np.float32)
+    survey = visualize.survey(net, ["conv"], data)
+    one, many = (visualize.figure(survey, net, data, unit_count=n, rule=None).picture() for n in (1, 20))
+    assert many.shape[1] < 1700
+    assert many.shape[0] > 2.5 * (one.shape[0] - 60), "three rows"
+    for rank in (1, 2, 3):
+        net, pictures = small_net(rank), np.stack([signal_of(rank, seed) for seed in range(10)])
+        page = visualize.figure(
+            visualize.survey(net, ["conv2"], pictures), net, pictures, unit_count=1, maximize_steps=1
+        )
+        grids = page.layers[0].units[0].grids
+        assert grids["patches"].shape == grids["guided"].shape
+        assert abs(grids["maximised"].shape[1] - grids["patches"].shape[1]) < 20
+
+
+def test_a_field_wider_than_its_picture_is_shown_as_far_as_that_goes() -> None:
+    net = nn.Sequential({"conv": nn.Conv2d(1, 1, 31, padding=15)})
+    net.load_state_dict({"conv.weight": np.ones((31, 31, 1, 1), np.float32), "conv.bias": np.zeros(1, np.float32)})
+    data = np.ones((1, 6, 40, 1), np.float32)
+    data[0, 0, 0] = 0
+    page = visualize.figure(visualize.survey(net, ["conv"], data, 1), net, data, units={"conv": [0]}, rule=None)
+    tile = page.layers[0].units[0].grids["patches"]
+    assert set(np.unique(tile)) <= {0, 255}, "nothing grey: what lies above and below the picture is left out"
+    assert page.layers[0].units[0].patches[0].x.shape == (31, 31, 1)
+
+
+def test_gradients_are_shown_in_the_pictures_colours() -> None:
+    """A network that reads blue alone, whose channels come as B, G, R."""
+    card = models.vgg16().card
+    weight = np.zeros((1, 1, 3, 1), np.float32)
+    tiles = []
+    for order, blue in (("bgr", 0), ("rgb", 2)):
+        net = nn.Sequential({"conv": nn.Conv2d(3, 1, 1, bias=False)})
+        net.load_state_dict({"conv.weight": np.where(np.arange(3)[:, None] == blue, 1, weight)})
+        model = models.Network(net, models.Preprocessing(order, (0.0, 0.0, 0.0)), card)
+        data = [np.full((4, 4, 3), 200, np.uint8)]
+        page = visualize.figure(visualize.survey(model, ["conv"], data, 1), model, data, units={"conv": [0]})
+        tiles.append(page.layers[0].units[0].grids["guided"])
+    assert tiles[0][TILE // 2, TILE // 2].tolist() == [128, 128, 255]
+    np.testing.assert_array_equal(tiles[0], tiles[1])
 
 
 def test_a_page_of_an_iterator_has_its_kept_patches() -> None:

@@ -58,6 +58,32 @@ def test_killed_again_and_again_it_finds_the_same(tmp_path: Path, form: str) -> 
                 np.testing.assert_array_equal(one.x, two.x)
 
 
+def test_layers_stay_as_they_were_asked_for(tmp_path: Path) -> None:
+    net, data = coarse_net(2), coarse(2)
+    for layers in (["conv", "relu"], ["relu", "conv"]):
+        found = visualize.survey(net, layers, data, state=tmp_path / layers[0])
+        loaded = visualize.Survey.load(tmp_path / layers[0])
+        assert found.layers == loaded.layers == layers
+        for layer in layers:
+            wanted = visualize.top_patches(net, layer, None, data).statistics
+            np.testing.assert_array_equal(loaded[layer].statistics.mean, wanted.mean)
+        assert_same(loaded, found)
+
+
+def test_a_file_that_cannot_be_written_is_told_before_any_work(tmp_path: Path) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError("it was looked at pictures")
+
+    refused = [(tmp_path, "is a folder; name a file in it")]
+    if Path("/proc/version").exists():  # a folder that takes no file, not even from its owner
+        refused.append((Path("/proc/survey"), "cannot be written"))
+    for resume in (False, True):
+        for state, message in refused:
+            with pytest.raises(OptionError, match=message):
+                visualize.survey(coarse_net(1), ["conv"], coarse(1), state=state, resume=resume, progress=never)
+    assert not list(tmp_path.glob("*"))
+
+
 def test_a_finished_pass_is_not_done_again(tmp_path: Path) -> None:
     state, data, net = tmp_path / "state", coarse(1), coarse_net(1)
     wanted = visualize.survey(net, ["relu"], data, state=state)
@@ -103,9 +129,14 @@ def test_another_survey_is_refused(tmp_path: Path) -> None:
         ("layers differ", lambda: visualize.survey(net, ["conv"], data, state=state, resume=True)),
         ("weights differ", lambda: visualize.survey(other, ["relu"], data, state=state, resume=True)),
         ("data differ", lambda: visualize.survey(net, ["relu"], data[:9], state=state, resume=True)),
+        ("data differ", lambda: visualize.survey(net, ["relu"], data, labels=["a"] * 40, state=state, resume=True)),
     ):
         with pytest.raises(OptionError, match=wrong):
             call()
+    labels = ["a", "b"] * 20
+    visualize.survey(net, ["relu"], data, labels=labels, state=tmp_path / "labelled")
+    with pytest.raises(OptionError, match="data differ"):
+        visualize.survey(net, ["relu"], data, labels=labels[::-1], state=tmp_path / "labelled", resume=True)
     with pytest.raises(OptionError, match=r"different things \(k\)"):
         visualize.merge([visualize.survey(net, ["relu"], data, k, shard=(k - 2, 2)) for k in (2, 3)])
 
@@ -118,6 +149,10 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     for count in (0, 5, 100, len(whole) // 2, len(whole) - 1):
         state.write_bytes(whole[:count])
         with pytest.raises(WeightsError):
+            visualize.Survey.load(state)
+    for place in range(len(whole) - 1, len(whole) - 3000, -97):  # a bit in the tables, which any reader would believe
+        state.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(WeightsError, match="damaged"):
             visualize.Survey.load(state)
     asked = json.loads(metadata["asked"])
     for broken_tensors, broken_metadata in (

@@ -126,6 +126,32 @@ def test_colors_of_photographs() -> None:
     assert found.x.shape == (12, 12, 3)
 
 
+def test_colours_are_mixed_in_the_networks_order() -> None:
+    from pyconvx import models
+    from pyconvx.visualize.synthesis import mix_of
+
+    graph = nn.Sequential({"conv": nn.Conv2d(3, 1, 1, random_state=0)})
+    card = models.vgg16().card
+    rgb = models.Network(graph, models.Preprocessing("rgb", (120.0, 110.0, 100.0), (58.0, 57.0, 56.0)), card)
+    bgr = models.Network(graph, models.Preprocessing("bgr", (100.0, 110.0, 120.0), (56.0, 57.0, 58.0)), card)
+    scale = np.array([1.0, 2.0, 3.0])
+    np.testing.assert_allclose(mix_of(bgr, scale[::-1]), mix_of(rgb, scale)[::-1])
+    assert (mix_of(rgb, scale)[0] != mix_of(rgb, scale)[2]).any()
+    np.testing.assert_allclose(mix_of(graph, scale), np.diag(scale))
+
+
+def test_contrast_and_decay_are_those_asked_for() -> None:
+    net = small_net(2)
+    options: dict[str, Any] = {"steps": 60, "learning_rate": 0.5, "jitter": 0}
+    rms = [float(np.sqrt(np.mean(visualize.maximize(net, "conv2", 2, contrast=c, **options).x ** 2))) for c in (0.5, 2)]
+    assert rms == pytest.approx([0.5, 2.0], rel=1e-6), "it would go on growing"
+    start = np.random.default_rng(0).standard_normal((12, 10, 2))
+    options |= {"steps": 3, "learning_rate": 0.0, "size": (12, 10), "contrast": 10.0, "start": start}
+    np.testing.assert_allclose(visualize.maximize(net, "conv2", 2, decay=0.1, **options).x, 0.9**3 * start, atol=1e-12)
+    smooth = visualize.maximize(net, "conv2", 2, decay=0.0, blur=1.0, blur_every=2, **options).x
+    np.testing.assert_allclose(smooth, blurred(start, 1.0), atol=1e-12)
+
+
 def test_units_without_positions_and_a_start() -> None:
     net = nn.Sequential(
         {"conv": nn.Conv2d(1, 4, 3, random_state=0), "mean": nn.GlobalAvgPool(), "out": nn.Linear(4, 2, random_state=1)}

@@ -101,6 +101,62 @@ def test_a_random_network_of_every_rank(rank: int) -> None:
     assert tried > 3
 
 
+def naive_selectivity(y: np.ndarray) -> np.ndarray:
+    """In float64, a position at a time."""
+    result = np.zeros(y.shape)
+    for picture, values in enumerate(y.astype(np.float64)):
+        places = list(np.ndindex(values.shape[:-1]))
+        lengths = {place: math.sqrt(sum(max(v, 0) ** 2 for v in values[place])) for place in places}
+        mean = math.sqrt(sum(length**2 for length in lengths.values()) / len(places))
+        for place in places:
+            result[(picture, *place)] = values[place] / (lengths[place] + 0.1 * mean)
+    return result
+
+
+@pytest.mark.parametrize("one_per_picture", [True, False])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_selectivity_and_patches_inside_are_those_of_a_naive_search(rank: int, one_per_picture: bool) -> None:
+    net = nn.Sequential({"conv": CONV[rank](CHANNELS, 4, 3, stride=2, padding=1, random_state=2), "relu": nn.ReLU()})
+    x = np.random.default_rng(5).standard_normal((30, *EXTENTS[rank], CHANNELS)).astype(np.float32)
+    for rank_by, inside in (("selectivity", False), ("selectivity", True), ("activation", True)):
+        options: dict[str, Any] = {"rank_by": rank_by, "inside": inside, "one_per_picture": one_per_picture}
+        found = visualize.top_patches(net, "conv", [3, 1], x, 12, batch_size=4, **options)
+        y = net.features(x, ["conv"])["conv"]
+        scores = (naive_selectivity(y) if rank_by == "selectivity" else y.astype(np.float64))[..., [3, 1]]
+        for place in np.ndindex(y.shape[1:-1]) if inside else ():
+            if any(2 * at - 1 < 0 or 2 * at + 2 > extent for at, extent in zip(place, EXTENTS[rank], strict=True)):
+                scores[(slice(None), *place)] = -np.inf
+        for row in range(2):
+            cells = [(-scores[(*at, row)], at[0], at[1:]) for at in np.ndindex(scores.shape[:-1])]
+            if one_per_picture:
+                cells = [min(cell for cell in cells if cell[1] == picture) for picture in range(len(x))]
+            wanted = sorted(cells)[:12]
+            assert [(picture, at) for _, picture, at in table(found)[row]] == [(p, at) for _, p, at in wanted]
+            np.testing.assert_allclose(found.values[row], [-value for value, _, _ in wanted], rtol=1e-5)
+        np.testing.assert_allclose(found.statistics.mean, y.mean(axis=tuple(range(rank + 1)))[[3, 1]], rtol=1e-4)
+        if one_per_picture:
+            maxima = scores.reshape(len(x), -1, 2).max(axis=1).mean(axis=0)
+            np.testing.assert_allclose(found.statistics.mean_maximum, maxima, rtol=1e-5)
+        whole = visualize.survey(net, ["conv", "relu"], x, 5, **options)
+        parts = [visualize.survey(net, ["conv", "relu"], x, 5, shard=(i, 3), batch_size=3, **options) for i in range(3)]
+        assert_same(visualize.merge(parts), whole)
+
+
+def test_patches_inside_of_pictures_that_are_too_small_leave_them_least() -> None:
+    net = nn.Sequential({"conv": nn.Conv2d(1, 2, 5, padding=4, random_state=0), "mean": nn.GlobalAvgPool()})
+    x = [np.random.default_rng(i).standard_normal(size).astype(np.float32) for i, size in enumerate([(9, 3, 1)] * 6)]
+    for patch in visualize.top_patches(net, "conv", [0], x, 6, inside=True).patches(0, x, net):
+        (top, bottom), (left, right) = patch.box
+        assert 0 <= top < bottom <= 9
+        assert (left, right) in {(-2, 3), (-1, 4), (0, 5)}
+    assert visualize.top_patches(net, "mean", [1], x, 2, inside=True, rank_by="selectivity").values.shape == (1, 2)
+    flat = [np.zeros((9, 3, 1), np.float32)]
+    net.load_state_dict({name: 0 * array for name, array in net.state_dict().items()})
+    assert visualize.top_patches(net, "conv", [0], flat, 1, rank_by="selectivity").values.tolist() == [[0.0]]
+    with pytest.raises(OptionError, match="rank_by is 'size'"):
+        visualize.top_patches(net, "conv", [0], x, rank_by="size")
+
+
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_same_bits_for_any_batch_size_threads_shards_and_form(rank: int, tmp_path: Path) -> None:
     net, x = coarse_net(rank), coarse(rank)
@@ -210,6 +266,7 @@ def test_reduction_and_exact_sums() -> None:
         np.testing.assert_array_equal(reduced.maxima, rows.max(axis=0))
         np.testing.assert_array_equal(reduced.positive, (rows > 0).sum(axis=0))
         np.testing.assert_allclose(reduced.sums, rows.sum(axis=0, dtype=np.float64), rtol=0, atol=1e-3)
+        assert (reduce(np.ones_like(rows)).positive == positions).all(), "a byte counts no further than 255"
     values = rng.standard_normal((500, 4)) * 10.0 ** rng.integers(-30, 30, (500, 4))
     forward, backward = ExactSum((4,)), ExactSum((4,))
     for row, other in zip(values, values[::-1], strict=True):
@@ -217,6 +274,9 @@ def test_reduction_and_exact_sums() -> None:
         backward.add(other)
     wanted = [float(sum(map(Fraction, column)) / 7) for column in values.T]
     assert forward.divided(7).tolist() == backward.divided(7).tolist() == wanted
+    tiny = ExactSum((3,))
+    tiny.add(np.array([1e-55, -3e-66, 5e-80]))  # cut off at 2^-200, which is 6e-61
+    assert tiny.divided(1).tolist() == [pytest.approx(1e-55, rel=1e-5, abs=0), 0.0, 0.0]
     with pytest.raises(OptionError, match="finite"):
         forward.add(np.array([np.nan, 0, 0, 0]))
 
@@ -267,6 +327,40 @@ def test_a_model_prepares_its_pictures(tmp_path: Path) -> None:
     assert found.patches(7, pictures, vgg, size=64)[0].name == str(pictures[found.pictures[1, 0]])
 
 
+def test_arrays_in_a_folder_are_told_by_name_and_what_is_hidden_is_left_out(tmp_path: Path) -> None:
+    net, signal = coarse_net(1), coarse(1)[0]
+    np.save(tmp_path / "good.npy", signal)
+    (tmp_path / "._good.npy").write_bytes(b"left by another system")
+    (tmp_path / ".cache").mkdir()
+    np.save(tmp_path / ".cache" / "x.npy", signal)
+    (tmp_path / "folder.npy").mkdir()
+    assert visualize.survey(net, ["conv"], tmp_path).names == {0: "good.npy"}
+    np.save(tmp_path / "double.npy", signal.astype(np.float64))  # what NumPy makes unless it is told otherwise
+    assert visualize.survey(net, ["conv"], tmp_path, 1).pictures == 2
+    whole = (tmp_path / "good.npy").read_bytes()
+    for content, error, message in (
+        (whole[:-9], ImageError, "no array, or a damaged one"),
+        (whole[:40], ImageError, "no array, or a damaged one"),
+        (b"", ImageError, "no array, or a damaged one"),
+        (b"neither an array nor anything else", ImageError, "no array, or a damaged one"),
+        (signal.astype(np.int16), DTypeError, "type int16; the network takes floats: store them as such"),
+        (signal[:, 0], ShapeError, "takes 1 spatial axes and the channels"),
+        (np.array([{}], object), ImageError, "no array, or a damaged one"),
+    ):
+        if isinstance(content, bytes):
+            (tmp_path / "bad.npy").write_bytes(content)
+        else:
+            np.save(tmp_path / "bad.npy", content)
+        with pytest.raises(error, match=rf"bad\.npy: .*{message}"):
+            visualize.survey(net, ["conv"], tmp_path)
+        if error is ImageError:
+            assert visualize.survey(net, ["conv"], tmp_path, skip_unreadable=True).skipped == ["bad.npy"]
+    np.savez(tmp_path / "two.npz", signal)
+    (tmp_path / "two.npz").replace(tmp_path / "bad.npy")
+    with pytest.raises(ImageError, match="an archive of several"):
+        visualize.survey(net, ["conv"], tmp_path)
+
+
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     net, x = coarse_net(1), coarse(1)
     for options, message in (
@@ -294,7 +388,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         visualize.top_patches(net, "conv", None, x.astype(np.int32))
     bad = x.copy()
     bad[17, 3] = np.nan
-    with pytest.raises(DivergedError, match="NaN or infinite"):
+    with pytest.raises(DivergedError, match=r"^17: an activation is NaN or infinite in 'conv'"):
         visualize.top_patches(net, "conv", None, bad)
     with pytest.raises(ImageError, match="no pictures in it"):
         visualize.top_patches(net, "conv", None, tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +23,18 @@ Find the patches of the pictures in FOLDER that most excite units of a network, 
 folder for {PICTURE}, {PAGE}, {NUMBERS} and {STATE}, or one file that ends in .png or .html. Names of folders in FOLDER
 are classes. With --table, print the receptive fields of all layers, and look at nothing.
 """
+EPILOG = """\
+For example: pyconvx visualize photos/ -o page/ --layers conv4_2 --units best:8. A run that was stopped goes on by the
+same line and --resume. Several machines share the work by --shard 1/4 to 4/4, each with -o parts/; then -o page/
+--merge parts/*.safetensors makes the page. Signals and volumes are .npy arrays of floats, (*spatial, channels).
+"""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the sub-command's parser."""
-    parser = commands.add_parser("visualize", help="see what a network has learned", description=DESCRIPTION)
+    parser = commands.add_parser(
+        "visualize", help="see what a network has learned", description=DESCRIPTION, epilog=EPILOG
+    )
     parser.add_argument("folder", nargs="?", metavar="FOLDER", help="folder of pictures, or of .npy arrays")
     parser.add_argument("-o", "--output", metavar="OUT", help="folder, or .png or .html file")
     parser.add_argument("--table", action="store_true", help="print receptive fields only")
@@ -46,16 +54,18 @@ def run(arguments: argparse.Namespace) -> int:
         return _table(arguments, visualize_network.load(arguments))
     output = _checked_output(arguments)
     net = visualize_network.load(arguments)
-    size = visualize_network.default_size(arguments)
+    reading = {"size": visualize_network.default_size(arguments), "preprocess": visualize_network.preprocess(arguments)}
     layers = arguments.layers or visualize_network.default_layers(arguments, net)
-    survey = _survey(arguments, net, layers, size, _state(arguments, output))
+    survey = _survey(arguments, net, layers, reading, _state(arguments, output))
     for name in survey.skipped:
         print(f"pyconvx visualize: skipped {name}, which cannot be read", file=sys.stderr)
+    for start, stop in survey.missing if arguments.merge else ():
+        print(f"pyconvx visualize: pictures {start} to {stop - 1} are in none of the parts", file=sys.stderr)
     if arguments.shard != (0, 1):
         report = {"state": str(_state(arguments, output)), "pictures": survey.pictures, "done": survey.done}
         write(arguments, report, lambda report: f"{report['state']}: {report['pictures']} pictures")
         return OK
-    figure = _figure(arguments, net, survey, size)
+    figure = _figure(arguments, net, survey, reading)
     written = _write(output, figure)
     report = {"output": str(output), "files": written, "pictures": survey.pictures, **figure.as_dict()}
     write(arguments, report, _as_text)
@@ -66,6 +76,8 @@ def _checked_output(arguments: argparse.Namespace) -> Path:
     """Refuse, before any work, what could not be written at its end."""
     from pyconvx import image
 
+    if arguments.merge and arguments.shard != (0, 1):
+        raise OptionError("--merge joins parts, --shard looks at one: give one of the two")
     if not arguments.folder:
         raise OptionError("name a FOLDER of pictures, or ask for --table")
     if not arguments.output and not (arguments.state and arguments.shard != (0, 1)):
@@ -78,8 +90,11 @@ def _checked_output(arguments: argparse.Namespace) -> Path:
             f"-o {output}: is inside {arguments.folder}, whose pictures it would become; name another place"
         )
     if output.suffix.lower() in (".html", ".htm"):
-        if not output.resolve().parent.is_dir():
+        folder = output.resolve().parent
+        if not folder.is_dir():
             raise ImageError(f"{output}: the folder {output.parent} does not exist; create it first")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ImageError(f"{output}: the folder {output.parent} may not be written to")
     elif output.suffix and not output.is_dir():
         image.check_writable(output)
     else:
@@ -87,6 +102,8 @@ def _checked_output(arguments: argparse.Namespace) -> Path:
             output.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
             raise OptionError(f"-o {output}: is a file; name a folder, or a file that ends in .png or .html") from None
+        except OSError as error:
+            raise ImageError(f"-o {output}: cannot be created: {error.strerror}") from error
     return output
 
 
@@ -99,7 +116,9 @@ def _state(arguments: argparse.Namespace, output: Path) -> Path | None:
     return output / (STATE if count == 1 else f"{index + 1}-of-{count}.{STATE}")
 
 
-def _survey(arguments: argparse.Namespace, net: Any, layers: list[str], size: Any, state: Path | None) -> Survey:
+def _survey(
+    arguments: argparse.Namespace, net: Any, layers: list[str], reading: dict[str, Any], state: Path | None
+) -> Survey:
     from pyconvx import visualize
 
     if arguments.merge:
@@ -107,14 +126,16 @@ def _survey(arguments: argparse.Namespace, net: Any, layers: list[str], size: An
         if state is not None:
             merged.save(state)
         return merged
-    wanted = _units(arguments.units)
+    wanted = arguments.units
     return visualize.survey(
         net,
         {layer: wanted if isinstance(wanted, list) else None for layer in layers},
         arguments.folder,
         arguments.patches,
         one_per_picture=not arguments.several,
-        size=size,
+        rank_by=arguments.rank_by,
+        inside=arguments.inside,
+        **reading,
         shard=arguments.shard,
         state=state,
         resume=arguments.resume,
@@ -125,22 +146,10 @@ def _survey(arguments: argparse.Namespace, net: Any, layers: list[str], size: An
     )
 
 
-def _units(text: str) -> list[int] | int | None:
-    """Return numbers of units, how many of the best, or None for all."""
-    if text == "all":
-        return None
-    try:
-        if text.startswith("best:"):
-            return int(text.removeprefix("best:"))
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise OptionError(f"--units: got {text!r}; wanted numbers such as 3,14, or best:6, or all") from None
-
-
-def _figure(arguments: argparse.Namespace, net: Any, survey: Survey, size: Any) -> Figure:
+def _figure(arguments: argparse.Namespace, net: Any, survey: Survey, reading: dict[str, Any]) -> Figure:
     from pyconvx import visualize
 
-    wanted = _units(arguments.units)
+    wanted = arguments.units
     units = None
     if not isinstance(wanted, int):
         units = {layer: wanted or [int(unit) for unit in survey[layer].units] for layer in survey.layers}
@@ -153,7 +162,7 @@ def _figure(arguments: argparse.Namespace, net: Any, survey: Survey, size: Any) 
         rule=None if arguments.rule == "none" else arguments.rule,
         maximize_steps=arguments.maximize,
         title=arguments.title,
-        size=size,
+        **reading,
         progress=not arguments.quiet,
     )
 
@@ -170,8 +179,9 @@ def _write(output: Path, figure: Figure) -> list[str]:
 
 def _table(arguments: argparse.Namespace, net: Any) -> int:
     from pyconvx import visualize
+    from pyconvx.cli import visualize_network
 
-    fields = visualize.receptive_fields(getattr(net, "net", net))
+    fields = visualize.receptive_fields(visualize_network.inner(net))
     rows = [
         {
             "layer": name,

@@ -23,22 +23,39 @@ def _add_network_flags(group: argparse._ArgumentGroup) -> None:
         "FILE.py:FUNCTION, which returns an nn network or a models.Network",
     )
     add("--weights", metavar="FILE", help="weights for it, as net.save writes them; for vgg16 as load_vgg reads them")
-    add("--depth", type=int, choices=(16, 19), default=16, help="with --weights of a VGG (default: 16)")
-    add("--preprocessing", choices=("torchvision", "caffe"), default="torchvision", help="with --weights of a VGG")
+    add("--depth", type=int, choices=(16, 19), help="layers of the VGG in --weights (default: 16)")
+    add(
+        "--preprocessing",
+        choices=("torchvision", "caffe"),
+        help="what the VGG in --weights was trained on (default: torchvision)",
+    )
 
 
 def _add_search_flags(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--layers", type=_names, metavar="A,B", help="layers (vgg16: conv1_2,conv2_2,conv3_3,conv4_2,conv5_1)")
+    add(
+        "--layers",
+        type=_names,
+        metavar="A,B",
+        help="layers, in the page's order (vgg16: one of each block)",
+    )
     add(
         "--units",
+        type=_units,
         default="best:6",
         metavar="UNITS",
         help="numbers such as 3,14,15 for every layer; best:N, the N that stand out (default best:6); or all",
     )
     add("-k", "--patches", type=int, default=9, metavar="K", help="patches of a unit (default: 9)")
+    add(
+        "--rank-by",
+        choices=("activation", "selectivity"),
+        default="activation",
+        help="selectivity: a unit's part in what its whole layer says, so that contrast counts less",
+    )
+    add("--inside", action="store_true", help="patches lie inside their pictures")
     add("--several", action="store_true", help="a picture may have several patches of a unit")
-    add("--size", type=int, metavar="N", help="longest side of pictures (vgg16: 224; others: as they are)")
+    add("--size", type=int, metavar="N", help="longest side of pictures (vgg16: 224; face_encoder: 150x150)")
 
 
 def _add_page_flags(group: argparse._ArgumentGroup) -> None:
@@ -47,9 +64,15 @@ def _add_page_flags(group: argparse._ArgumentGroup) -> None:
         "--rule",
         choices=("guided", "deconvnet", "gradient", "none"),
         default="guided",
-        help="way back (default: guided)",
+        help="how what in a patch excites the unit is shown: by which way back (default: guided)",
     )
-    add("--maximize", type=int, default=0, metavar="STEPS", help="also make a picture that excites each unit")
+    add(
+        "--maximize",
+        type=_steps,
+        default=0,
+        metavar="STEPS",
+        help="also make a picture that excites the unit, in STEPS",
+    )
     add("--title", default="What the units of a network look for", help="of the page")
 
 
@@ -65,7 +88,7 @@ def _add_run_flags(group: argparse._ArgumentGroup) -> None:
         metavar="I/N",
         help="look at part I of N only, 1/N to N/N, without a page",
     )
-    add("--merge", nargs="+", metavar="FILE", help="look at nothing: join the states of all parts")
+    add("--merge", nargs="+", metavar="FILE", help="look at nothing: join the states of all parts of FOLDER")
     add("--skip-unreadable", action="store_true", help="go on after pictures that cannot be read, and name them")
     add("--batch-size", type=int, default=8, metavar="N", help="pictures computed together (default: 8)")
     add("--threads", type=int, metavar="N", help="threads; all that this process may use if not given")
@@ -73,7 +96,31 @@ def _add_run_flags(group: argparse._ArgumentGroup) -> None:
 
 
 def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of names such as conv3_3,conv4_2")
+    return names
+
+
+def _units(text: str) -> list[int] | int | None:
+    """Return numbers of units, how many of the best, or None for all."""
+    if text == "all":
+        return None
+    best = text.removeprefix("best:")
+    numbers = [part.strip() for part in best.split(",")]
+    if all(part.isdecimal() for part in numbers):
+        found = [int(part) for part in numbers]
+        if best == text:
+            return found
+        if len(found) == 1 and found[0]:
+            return found[0]
+    raise argparse.ArgumentTypeError(f"{text!r}; wanted numbers such as 3,14, or best:6, or all")
+
+
+def _steps(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    return int(text)
 
 
 def _shard(text: str) -> tuple[int, int]:

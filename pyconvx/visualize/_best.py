@@ -38,7 +38,14 @@ class Best:
             np.full((units, k), -np.inf, dtype), np.full((units, k), -1, np.int64), np.zeros((units, k, rank), np.int32)
         )
 
-    def look(self, rows: Array, maxima: Array, size: tuple[int, ...], one_per_picture: bool) -> list[Entries]:
+    def look(
+        self,
+        rows: Array,
+        maxima: Array,
+        size: tuple[int, ...],
+        one_per_picture: bool,
+        places: NDArray[np.int64] | None = None,
+    ) -> list[Entries]:
         """Return what of a picture that comes after all others could enter the tables.
 
         Parameters
@@ -50,19 +57,21 @@ class Best:
             The spatial size, whose product is the number of positions.
         one_per_picture : bool
             Whether a picture has one entry of a unit at most.
+        places : ndarray, optional
+            The flat numbers of the positions, in order, if `rows` are not all there are.
         """
         units = np.flatnonzero(maxima > self.values[:, -1])
         if not len(units):
             return []
         if one_per_picture:
-            places = rows[:, units].argmax(axis=0)  # the first of equal ones
-            return [Entries(units, maxima[units, None], _coordinates(places[:, None], size))]
+            first = rows[:, units].argmax(axis=0)  # of equal ones
+            return [Entries(units, maxima[units, None], _coordinates(first[:, None], size, places))]
         found = []
         for unit in units:
             column, bar = rows[:, unit], self.values[unit, -1]
             above = np.flatnonzero(column > bar)
-            places = above[np.argsort(-column[above], kind="stable")[: self.values.shape[1]]]
-            found.append(Entries(np.array([unit]), column[places][None], _coordinates(places[None], size)))
+            best = above[np.argsort(-column[above], kind="stable")[: self.values.shape[1]]]
+            found.append(Entries(np.array([unit]), column[best][None], _coordinates(best[None], size, places)))
         return found
 
     def enter(self, picture: int, entries: Entries) -> None:
@@ -90,7 +99,8 @@ class Best:
         )
 
 
-def _coordinates(places: Array, size: tuple[int, ...]) -> NDArray[np.int32]:
+def _coordinates(rows: Array, size: tuple[int, ...], places: NDArray[np.int64] | None) -> NDArray[np.int32]:
     if not size:
-        return np.zeros((*places.shape, 0), np.int32)
-    return np.stack(np.unravel_index(places, size), axis=-1).astype(np.int32)
+        return np.zeros((*rows.shape, 0), np.int32)
+    flat = rows if places is None else places[rows]
+    return np.stack(np.unravel_index(flat, size), axis=-1).astype(np.int32)

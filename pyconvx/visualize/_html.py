@@ -21,7 +21,7 @@ body { font: 14px/1.4 system-ui, sans-serif; color: #1e1e1e; background: #fff; m
 h1 { font-size: 1.3em; } h2 { font-size: 1.1em; margin: 1.6em 0 .2em; }
 p { margin: .2em 0; color: #555; }
 .units { display: flex; flex-wrap: wrap; gap: 1.2em; margin-top: .6em; }
-figure { margin: 0; } figure img { display: block; margin-bottom: 4px; }
+figure { margin: 0; } small { color: #888; } figure img { display: block; margin-bottom: 4px; }
 figcaption { font-weight: 600; } td, th { padding: 0 .7em 0 0; text-align: left; font-weight: normal; }
 td { font-variant-numeric: tabular-nums; } details { max-width: 22em; } .dead { color: #b00; }
 """.strip()
@@ -65,7 +65,7 @@ def _unit(view: UnitView) -> str:
     table = "".join(f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>" for name, value in rows)
     dead = ' <span class="dead">dead</span>' if statistics["dead"] else ""
     images = "".join(
-        f'<img src="{_data(tile)}" alt="{_text(title)} of unit {view.unit}" title="{_text(title)}">'
+        f'<small>{_text(title)}</small><img src="{_data(tile)}" alt="{_text(title)} of unit {view.unit}">'
         for title, tile in view.grids.items()
     )
     patches = "".join(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pyconvx.errors import DivergedError, OptionError, ShapeError
 from pyconvx.nn.composite import Composite
 from pyconvx.visualize._best import Best
+from pyconvx.visualize._ranking import Ranking
 from pyconvx.visualize._tally import Found, Tally
 from pyconvx.visualize.patches import crop
 from pyconvx.visualize.reader import Fields
@@ -29,7 +30,9 @@ class Pass:
     def __init__(self, net: Composite, survey: Survey) -> None:
         self._net, self._survey = net, survey
         self._asked = survey.asked
-        self._fields = Fields(net) if survey.asked["keep_patches"] else None
+        fields = Fields(net)
+        self._fields = fields if survey.asked["keep_patches"] else None
+        self._ranking = Ranking(survey.asked["rank_by"], fields if survey.asked["inside"] else None)
         self._names = 1000  # so many names before those are forgotten whose pictures have left the tables
         self.whole = True  # whether the survey holds whole batches only
 
@@ -42,12 +45,17 @@ class Pass:
 
             def receive(layer: str, y: Array) -> None:
                 tally = self._tally(layer, y)
-                staged.extend((layer, item, tally.look(part)) for item, part in zip(good, y, strict=True))
+                for item, part in zip(good, y, strict=True):
+                    factors, places = self._ranking.of(layer, part, x.shape[1:-1])
+                    try:
+                        staged.append((layer, item, tally.look(part, factors, places)))
+                    except DivergedError as error:
+                        raise DivergedError(f"{item.name}: {error} in {layer!r}") from error
 
             try:
                 self._net.features(x, list(self._asked["layers"]), receive=receive)
-            except (ShapeError, DivergedError) as error:
-                raise type(error)(f"{_named(good)}: {error}") from error
+            except ShapeError as error:
+                raise ShapeError(f"{_named(good)}: {error}") from error
         self.whole = False
         for layer, item, found in staged:
             self._take_over(layer, item, found)
@@ -77,7 +85,9 @@ class Pass:
         tallies = self._survey.tallies
         if layer not in tallies:
             tallies[layer] = self._new_tally(layer, y)
-        return tallies[layer]
+            # Layers come as the network has them; the survey, its file and its page have them as they were asked for.
+            self._survey.tallies = {name: tallies[name] for name in self._asked["layers"] if name in tallies}
+        return self._survey.tallies[layer]
 
     def _new_tally(self, layer: str, y: Array) -> Tally:
         wanted = self._asked["layers"][layer]

@@ -42,15 +42,23 @@ class Tally:
         self.maxima = ExactSum((max(1, classes), len(units)))  # by class; without labels all are one class
         self.kept: dict[PatchKey, Array] = {}
 
-    def look(self, y: Array) -> Found:
-        """Return what a picture's activations (*spatial, channels) have to say, and change nothing."""
+    def look(self, y: Array, factors: Array | None = None, places: NDArray[np.int64] | None = None) -> Found:
+        """Return what a picture's activations (*spatial, channels) have to say, and change nothing.
+
+        Patches are ranked by the activations times `factors`, at `places` only; see `Ranking`.
+        """
         rows = y.reshape(-1, y.shape[-1])
         if len(self.units) < y.shape[-1]:
             rows = np.ascontiguousarray(rows[:, self.units])
         reduced = reduce(rows)
         if not np.isfinite(reduced.sums).all():
             raise DivergedError("an activation is NaN or infinite")
-        return Found(len(rows), reduced, self.best.look(rows, reduced.maxima, y.shape[:-1], self._one_per_picture))
+        ranked = rows if factors is None else rows * factors[:, None]
+        ranked = ranked if places is None else ranked[places]
+        if ranked is not rows:
+            reduced = reduced._replace(maxima=ranked.max(axis=0))
+        entries = self.best.look(ranked, reduced.maxima, y.shape[:-1], self._one_per_picture, places)
+        return Found(len(rows), reduced, entries)
 
     def take(self, number: int, label: int, found: Found) -> list[int]:
         """Take over what a picture has, whose number is above all before; return places of units with a new patch."""

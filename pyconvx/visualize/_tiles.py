@@ -19,6 +19,7 @@ Tile = NDArray[np.uint8]
 
 TILE = 60
 GAP = 2
+VOLUME_GAP = 8  # between volumes, each of which is several views
 PAPER = (255, 255, 255)
 # What lies beside the picture.
 OUTSIDE = 128
@@ -57,13 +58,13 @@ def tile_of(levels: Array, box: Box | None = None, extents: tuple[int, ...] = ()
     return _volume(levels, outside, 2 * size)
 
 
-def grid(tiles: list[Tile], columns: int) -> Tile:
+def grid(tiles: list[Tile], columns: int, gap: int = GAP) -> Tile:
     """Return tiles of one size side by side, on white."""
     height, width = tiles[0].shape[:2]
     rows = -(-len(tiles) // columns)
-    page = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), PAPER, np.uint8)
+    page = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), PAPER, np.uint8)
     for index, tile in enumerate(tiles):
-        top, left = index // columns * (height + GAP), index % columns * (width + GAP)
+        top, left = index // columns * (height + gap), index % columns * (width + gap)
         page[top : top + height, left : left + width] = tile
     return page
 

@@ -68,21 +68,35 @@ class Walk:
         """Return (size, stride, offset) of every axis."""
         if self._flat[self._target]:
             return [(None, None, None)] * self.rank
-        period = math.prod(
-            max(window.stride for window in kind)
-            for kind in self._kinds.values()
-            if isinstance(kind, tuple) and kind[0].transposed
-        )
         rows: list[tuple[int | None, Fraction | None, int | None]] = []
         for axis in range(self.rank):
-            # Away from the start, where a transposed layer would cut: all positions of one period, and one further.
-            fields = [self._along(axis, place) for place in range(period, 2 * period + 1)]
-            read = [field for field in fields[:-1] if len(field)]
-            stride = Fraction(int(fields[-1][0] - fields[0][0]), period) if len(fields[0]) else Fraction(0)
-            first = self._along(axis, 0)
-            offset = int(first[0]) if len(first) else 0
-            rows.append((max(int(f[-1] - f[0]) + 1 for f in read) if read else 0, stride, offset))
+            stride = self._stride(axis)
+            if stride is None:
+                rows.append((None, None, None))
+                continue
+            # Transposed layers make neighbours unlike, and some read nothing: what repeats is a period of all.
+            period = math.prod(
+                kind[axis].stride for kind in self._kinds.values() if isinstance(kind, tuple) and kind[axis].transposed
+            )
+            fields = [self._along(axis, place) for place in range(period)]
+            read = [field for field in fields if len(field)]
+            size = max([int(field[-1] - field[0]) + 1 for field in read], default=0)
+            rows.append((size, stride if read else Fraction(0), int(fields[0][0]) if len(fields[0]) else 0))
         return rows
+
+    def _stride(self, axis: int) -> Fraction | None:
+        """Return how far the input is walked along while the layer is walked along by 1; None if branches disagree."""
+        strides = {self._target: Fraction(1)}
+        for index in sorted(self._kinds, reverse=True):
+            if index not in strides:
+                continue
+            kind, stride = self._kinds[index], strides[index]
+            if isinstance(kind, tuple):
+                stride = stride / kind[axis].stride if kind[axis].transposed else stride * kind[axis].stride
+            for source in self._nodes[index].sources:
+                if strides.setdefault(source, stride) != stride:
+                    return None
+        return strides.get(0, Fraction(0))
 
     def _along(self, axis: int, place: int) -> Positions:
         """Return what position `place` reads along one axis, whatever the input's extent."""

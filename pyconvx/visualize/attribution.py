@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyconvx.errors import OptionError, ShapeError
+from pyconvx.nn.composite import Composite
 from pyconvx.visualize._network import input_rank, network_of
 from pyconvx.visualize._rewired import Rule, rewired
 from pyconvx.visualize._window import depends_on_size
@@ -102,21 +103,33 @@ def backproject_patch(
         rounding.
     """
     graph = network_of(net)
+    box = receptive_field(graph, layer, input_size=x.shape[:-1]).box(position)
+    starts, stops, inside = _needed(graph, layer, x, position)
+    part = x[tuple(slice(start, stop) for start, stop in zip(starts, stops, strict=True))]
+    dx = backproject(net, layer, unit, np.ascontiguousarray(part), position=inside, rule=rule)
+    moved = tuple((start - first, stop - first) for (start, stop), first in zip(box, starts, strict=True))
+    return crop(dx, moved)
+
+
+def _needed(
+    graph: Composite, layer: str, x: Array, position: Sequence[int]
+) -> tuple[list[int], list[int], tuple[int, ...]]:
+    """Return where the part of a picture begins and ends that a position needs, and the position in that part.
+
+    It is little more than the receptive field, if what a part is padded with is what the picture is; else the picture.
+    """
     field = receptive_field(graph, layer, input_size=x.shape[:-1])
-    box = field.box(position)
     # What begins at a multiple of the layer's stride has its positions where the whole picture has them.
     strides = [
         int(stride) if stride is not None and stride.denominator == 1 and stride > 0 else 0 for stride in field.stride
     ]
     if not position or not all(strides) or depends_on_size(graph):
-        return crop(backproject(net, layer, unit, x, position=position, rule=rule), box)
+        return [0] * (x.ndim - 1), list(x.shape[:-1]), tuple(position)
+    box = field.box(position)
     starts = [max(0, start) // stride * stride for (start, _), stride in zip(box, strides, strict=True)]
     stops = [min(stop, extent) for (_, stop), extent in zip(box, x.shape, strict=False)]
-    part = x[tuple(slice(start, stop) for start, stop in zip(starts, stops, strict=True))]
-    inside = [place - start // stride for place, start, stride in zip(position, starts, strides, strict=True)]
-    dx = backproject(net, layer, unit, np.ascontiguousarray(part), position=inside, rule=rule)
-    moved = tuple((start - first, stop - first) for (start, stop), first in zip(box, starts, strict=True))
-    return crop(dx, moved)
+    inside = tuple(place - start // stride for place, start, stride in zip(position, starts, strides, strict=True))
+    return starts, stops, inside
 
 
 def occlusion(
@@ -181,17 +194,29 @@ def occlusion(
     place = _position(whole, layer, unit, position)
     starts = [_starts(n, w, s) for n, w, s in zip(given.shape[:-1], windows, steps, strict=True)]
     drops = np.zeros([len(axis) for axis in starts], given.dtype)
-    corners = list(itertools.product(*starts))
-    for first in range(0, len(corners), batch_size):
-        part = corners[first : first + batch_size]
-        covered = np.repeat(given[None], len(part), axis=0)
-        for row, corner in enumerate(part):
-            inside = tuple(slice(c, c + w) for c, w in zip(corner, windows, strict=True))
-            covered[row][inside] = fill
-        y = graph.features(covered, [layer])[layer]
-        for row, after in enumerate(y):
-            drops.reshape(-1)[first + row] = whole[place][unit] - after[place][unit]
+    # What lies outside of the receptive field changes nothing: only windows that meet it are covered, in its part.
+    firsts, stops, inside = _needed(graph, layer, given, place)
+    covers = list(itertools.product(*map(_covers, starts, windows, firsts, stops)))
+    part = given[tuple(slice(first, stop) for first, stop in zip(firsts, stops, strict=True))]
+    before = graph.features(part[None], [layer])[layer][0][inside][unit]
+    for first in range(0, len(covers), batch_size):
+        batch = covers[first : first + batch_size]
+        covered = np.repeat(part[None], len(batch), axis=0)
+        for row, cover in enumerate(batch):
+            covered[row][tuple(covering for _, covering in cover)] = fill
+        after = graph.features(covered, [layer])[layer]
+        for row, cover in enumerate(batch):
+            drops[tuple(step for step, _ in cover)] = before - after[row][inside][unit]
     return drops
+
+
+def _covers(starts: list[int], window: int, first: int, stop: int) -> list[tuple[int, slice]]:
+    """Return the windows along one axis that meet a part, as (number, what of the part they cover)."""
+    return [
+        (number, slice(max(start - first, 0), min(start + window, stop) - first))
+        for number, start in enumerate(starts)
+        if start < stop and start + window > first
+    ]
 
 
 def _starts(extent: int, window: int, stride: int) -> list[int]:

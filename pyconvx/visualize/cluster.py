@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from pyconvx.errors import MissingExtraError, OptionError
@@ -53,7 +54,7 @@ def survey_with_dask(
     `merge(Survey.load(f"part{i}") for i in range(n))`.
     """
     try:
-        import dask
+        dask: Any = import_module("dask")  # it says nothing of its types
     except ImportError:
         raise MissingExtraError("survey_with_dask", "dask", "dask") from None
     refused = sorted({"state", "resume", "shard", "progress"} & set(options))

@@ -26,8 +26,8 @@ class ReceptiveField:
     ----------
     layer : str
     size : tuple of int or None
-        Extent along each axis; None where the layer reads everything. With transposed convolutions, the largest of all
-        positions.
+        Extent along each axis; None where the layer reads everything, or where branches of unlike strides meet and no
+        two positions read alike. With transposed convolutions, the largest of all positions.
     stride : tuple of Fraction or None
         How far the fields of neighbouring positions lie apart.
     offset : tuple of int or None

@@ -16,7 +16,7 @@ from pyconvx._progress import Report, reporter
 from pyconvx.errors import ImageError, OptionError
 from pyconvx.visualize._network import network_of
 from pyconvx.visualize._rewired import Rule
-from pyconvx.visualize._tiles import Tile, grid, levels_of, signed_levels, tile_of
+from pyconvx.visualize._tiles import GAP, TILE, VOLUME_GAP, Tile, grid, levels_of, signed_levels, tile_of
 from pyconvx.visualize.attribution import backproject_patch
 from pyconvx.visualize.fields import Box, receptive_field
 from pyconvx.visualize.maximization import maximize
@@ -151,7 +151,7 @@ def figure(
     Raises
     ------
     OptionError
-        If a unit was not looked at.
+        If a unit was not looked at, or the survey is one of another network or of other data.
 
     Examples
     --------
@@ -173,6 +173,7 @@ def figure(
     if units and set(units) - set(chosen):
         raise OptionError(f"units: {sorted(set(units) - set(chosen))} were not looked at; there are {', '.join(names)}")
     reader = PatchReader(net, data, **reading)
+    reader.check(survey)
     total, done = sum(map(len, chosen.values())), 0
     layers = []
     with reporter(progress) as report:
@@ -185,7 +186,11 @@ def figure(
                 done += 1
                 report(done, total, {"layer": name, "unit": unit})
             layers.append(LayerView(name, _facts(survey[name], net), views))
-    notes = [f"{survey.pictures} pictures; {survey.asked['k']} patches a unit, the best first."]
+    where = ", inside their pictures" if survey.asked["inside"] else ""
+    notes = [f"{survey.pictures} pictures; {survey.asked['k']} patches a unit{where}, by {survey.asked['rank_by']}."]
+    if survey.missing:
+        ranges = ", ".join(f"{start} to {stop - 1}" for start, stop in survey.missing)
+        notes.append(f"Of {survey.asked['data']['pictures']} pictures these were not looked at: {ranges}.")
     if survey.skipped:
         notes.append(f"{len(survey.skipped)} pictures could not be read: {', '.join(survey.skipped[:5])}")
     return Figure(title, layers, notes)
@@ -209,7 +214,6 @@ def _unit_view(
 ) -> UnitView:
     place, statistics = found.place(unit), found.statistics
     patches = reader.patches(found, unit)
-    columns = math.ceil(math.sqrt(found.values.shape[1]))
     tiles, backs = [], []
     for patch in patches:
         x = None if reader.is_empty else reader.read(patch.picture)
@@ -219,12 +223,14 @@ def _unit_view(
         if rule is not None and x is not None:
             dx = backproject_patch(net, found.layer, unit, x, patch.position, rule=rule)
             backs.append(tile_of(signed_levels(_as_shown(net, dx))[part], box, extents))
-    grids = {"patches": grid(tiles, columns)} if tiles else {}
+    columns = math.ceil(math.sqrt(found.values.shape[1]))
+    gap = VOLUME_GAP if patches and patches[0].x.ndim == 4 else GAP
+    grids = {"patches": grid(tiles, columns, gap)} if tiles else {}
     if backs and rule is not None:
-        grids[rule] = grid(backs, columns)
+        grids[rule] = grid(backs, columns, gap)
     if maximize_steps and all(extent is not None for extent in receptive_field(reader.net, found.layer).size):
         made = maximize(net, found.layer, unit, steps=maximize_steps)
-        grids["maximised"] = tile_of(levels_of(net, made.x), size=grids["patches"].shape[0] if tiles else 180)
+        grids["maximised"] = tile_of(levels_of(net, made.x), size=columns * TILE)
     numbers: dict[str, float | bool] = {
         "mean": float(statistics.mean[place]),
         "mean_maximum": float(statistics.mean_maximum[place]),

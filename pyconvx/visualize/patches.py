@@ -47,7 +47,7 @@ class Patch:
     Attributes
     ----------
     value : float
-        The unit's activation.
+        The unit's activation, or what else patches were ranked by.
     picture : int
         Number of the picture in the data.
     name : str
@@ -78,7 +78,7 @@ class Statistics:
     mean : ndarray
         Of all activations.
     mean_maximum : ndarray
-        Of each picture's largest.
+        Of each picture's largest, of what patches were ranked by and where they might lie.
     zeros : ndarray
         The share of activations that are not above zero: zeros after a ReLU.
     dead : ndarray of bool
@@ -116,7 +116,7 @@ class TopPatches:
 
     @property
     def values(self) -> Array:
-        """Activations `(units, k)`, largest first; -inf where there were fewer than k pictures."""
+        """What patches were ranked by `(units, k)`, largest first; -inf where there were fewer than k pictures."""
         return self.survey.tallies[self.layer].best.values
 
     @property
@@ -189,12 +189,13 @@ class TopPatches:
         """Return units worth a look: of those that live, the `count` whose best patches stand out most.
 
         How far its table lies above the mean of all pictures' maxima, over how far these lie above the mean of all
-        activations; equal ones in their order.
+        activations (above 0, of selectivities); equal ones in their order.
         """
         statistics = self.statistics
+        base = statistics.mean if self.survey.asked["rank_by"] == "activation" else 0.0
         values = np.where(np.isfinite(self.values), self.values, 0).astype(np.float64)
         score = values.mean(axis=1) - statistics.mean_maximum
-        score /= np.maximum(statistics.mean_maximum - statistics.mean, 1e-12)
+        score /= np.maximum(statistics.mean_maximum - base, 1e-12)
         score[statistics.dead | (self.values[:, 0] <= 0)] = -np.inf
         order = np.argsort(-score, kind="stable")
         return [int(self.units[place]) for place in order[:count] if np.isfinite(score[place])]

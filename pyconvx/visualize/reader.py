@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from pyconvx.errors import OptionError
 from pyconvx.nn.composite import Composite
-from pyconvx.visualize._network import input_channels, input_rank, network_of
+from pyconvx.visualize._network import network_of, weights_digest
 from pyconvx.visualize.fields import Box, ReceptiveField, receptive_field
 from pyconvx.visualize.patches import Patch, TopPatches, crop
 from pyconvx.visualize.sources import Source, preparation
+from pyconvx.visualize.surveys import Survey
 
 Array = NDArray[Any]
 
@@ -32,15 +33,30 @@ class PatchReader:
         size: int | tuple[int, int] | None = None,
     ) -> None:
         self.net = network_of(net)
-        rank = input_rank(self.net)
-        prepare = preparation(net, rank, input_channels(self.net), preprocess, size)
-        self._source = None if data is None else Source(data, prepare)
+        self._source = None if data is None else Source(data, preparation(net, preprocess, size))
         self._fields = Fields(self.net)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is no data, or it cannot be read again."""
         return self._source is None or self._source.length is None
+
+    def check(self, survey: Survey) -> None:
+        """Refuse another network, or other data, than the survey was made with.
+
+        Raises
+        ------
+        OptionError
+            If weights, number or names of the pictures differ.
+        """
+        if survey.asked["weights"] != weights_digest(self.net):
+            raise OptionError("net: it has other weights than the network that the survey was made with")
+        if self._source is None:
+            return
+        here, there = self._source.describe(), survey.asked["data"]
+        for what in ("pictures", "names"):
+            if None not in (here[what], there[what]) and here[what] != there[what]:
+                raise OptionError(f"data: its {what} are not those that the survey looked at")
 
     def read(self, number: int) -> Array:
         """Return a picture as the network's input, without a batch axis."""

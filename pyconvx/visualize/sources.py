@@ -6,9 +6,10 @@ before it is wanted, and nothing is kept.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyconvx import image as pictures
-from pyconvx.errors import DTypeError, ImageError, OptionError, ShapeError
+from pyconvx.errors import DataError, DTypeError, ImageError, OptionError, ShapeError
+from pyconvx.visualize._network import dtype_of, input_channels, input_rank, network_of
 
 Array = NDArray[Any]
 Prepare = Callable[[Any], Array]
@@ -41,8 +43,8 @@ class Source:
     Parameters
     ----------
     data : str, path, ndarray, sequence or iterable
-        A folder of pictures and .npy arrays, with those in folders inside it; an array whose first axis counts; or
-        whatever `prepare` takes, one after the other.
+        A folder of pictures and .npy arrays, with those in folders inside it, but for hidden ones; an array whose first
+        axis counts; or whatever `prepare` takes, one after the other.
     prepare : callable
         From an element of the data to the network's input, without a batch axis.
     labels : sequence of str, optional
@@ -58,7 +60,9 @@ class Source:
             folder = Path(data)
             if not folder.is_dir():
                 raise ImageError(f"{folder}: not a folder; for one picture, give a list with its path")
-            paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (*PICTURES, *ARRAYS))
+            paths = sorted(
+                path for path in folder.rglob("*") if _is_wanted(path.relative_to(folder)) and path.is_file()
+            )
             relative = [path.relative_to(folder) for path in paths]
             if not paths:
                 raise ImageError(f"{folder}: no pictures in it, whose names end in {', '.join((*PICTURES, *ARRAYS))}")
@@ -75,7 +79,9 @@ class Source:
 
     def describe(self) -> dict[str, Any]:
         """Return what tells this data from other data of its kind, for a state that is resumed."""
-        return {"pictures": self.length, "names": self._names, "classes": self.classes}
+        labels = None if self._labels is None else _digest(map(str, self._labels))
+        names = None if self._names is None else _digest(self._names)
+        return {"pictures": self.length, "names": names, "classes": self.classes, "labels": labels}
 
     def name(self, number: int) -> str:
         """Return what to call a picture: its path inside the folder, or its number."""
@@ -106,10 +112,12 @@ class Source:
             label = -1 if self._labels is None else self._labels[number]
             try:
                 return Item(number, self.name(number), label, self.prepare(element))
-            except (ImageError, OSError):
+            except (ImageError, DataError, OSError):
                 if not skip_unreadable:
                     raise
                 return Item(number, self.name(number), label, None)
+            except (ShapeError, DTypeError) as error:
+                raise type(error)(f"{self.name(number)}: {error}") from error
 
         return _ahead(work, self._elements(start, stop), workers)
 
@@ -121,6 +129,15 @@ class Source:
         for number, element in enumerate(self._data):
             if number >= start:
                 yield number, element
+
+
+def _digest(words: Iterable[str]) -> str:
+    return hashlib.sha256("\0".join(words).encode(errors="surrogateescape")).hexdigest()
+
+
+def _is_wanted(path: Path) -> bool:
+    """Whether a path inside a folder may be an input; other systems leave hidden files beside pictures: `._1.jpg`."""
+    return path.suffix.lower() in (*PICTURES, *ARRAYS) and not any(part.startswith(".") for part in path.parts)
 
 
 def _can_be_indexed(data: Any) -> bool:
@@ -146,30 +163,38 @@ def _ahead(work: Callable[[Any], Item], elements: Iterator[Any], workers: int) -
                 future.cancel()
 
 
-def preparation(
-    net: Any, rank: int, channels: int | None, preprocess: Callable[[Any], Any] | None, size: Any
-) -> Prepare:
+def preparation(net: Any, preprocess: Callable[[Any], Any] | None, size: Any) -> Prepare:
     """Return the function from an element of the data to the network's input.
 
     With `preprocess`, that is what it returns. A `models.Network` takes pictures in every form that `image.load` reads.
     Any other network takes its input as it is, arrays in .npy files, and pictures as levels over 255.
     """
+    graph = network_of(net)
+    rank, channels, dtype = input_rank(graph), input_channels(graph), dtype_of(graph)
 
     def prepare(element: Any) -> Array:
         if isinstance(element, (str, os.PathLike)) and Path(element).suffix.lower() in ARRAYS:
-            element = np.load(element, allow_pickle=False)
-            if preprocess is None and not hasattr(net, "preprocess"):
-                return _checked(element, rank)
+            element = _array_in(element)
         if preprocess is not None:
-            return _checked(np.asarray(preprocess(element)), rank)
+            return _checked(np.asarray(preprocess(element)), rank, dtype)
         if hasattr(net, "preprocess"):
-            return _checked(net.preprocess(pictures.load(element, size=size)), rank)
+            return _checked(net.preprocess(pictures.load(element, size=size)), rank, dtype)
         if isinstance(element, np.ndarray) or not _is_picture(element):
-            return _checked(np.asarray(element), rank)
+            return _checked(np.asarray(element), rank, dtype)
         levels = pictures.load(element, size=size, dtype=np.float32)
-        return _checked(pictures.luminance(levels)[..., None] if channels == 1 else levels, rank)
+        return _checked(pictures.luminance(levels)[..., None] if channels == 1 else levels, rank, dtype)
 
     return prepare
+
+
+def _array_in(path: str | os.PathLike[str]) -> Array:
+    try:
+        array: Array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ImageError(f"{os.fspath(path)}: no array, or a damaged one: {error}") from error
+    if not isinstance(array, np.ndarray):
+        raise ImageError(f"{os.fspath(path)}: no array, but an archive of several")
+    return array
 
 
 def _is_picture(element: Any) -> bool:
@@ -178,11 +203,14 @@ def _is_picture(element: Any) -> bool:
     return undecoded or hasattr(element, "read") or hasattr(element, "getbands")
 
 
-def _checked(x: Array, rank: int) -> Array:
+def _checked(x: Array, rank: int, dtype: np.dtype[Any]) -> Array:
     if x.ndim == rank + 2 and len(x) == 1:
         x = x[0]
     if x.ndim != rank + 1:
         raise ShapeError(f"an input has shape {x.shape}; the network takes {rank} spatial axes and the channels, last")
     if x.dtype.kind != "f":
-        raise DTypeError(f"an input has type {x.dtype}; the network takes floats: give preprocess, which makes them")
-    return x if x.dtype.itemsize >= 4 else x.astype(np.float32)
+        raise DTypeError(
+            f"an input has type {x.dtype}; the network takes floats: store them as such, or give preprocess, "
+            "which makes them"
+        )
+    return x.astype(dtype, copy=False)

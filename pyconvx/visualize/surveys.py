@@ -6,6 +6,7 @@ The file is in safetensors, written atomically: arrays of layer i as "i/name", k
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -66,6 +67,15 @@ class Survey:
         return list(self.asked["data"]["classes"])
 
     @property
+    def missing(self) -> list[tuple[int, int]]:
+        """Ranges (start, stop) of pictures that were not looked at: parts that were not merged, or still to come."""
+        total = self.asked["data"]["pictures"]
+        if total is None:
+            return []
+        edges = [0, *(edge for pair in self.done for edge in pair), total]
+        return [(start, stop) for start, stop in zip(edges[::2], edges[1::2], strict=True) if start < stop]
+
+    @property
     def layers(self) -> list[str]:
         """Names of the layers."""
         return list(self.tallies)
@@ -97,6 +107,7 @@ class Survey:
                 tensors[f"{index}/patch/{unit}/{number}/{','.join(map(str, position))}"] = patch
         state = {"done": self.done, "names": list(self.names.items()), "skipped": self.skipped}
         metadata = {"format": _FORMAT, "asked": json.dumps(self.asked), "state": json.dumps(state)}
+        metadata["digest"] = _digest(tensors, metadata)
         safetensors.save_file(tensors, path, metadata=metadata)
 
     @classmethod
@@ -123,6 +134,8 @@ class Survey:
             names = {int(number): str(name) for number, name in state["names"]}
             survey = cls(asked, tallies, done, names, tensors["class_counts"], [str(name) for name in state["skipped"]])
             survey._check()
+            if metadata["digest"] != _digest(tensors, metadata):
+                raise ValueError("its digest is another")
         except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
             raise WeightsError(f"{os.fspath(path)}: the survey is damaged ({error!r})") from error
         return survey
@@ -138,6 +151,15 @@ class Survey:
                 raise ValueError("shapes do not fit")
         if self.class_counts.shape != (classes,):
             raise ValueError("class_counts does not fit")
+
+
+def _digest(tensors: dict[str, Array], metadata: dict[str, str]) -> str:
+    """Return the SHA-256 of all that is in a file but for itself: a bit that has flipped would change what is found."""
+    sha = hashlib.sha256(f"{metadata['asked']}{metadata['state']}".encode())
+    for name, array in sorted(tensors.items()):
+        sha.update(f"{name}{array.dtype.str}{array.shape}".encode())
+        sha.update(np.ascontiguousarray(array).data)
+    return sha.hexdigest()
 
 
 def _tally(index: int, tensors: dict[str, Array], one_per_picture: bool) -> Tally:

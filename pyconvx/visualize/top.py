@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +14,13 @@ from pyconvx._progress import Report, reporter
 from pyconvx._version import __version__
 from pyconvx.errors import Interrupted, OptionError
 from pyconvx.runtime import active_isa
-from pyconvx.visualize._network import input_channels, input_rank, network_of, weights_digest
+from pyconvx.visualize._network import network_of, weights_digest
 from pyconvx.visualize._pass import Pass, batches
+from pyconvx.visualize._ranking import RankBy
+from pyconvx.visualize._start import begin, part_of
 from pyconvx.visualize.patches import TopPatches
 from pyconvx.visualize.sources import Source, preparation
-from pyconvx.visualize.surveys import Survey, differences
+from pyconvx.visualize.surveys import Survey
 
 Array = NDArray[Any]
 Units = Sequence[int] | NDArray[np.int64] | None
@@ -85,6 +85,8 @@ def survey(
     k: int = 9,
     *,
     one_per_picture: bool = True,
+    rank_by: RankBy = "activation",
+    inside: bool = False,
     preprocess: Callable[[Any], Any] | None = None,
     size: int | tuple[int, int] | None = None,
     labels: Sequence[str] | None = None,
@@ -107,13 +109,19 @@ def survey(
     layers : mapping of str to sequence of int or None, or sequence of str
         Units of each layer; None, or only the names, for all of them.
     data : folder, array, sequence or iterable
-        A folder of pictures and .npy arrays, with those in folders inside it, whose names are then the classes; an
-        array `(pictures, *spatial, channels)`, which may be a memory map; a sequence, or an iterator of any length, of
-        inputs `(*spatial, channels)` or pictures.
+        A folder of pictures and .npy arrays, with those in folders inside it, whose names are then the classes (what is
+        hidden is left out); an array `(pictures, *spatial, channels)`, which may be a memory map; a sequence, or an
+        iterator of any length, of inputs `(*spatial, channels)` or pictures.
     k : int
         Patches of a unit.
     one_per_picture : bool
         Whether a picture has at most one patch of a unit, its best.
+    rank_by : {"activation", "selectivity"}
+        Selectivity is a unit's part in what all units of its layer say at a position: `y / (|y+| + 0.1 r)`, where |y+|
+        is the length of the vector of all channels above zero and r its root mean square over the picture. It finds
+        what sets a unit apart (an eye, a letter), where activations find the pictures of the highest contrast.
+    inside : bool
+        Whether patches may not leave their picture, as far as it is large enough for that.
     preprocess : callable, optional
         From an element of the data (or a file's path) to the network's input; by default `net.preprocess` of a picture,
         if there is one.
@@ -165,23 +173,24 @@ def survey(
     named = [layers] if isinstance(layers, str) else layers
     chosen = dict(named) if isinstance(named, Mapping) else dict.fromkeys(named)
     _check_options(chosen, k, save_every, batch_size, workers, shard)
-    source = Source(data, preparation(net, input_rank(graph), input_channels(graph), preprocess, size), labels)
+    source = Source(data, preparation(net, preprocess, size), labels)
     keep = source.length is None if keep_patches is None else keep_patches
     asked = {
         "layers": {name: None if units is None else [int(unit) for unit in units] for name, units in chosen.items()},
         "k": k,
         "one_per_picture": one_per_picture,
+        "rank_by": rank_by,
+        "inside": bool(inside),
         "keep_patches": keep,
         "size": list(size) if isinstance(size, tuple) else size,
         "preprocessing": _described(net, preprocess),
         "weights": weights_digest(graph),
-        "data": {**source.describe(), "names": _names_digest(source)},
+        "data": source.describe(),
         "version": __version__,
         "isa": active_isa(),
     }
-    start, stop = _part(source, shard)
-    result = _begin(asked, state, resume, start, source)
-    first = _next(result, start, stop)
+    start, stop = part_of(source, shard)
+    result, first = begin(asked, state, resume, start, source)
     run = Pass(graph, result)
     with reporter(progress, unit="pictures", step=batch_size) as report, _saving(run, result, state):
         for batch in batches(source.items(first, stop, workers, skip_unreadable), batch_size, save_every):
@@ -207,47 +216,6 @@ def _saving(run: Pass, result: Survey, state: str | os.PathLike[str] | None) -> 
     result.prune()
     if state is not None:
         result.save(state)
-
-
-def _begin(
-    asked: dict[str, Any], state: str | os.PathLike[str] | None, resume: bool, start: int, source: Source
-) -> Survey:
-    """Return a survey that has seen nothing, or the one in the file."""
-    if resume and state is None:
-        raise OptionError("resume needs state: the file to go on from")
-    if state is not None:
-        path = Path(state)
-        if not path.resolve().parent.is_dir():
-            raise OptionError(f"state: the folder {path.parent} does not exist")
-        if path.exists() and not resume:
-            raise OptionError(f"state: {path} is there already; resume it, or remove it to start anew")
-        if path.exists():
-            survey = Survey.load(path)
-            wrong = differences(survey.asked, asked)
-            if wrong:
-                raise OptionError(f"state: {path} belongs to another survey ({', '.join(wrong)} differ)")
-            return survey
-    return Survey(asked, {}, [], {}, np.zeros(max(1, len(source.classes)), np.int64))
-
-
-def _next(survey: Survey, start: int, stop: int | None) -> int:
-    """Return the first picture of a part that is still to be looked at."""
-    if len(survey.done) > 1 or (survey.done and survey.done[0][0] != start):
-        raise OptionError(f"state: it has looked at pictures {survey.done}, which do not begin this part at {start}")
-    return survey.done[0][1] if survey.done else start
-
-
-def _part(source: Source, shard: tuple[int, int]) -> tuple[int, int | None]:
-    index, count = shard
-    if source.length is None:
-        if count != 1:
-            raise OptionError("an iterator cannot be cut into shards; give a folder, an array or a list")
-        return 0, None
-    return source.length * index // count, source.length * (index + 1) // count
-
-
-def _names_digest(source: Source) -> str:
-    return hashlib.sha256("\0".join(source.describe()["names"] or []).encode(errors="surrogateescape")).hexdigest()
 
 
 def _described(net: Any, preprocess: Callable[[Any], Any] | None) -> str:
