@@ -179,7 +179,7 @@ step_old_cpu() {
   fi
 }
 
-# The wheel beside libraries that bring an OpenMP library of their own.
+# The wheel beside libraries that bring an OpenMP library of their own, and as several processes by MPI and Dask.
 step_neighbours() {
   if [[ ! -x $work/empty/bin/python ]]; then
     echo "SKIPPED: other users of threads: there is no wheel"
@@ -187,7 +187,8 @@ step_neighbours() {
   fi
   $nice "$work/empty/bin/pip" install -q "$(echo "$work"/wheelhouse/*.whl)[neighbours,test]"
   cd "$work"
-  $nice "$work/empty/bin/pytest" -q -c "$root/pyproject.toml" "$root"/tests/test_{neighbours,siamese_sklearn}.py
+  $nice "$work/empty/bin/pytest" -q -c "$root/pyproject.toml" "$root"/tests/test_{neighbours,siamese_sklearn}.py \
+    "$root"/tests/test_{training_parallel,training_cluster,visualize_cluster}.py
   echo "SKIPPED: PyTorch, in tests and beside: its wheel is too large for every run; install it, and they run"
 }
 

@@ -19,7 +19,7 @@ from sklearn.datasets import load_digits
 from pyconvx import nn
 from pyconvx.image import resize
 from pyconvx.training import cosine, encoder3d, one_shot_accuracy
-from pyconvx.triplet import TripletTrainer
+from pyconvx.triplet import NTXentLoss, TripletTrainer
 
 FRAMES, SIZE = 12, 20
 WAYS = ("left", "right", "up", "down", "circle", "circle back", "grow", "shrink")
@@ -89,18 +89,19 @@ def main() -> None:
     )
 
     def told(name: str, encodings: np.ndarray) -> None:
-        found = one_shot_accuracy(encodings, wanted, way=way, trials=50)
-        print(
-            f"{name}: {100 * found.accuracy:.1f}% right among {found.way} from one example, by chance {100 / way:.1f}%"
-        )
+        found = one_shot_accuracy(encodings, wanted, way=way, trials=50).accuracy
+        ways = one_shot_accuracy(encodings, wanted, way=len(WAYS), trials=60, groups=wanted // len(WAYS)).accuracy
+        digits = one_shot_accuracy(encodings, wanted, way=len(HELD_OUT), trials=80, groups=wanted % len(WAYS)).accuracy
+        print(f"{name}: {100 * found:.1f}% right among {way} from one example, {100 * ways:.1f}% among the {len(WAYS)} "
+              f"ways of a digit, {100 * digits:.1f}% among {len(HELD_OUT)} digits on one way", flush=True)  # fmt: skip
 
     told("nearest neighbour on pixels", judged.reshape(len(judged), -1))
     for seed in options.seeds:
         trainer = TripletTrainer(
-            encoder3d("small", dimensions=64, input_size=x.shape[1:-1], seed=seed),
-            loss="semihard",
-            n_classes=12,
-            n_per_class=4,
+            encoder3d("small", dimensions=64, seed=seed),
+            loss=NTXentLoss(0.1),
+            n_classes=28,
+            n_per_class=2,
             steps=options.steps,
             lr=cosine(1e-3, options.steps, warmup=min(20, options.steps - 1)),
             optimizer=nn.AdamW,

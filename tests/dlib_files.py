@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pyconvx.models._three_bytes import join
+
 Array = NDArray[Any]
 State = dict[str, Array]
 
@@ -177,7 +179,7 @@ def landmarks(state: State) -> bytes:
 def packaged_encoder(state: State) -> State:
     """The encoder's packaged weights as dlib holds them: its last convolution with nine taps, affine layers that do
     nothing."""
-    full = {name: np.asarray(array, np.float32) for name, array in state.items()}
+    full = {name: join(array) if array.dtype == np.uint8 else array for name, array in state.items()}
     last = f"block{len(CHANNELS)}_conv2.weight"
     full[last] = np.pad(full[last], ((1, 1), (1, 1), (0, 0), (0, 0)))
     return with_affine(full)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,8 +158,11 @@ def test_an_object_with_pairs() -> None:
             return pairs_of(20, 4, 0)
 
     assert metrics.calibrate(Shelf(), 0.01) == metrics.calibrate(Shelf().pairs(), 0.01)
-    with pytest.raises(OptionError, match=r"pyconvx\.faces\.calibrate"):
-        metrics.calibrate("folder", 0.01)
+    for path in ("people", Path("people")):
+        with pytest.raises(OptionError, match=r"the path 'people'; pyconvx\.faces\.calibrate reads a folder"):
+            metrics.calibrate(path, 0.01)
+    with pytest.raises(OptionError, match=r"got ndarray; wanted .*pairs\(\), such as a pyconvx\.faces\.Gallery"):
+        metrics.calibrate(np.zeros(3), 0.01)
 
 
 def test_a_rate_that_the_pairs_cannot_support_is_refused() -> None:

@@ -87,7 +87,7 @@ def test_results_are_theirs(name: str, theirs: ModuleType) -> None:
     assert same_types(ours.face_landmarks(pixels, found, model="small"), landmarks)
     encodings = theirs.face_encodings(pixels, expected)
     assert same_types(ours.face_encodings(pixels, found), encodings)
-    np.testing.assert_allclose(ours.face_encodings(pixels, found), encodings, rtol=0, atol=5e-4)
+    np.testing.assert_allclose(ours.face_encodings(pixels, found), encodings, rtol=0, atol=1e-5)
 
 
 @pytest.mark.dlib

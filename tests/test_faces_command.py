@@ -154,6 +154,17 @@ def test_enrol_and_identify(here: Path, capsys: Capture) -> None:
     assert not Path("none").exists()
 
 
+def test_pictures_are_encoded_as_the_gallery_is(here: Path, capsys: Capture) -> None:
+    assert run("enrol", "crew.gallery", "Eileen", "album/eileen.png", "--jitter", "3") == exit_codes.OK
+    assert run("enrol", "crew.gallery", "Eileen", "album/more/mirrored.jpg") == exit_codes.OK
+    capsys.readouterr()
+    assert run("identify", "crew.gallery", "album/eileen.png", "--threshold", "0.5") == exit_codes.OK
+    assert capsys.readouterr().out.split(",")[1:] == ["Eileen", "0.0000\n"]
+    for action in (["identify", "crew.gallery", "album/eileen.png"], ["enrol", "crew.gallery", "Ann", "album/cat.jpg"]):
+        assert run(*action, "--jitter", "0") == exit_codes.USAGE
+        assert "made with 3; leave it out" in capsys.readouterr().err
+
+
 def test_nobody_is_recognised(here: Path, capsys: Capture) -> None:
     with faces.Gallery("crew") as gallery:
         gallery.enrol("Somebody", encodings=person(0))
@@ -312,6 +323,22 @@ def test_names_that_are_not_unicode(here: Path, capsys: Capture) -> None:
         )
         assert process.returncode == exit_codes.BAD_INPUT, process.stderr
         assert rb"a\udcff.jpg" in process.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of POSIX")
+def test_a_file_name_cannot_forge_a_line(here: Path, capsys: Capture) -> None:
+    for name in ("x\nbank.jpg,Ann,0.1\n.png", "\x1b[31mred.png", "\u202egnp.png"):
+        Path("album", name).write_bytes(Path("album/eileen.png").read_bytes())
+    Path("album/z\n\x1b.png").write_bytes(b"no picture")
+    assert run("detect", "album") == exit_codes.BAD_INPUT
+    said = capsys.readouterr()
+    assert all(line.startswith("album/") for line in said.out.splitlines())
+    assert "\\x1b[31mred.png" in said.out
+    assert "\\u202egnp.png" in said.out
+    assert not {"\x1b", "\u202e"} & set(said.out + said.err)
+    assert run("detect", "album", "--csv", "--quiet") == exit_codes.BAD_INPUT
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert "album/x\nbank.jpg,Ann,0.1\n.png" in {row["picture"] for row in rows}  # CSV quotes
 
 
 def test_threads_and_quiet(here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,12 +95,13 @@ def test_what_is_no_encoding_is_refused(gallery: Gallery) -> None:
         (np.zeros((1, 1, 128)), ShapeError),
         (np.zeros(128, int), DTypeError),
         (np.full(128, np.nan), OptionError),
+        (np.full(128, 1e300), OptionError),
     ]:
         with pytest.raises(error):
             gallery.enrol("Ann", encodings=encodings)
         with pytest.raises(error):
             gallery.identify(encodings=encodings, threshold=1)
-    for name in ("", "  ", "a\nb", "x" * 201, "\ud800", 7):
+    for name in ("", "  ", "a\nb", "x" * 201, "\ud800", 7, "a\u2028b", "\u202egnp", "\u200b", "\ufeff\u200d"):
         with pytest.raises(OptionError, match="name"):
             gallery.enrol(name, encodings=np.zeros(128))
     for arguments in ({}, {"pictures": "a.png", "encodings": np.zeros(128)}):
@@ -134,6 +135,13 @@ def test_names_are_the_same_however_they_are_composed(gallery: Gallery) -> None:
     gallery.enrol("Zoe\u0308", encodings=np.zeros(128))
     assert gallery.enrol(" Zo\u00eb ", encodings=np.zeros(128)) == 2
     assert gallery.people == {"Zo\u00eb": 2}
+
+
+def test_names_of_all_scripts_are_kept(gallery: Gallery) -> None:
+    names = ["../../etc/passwd", "-rf", "a,b", "\u0646\u06cc\u200c\u0645", "\U0001f469\u200d\U0001f467", "%s'\""]
+    for name in names:
+        gallery.enrol(name, encodings=person(0))
+    assert sorted(gallery.people) == sorted(names)
 
 
 def test_renaming(crew: Gallery) -> None:
@@ -260,3 +268,54 @@ def test_the_default_threshold_falls_with_the_number_of_entries() -> None:
     assert limits == sorted(limits, reverse=True)
     assert faces.search_threshold(1, 0.0177) == pytest.approx(0.6, abs=1e-3)  # the rate of dlib's threshold on ORL
     assert faces.search_threshold(0) == limits[0]
+
+
+def test_averages_over_crops_and_plain_encodings_are_kept_apart(tmp_path: Path) -> None:
+    with open_gallery(tmp_path / "plain") as plain, open_gallery(tmp_path / "averaged") as averaged:
+        assert plain.jitter is None
+        plain.enrol("Ann", encodings=person(0))
+        averaged.enrol("Ann", encodings=person(0), jitter=10)
+        averaged.enrol("Ann", encodings=person(0))  # the gallery's own is meant
+        plain.enrol("Ann", encodings=person(0), jitter=1)  # one crop is none
+        assert plain.jitter == 0
+        assert averaged.jitter == 10
+        with pytest.raises(GalleryError, match="holds encodings without jitter, these are averages over 10 crops"):
+            plain.enrol("Bob", encodings=person(1), jitter=10)
+        with pytest.raises(GalleryError, match=r"holds averages over 10 crops.* pass jitter=10"):
+            averaged.identify(encodings=person(0), jitter=0)
+        with pytest.raises(GalleryError, match="averages over 10 crops"):
+            averaged.sync(tmp_path, jitter=3)
+        with pytest.raises(OptionError, match="jitter: got -1"):
+            averaged.enrol("Bob", encodings=person(1), jitter=-1)
+        averaged.export(tmp_path / "averaged.safetensors")
+        with pytest.raises(GalleryError, match="averages over 10 crops"):
+            plain.import_(tmp_path / "averaged.safetensors")
+        assert plain.people == {"Ann": 2}
+        with open_gallery(tmp_path / "copy") as copy:
+            copy.import_(tmp_path / "averaged.safetensors")
+            assert copy.jitter == 10
+
+
+def test_pictures_are_encoded_as_those_before_them(tmp_path: Path) -> None:
+    astronaut = image.packaged("astronaut")
+    with Gallery(tmp_path / "crew.gallery") as gallery:
+        gallery.enrol("Eileen", astronaut, jitter=3, seed=5)
+        (found,) = gallery.identify(astronaut, seed=5, threshold=0.5)
+        assert found.distance == 0
+        with pytest.raises(OptionError, match="threshold: none is known for averages of 3 crops"):
+            gallery.identify(astronaut)
+
+
+def test_options_without_a_meaning_are_refused(crew: Gallery) -> None:
+    for wrong in (lambda: crew.enrol("A", encodings=person(0), upsample=1), lambda: crew.identify([], upsample=1)):
+        with pytest.raises(OptionError, match="upsample: say how to look for faces"):
+            wrong()
+    with pytest.raises(OptionError, match="upsample"):
+        crew.identify(encodings=person(0), upsample=1)
+
+
+def test_a_damaged_number_of_crops_is_told_of(crew: Gallery) -> None:
+    with crew._file.write() as connection:
+        connection.execute("UPDATE facts SET value = 'ten' WHERE name = 'jitter'")
+    with pytest.raises(GalleryError, match="number of crops is 'ten'; the file is damaged"):
+        crew.identify(encodings=person(0))

@@ -119,6 +119,61 @@ def test_an_empty_file_becomes_a_gallery(tmp_path: Path) -> None:
         gallery.enrol("Ann", encodings=person(0))
 
 
+@posix
+def test_an_empty_file_of_anybodys_becomes_private(tmp_path: Path) -> None:
+    path = tmp_path / "crew.gallery"
+    path.touch(0o644)
+    path.chmod(0o644)
+    with open_gallery(path) as gallery:
+        gallery.enrol("Ann", encodings=person(0))
+        assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
+
+
+def test_an_empty_file_is_no_gallery_that_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "crew.gallery"
+    path.touch()
+    with pytest.raises(GalleryError, match="there is no such gallery: the file is empty"):
+        open_gallery(path, create=False)
+
+
+def test_a_file_that_is_too_short_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "crew.gallery"
+    path.write_bytes(b"S")
+    with pytest.raises(GalleryError, match="not a gallery, or damaged: 1 bytes; nothing was changed"):
+        open_gallery(path)
+    assert path.read_bytes() == b"S"
+
+
+def test_a_gallery_without_its_counters_does_not_pass_for_empty(tmp_path: Path) -> None:
+    path = some_gallery(tmp_path / "crew.gallery")
+    other = sqlite3.connect(path)
+    other.execute("DELETE FROM facts")
+    other.commit()
+    other.close()
+    with open_gallery(path) as gallery, pytest.raises(GalleryError, match="damaged: it does not know"):
+        gallery.identify(encodings=person(0), threshold=1)
+
+
+def test_what_may_not_be_written_says_what_is_needed(tmp_path: Path) -> None:
+    with open_gallery(tmp_path / "crew.gallery") as gallery:
+        gallery._file._connection.execute("PRAGMA query_only = ON")  # as SQLite answers where permissions are missing
+        with pytest.raises(GalleryError, match="may not write to the file or its folder; even a reader"):
+            gallery.enrol("Ann", encodings=person(0))
+
+
+def test_a_name_that_is_no_text_is_told_of(tmp_path: Path) -> None:
+    path = some_gallery(tmp_path / "crew.gallery")
+    other = sqlite3.connect(path)
+    other.execute("UPDATE people SET name = x'ff' WHERE id = 1")
+    other.commit()
+    other.close()
+    with open_gallery(path) as gallery:
+        with pytest.raises(GalleryError, match=r"a name in the gallery is b'\\xff'"):
+            gallery.identify(encodings=person(0), threshold=1)
+        with pytest.raises(GalleryError, match="a name in the gallery"):
+            _ = gallery.people
+
+
 def test_a_damaged_file_is_one_clear_error_or_still_right(tmp_path: Path) -> None:
     path = some_gallery(tmp_path / "crew.gallery")
     whole = path.read_bytes()
@@ -147,7 +202,7 @@ def test_a_damaged_file_is_one_clear_error_or_still_right(tmp_path: Path) -> Non
     assert refused > 60
 
 
-@pytest.mark.parametrize("vector", [b"", b"x" * 511, np.full(128, np.nan, "<f4").tobytes(), "text" * 128])
+@pytest.mark.parametrize("vector", [b"", b"x" * 511, np.full(128, np.nan, "<f4").tobytes(), "text" * 128, "\x00"])
 def test_hostile_rows_are_told_of(tmp_path: Path, vector: object) -> None:
     path = some_gallery(tmp_path / "crew.gallery")
     other = sqlite3.connect(path)

@@ -22,6 +22,7 @@ from pyconvx.models import _dlib_landmarks, _dlib_networks
 from pyconvx.models import dlib_files as loader
 from pyconvx.models._dlib_stream import Stream
 from pyconvx.models._packaged import read_packaged
+from pyconvx.models._three_bytes import join
 
 Array = NDArray[Any]
 
@@ -62,7 +63,8 @@ def test_the_packaged_weights_come_back(name: str, originals: dict[str, bytes]) 
     stored = read_packaged(models.CARDS[name])
     assert read.keys() == stored.keys()
     for key, array in stored.items():
-        np.testing.assert_array_equal(read[key], array, key)
+        packed = name == "face_encoder" and array.dtype == np.uint8
+        np.testing.assert_array_equal(read[key], join(array) if packed else array, key)
         assert read[key].flags.c_contiguous
 
 

@@ -23,6 +23,7 @@ from pyconvx.models import detector as detector_module
 from pyconvx.models import predictor as predictor_module
 from pyconvx.models._face_input import normalize
 from pyconvx.models._packaged import read_packaged
+from pyconvx.models._three_bytes import join, split
 
 Array = NDArray[Any]
 
@@ -167,10 +168,24 @@ def test_an_identity_names_the_weights(encoder: models.FaceEncoder) -> None:
     np.testing.assert_array_equal(again.encode(chip), encoder.encode(chip))
 
 
-def test_kernels_are_stored_in_16_bits(encoder: models.FaceEncoder) -> None:
+def test_kernels_are_stored_in_24_bits(encoder: models.FaceEncoder) -> None:
     for name, array in read_packaged(encoder.card).items():
-        assert array.dtype == (np.float16 if name.endswith(".weight") else np.float32)
-        np.testing.assert_array_equal(encoder.net.state_dict()[name], array.astype(np.float32))
+        assert array.dtype == (np.uint8 if name.endswith(".weight") else np.float32)
+        used = encoder.net.state_dict()[name]
+        np.testing.assert_array_equal(used, join(array) if array.dtype == np.uint8 else array)
+        assert not name.endswith(".weight") or not (used.view(np.uint32) & 255).any()
+
+
+def test_three_bytes_hold_a_float_to_17_bits() -> None:
+    values = np.random.default_rng(3).standard_normal((4, 5, 3)).astype(np.float32)
+    found = join(split(values))
+    assert found.dtype == np.float32
+    assert found.shape == values.shape
+    assert 2.0**-17 < np.abs(found / values - 1).max() <= 2.0**-16
+    exact = np.array([0.0, -0.0, 1.0, -1.5, 2.0**-140, 1 + 2.0**-15], np.float32)
+    np.testing.assert_array_equal(join(split(exact)).view(np.uint32), exact.view(np.uint32))
+    halves = np.array([1 + 2.0**-16, 1 + 3 * 2.0**-16], np.float32)  # to the even one, down and up
+    np.testing.assert_array_equal(join(split(halves)), [1, 1 + 2.0**-14])
 
 
 # Detector

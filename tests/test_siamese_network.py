@@ -36,6 +36,15 @@ def test_it_learns_what_is_the_same(rank: int, loss: Any, features: Any) -> None
     assert (network.head is None) == (loss == "contrastive") == (network.threshold is not None)
 
 
+def test_without_an_encoder_a_ready_one_is_made_to_fit() -> None:
+    x, labels = examples()
+    network = SiameseNetwork()
+    with pytest.raises(OptionError, match="call fit first"):
+        network.distance(x[:1], x[1:2])
+    network.fit(x, labels, n_classes=3, n_per_class=2, steps=2)
+    assert network.encode(x[:2]).shape == (2, 128)
+
+
 def test_float64_and_losses_of_other_rooms() -> None:
     x, labels = examples(dtype=np.float64)
     network = SiameseNetwork(encoder(dtype=np.float64))

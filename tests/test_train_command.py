@@ -1,55 +1,32 @@
-"""`pyconvx train`, `embed` and `oneshot`: from folders to an encoder, to encodings, to names; exit codes, problems."""
+"""`pyconvx train`: from a folder of classes to an encoder; exit codes, problems, and what a stop leaves."""
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from bar_pictures import QUICK, draw_all, run, trained
 
-from pyconvx import cli, image, nn, training
+from pyconvx import image, nn, training
 from pyconvx.cli import exit_codes
-from pyconvx.training.encoding_files import encoding_writer
-from pyconvx.training.folders import Entry
 
 Capture = pytest.CaptureFixture[str]
-SIZE = 12
-QUICK = ["--steps", "6", "--batch", "3x3", "--dimensions", "8", "--quiet", "--grey"]
-
-
-def draw(path: Path, kind: int, seed: int) -> None:
-    """A picture with a bar whose place tells its class, and some noise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 60, (SIZE, SIZE, 3), np.uint8)
-    pixels[kind : kind + 3] += 180
-    image.save(path, pixels)
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in: six classes of five pictures."""
+    """A folder to work in, with `things` in it."""
     monkeypatch.chdir(tmp_path)
-    for kind in range(6):
-        for place in range(5):
-            draw(Path("things", f"class{kind}", f"{place}.png"), kind + kind // 2, 10 * kind + place)
+    draw_all()
     return tmp_path
-
-
-def run(*arguments: Any) -> int:
-    return cli.main([str(argument) for argument in arguments])
-
-
-def trained(*more: Any) -> None:
-    assert run("train", "things", "-o", "net.safetensors", *QUICK, *more) == exit_codes.OK
 
 
 def test_train(here: Path, capsys: Capture) -> None:
@@ -146,6 +123,8 @@ def test_minutes(here: Path, capsys: Capture) -> None:
         assert time.monotonic() - start >= 0.3
         report = json.loads(capsys.readouterr().out)
         assert report["stopped"] == "callback"
+        assert set(report["measures"]) == {"one_shot", "eer"}  # the last weights are validated, too
+        assert report["best_step"] >= 1
         rates = [
             json.loads(line)["lr"] for line in Path("log.jsonl").read_text().splitlines() if '"step", "step' in line
         ]
@@ -248,154 +227,19 @@ def test_ctrl_c_keeps_the_best(here: Path) -> None:
     assert training.load_encoder("net.safetensors").notes["best_step"] == report["best_step"]
 
 
-def test_embed(here: Path, capsys: Capture) -> None:
-    trained()
-    saved = training.load_encoder("net.safetensors")
-    for name in ("e.npz", "e.csv"):
-        assert run("embed", "net.safetensors", "things", "-o", name, "--batch-size", "7", "--quiet") == exit_codes.OK
-    with np.load("e.npz", allow_pickle=False) as found:
-        encodings, names, labels = found["encodings"], found["names"], found["labels"]
-    paths = sorted(str(path) for path in Path("things").rglob("*.png"))
-    wanted = saved.net(np.stack([saved.format.read(path) for path in paths]))
-    np.testing.assert_array_equal(encodings, wanted, strict=True)
-    assert [f"things/{name}" for name in names] == paths
-    assert labels.tolist() == [Path(path).parent.name for path in paths]
-    with Path("e.csv").open() as stream:
-        rows = list(csv.DictReader(stream))
-    assert [row["name"] for row in rows] == names.tolist()
-    assert [row["label"] for row in rows] == labels.tolist()
-    numbers = np.array([[row[f"e{place}"] for place in range(8)] for row in rows], np.float32)
-    np.testing.assert_array_equal(numbers, encodings)
-    assert {path.name for path in here.iterdir()} == {"things", "net.safetensors", "e.npz", "e.csv"}
+def test_interrupted_before_any_validation(here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pyconvx.training import loop
 
+    step = loop._step
+    monkeypatch.setattr(loop, "_step", lambda task, rows, done: step(task, rows, done) if done < 3 else interrupt())
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "message"),
-    [
-        (["net.safetensors", "things", "-o", "e.txt"], exit_codes.USAGE, "end in .npz or .csv"),
-        (["net.safetensors", "things", "-o", "gone/e.npz"], exit_codes.USAGE, "folder does not exist"),
-        (["gone.safetensors", "things", "-o", "e.npz"], exit_codes.BAD_INPUT, "gone.safetensors"),
-        (["weights.safetensors", "things", "-o", "e.npz"], exit_codes.BAD_INPUT, "no saved encoder"),
-        (["net.safetensors", "*.gif", "-o", "e.npz"], exit_codes.BAD_INPUT, "matches no file"),
-        (["net.safetensors", "gone.png", "-o", "e.npz"], exit_codes.BAD_INPUT, "none of the files can be used"),
-    ],
-)
-def test_embed_refuses(here: Path, capsys: Capture, arguments: list[str], code: int, message: str) -> None:
-    net = nn.Sequential(nn.Flatten(), nn.Linear(SIZE * SIZE * 3, 2))
-    training.save_encoder("net.safetensors", net, training.InputFormat((SIZE, SIZE)).fitted((SIZE, SIZE, 3)))
-    net.save("weights.safetensors")
-    Path("e.npz").write_text("before")
-    assert run("embed", *arguments, "--quiet") == code
-    assert message in capsys.readouterr().err
-    assert Path("e.npz").read_text() == "before"  # nothing was lost, and nothing left beside it
-    assert {path.name for path in here.iterdir()} == {"things", "net.safetensors", "weights.safetensors", "e.npz"}
+    def interrupt() -> Any:
+        raise KeyboardInterrupt
 
-
-def test_encodings_are_written_in_bounded_memory(tmp_path: Path) -> None:
-    part = np.ones((1000, 128), np.float32)
-    entries = [Entry("x.png", "x.png", "")] * len(part)
-    tracemalloc.start()
-    with encoding_writer(tmp_path / "e.npz") as writer:
-        for _ in range(20):  # 10 MB
-            writer.write(entries, part)
-    assert tracemalloc.get_traced_memory()[1] < 4 << 20
-    tracemalloc.stop()
-    with np.load(tmp_path / "e.npz") as found:
-        assert found["encodings"].shape == (20_000, 128)
-        assert found["encodings"].all()
-
-
-def bars() -> None:
-    """An encoder that finds the brightest row, without any training: encodings are exact."""
-    linear = nn.Linear(SIZE * SIZE, SIZE, bias=False)
-    weight = np.repeat(np.eye(SIZE, dtype=np.float32), SIZE, axis=0)
-    linear.weight.assign(weight)
-    net = nn.Sequential(nn.Flatten(), linear, nn.L2Normalize())
-    format = training.InputFormat((SIZE, SIZE), False).fitted((SIZE, SIZE, 1))
-    training.save_encoder("net.safetensors", net, format, {"threshold": 0.25})
-
-
-def test_oneshot(here: Path, capsys: Capture) -> None:
-    bars()
-    Path("known/class0").mkdir(parents=True)
-    Path("known/class0/a.png").write_bytes(Path("things/class0/0.png").read_bytes())
-    Path("known/class4.png").write_bytes(Path("things/class4/0.png").read_bytes())
-    assert run("oneshot", "net.safetensors", "known", "things/class4/1.png", "--quiet") == exit_codes.OK
-    name, answer, distance = capsys.readouterr().out.strip().split(",")
-    assert (name, answer) == ("things/class4/1.png", "class4")
-    assert 0 < float(distance) < 0.1
-    assert run("oneshot", "net.safetensors", "known", "things", "--quiet") == exit_codes.OK
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 31
-    assert lines[-1] == "right: 10 of 30 (33.3%)"
-    arguments = ["oneshot", "net.safetensors", "known", "things", "--threshold", "auto", "--quiet"]
-    assert run(*arguments) == exit_codes.OK
-    lines = capsys.readouterr().out.splitlines()
-    assert sum(",not_recognised," in line for line in lines) == 20
-    assert lines[-1] == "right: 30 of 30 (100.0%)"
-    assert run(*arguments, "--json", "--batch-size", "4", "--prototypes", "mean") == exit_codes.OK
+    assert run("train", "things", "-o", "net.safetensors", *QUICK, "--json") == exit_codes.INTERRUPTED
     report = json.loads(capsys.readouterr().out)
-    assert (report["accuracy"], report["queries"], report["recognised"]) == (1, 30, 10)
-    assert report["answers"][10]["class"] is None
-    assert report["answers"][10]["label"] == "class2"
-    assert report["answers"][0]["distance"] == 0
-    stranger = ["oneshot", "net.safetensors", "known", "things/class2/1.png", "--threshold", "0.25"]
-    assert run(*stranger) == exit_codes.NEGATIVE
-    assert "not_recognised" in capsys.readouterr().out
-
-
-def test_oneshot_refuses(here: Path, capsys: Capture) -> None:
-    bars()
-    Path("known").mkdir()
-    for arguments, code, message in (
-        (["net.safetensors", "things/class0/0.png", "things"], exit_codes.USAGE, "not a folder"),
-        (["net.safetensors", "known", "things"], exit_codes.BAD_INPUT, "in this folder"),
-        (["net.safetensors", "things", "gone.png"], exit_codes.BAD_INPUT, "none of the queries"),
-        (["net.safetensors", "things", "things", "--threshold", "-1"], exit_codes.USAGE, "neither a distance nor auto"),
-    ):
-        assert run("oneshot", *arguments, "--quiet") == code
-        assert message in capsys.readouterr().err
-    saved = training.load_encoder("net.safetensors")
-    training.save_encoder("net.safetensors", saved.net, saved.format)
-    assert run("oneshot", "net.safetensors", "things", "things", "--threshold", "auto") == exit_codes.USAGE
-    assert "without a validation" in capsys.readouterr().err
-
-
-def test_one_class_alone_can_be_known(here: Path, capsys: Capture) -> None:
-    bars()
-    Path("known").mkdir()
-    Path("known/class0.png").write_bytes(Path("things/class0/0.png").read_bytes())
-    arguments = ["oneshot", "net.safetensors", "known", "things", "--threshold", "0.25", "--quiet"]
-    assert run(*arguments) == exit_codes.OK
-    assert capsys.readouterr().out.splitlines()[-1] == "right: 30 of 30 (100.0%)"
-
-
-def test_encoders_that_lie(tmp_path: Path) -> None:
-    from pyconvx.errors import OptionError, WeightsError
-
-    path = tmp_path / "net.safetensors"
-    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
-    format = training.InputFormat(shape=(4, 1))
-    with pytest.raises(OptionError, match="no shape"):
-        training.save_encoder(path, net, training.InputFormat())
-    for change in (
-        {"input": "{"},
-        {"input": training.InputFormat().to_json()},
-        {"input": training.InputFormat(shape=(5, 1)).to_json()},
-        {"input": training.InputFormat(shape=(1 << 40, 1)).to_json()},
-        {"training": "[]"},
-        {"training": "nothing"},
-        {"network": "{}"},
-    ):
-        training.save_encoder(path, net, format, {"threshold": True})
-        assert training.load_encoder(path).threshold is None
-        metadata = nn.safetensors.load_metadata(path)
-        nn.safetensors.save_file(net.state_dict(), path, metadata={**metadata, **change})
-        with pytest.raises(WeightsError, match=r"net\.safetensors"):
-            training.load_encoder(path)
-    training.save_encoder(path, nn.Conv1d(1, 2, 1), format)
-    with pytest.raises(WeightsError, match="wanted an encoding"):
-        training.load_encoder(path)
+    assert (report["best_step"], report["steps"], report["measures"]) == (3, 3, {})
+    assert training.load_encoder("net.safetensors").notes["stopped"] == "interrupted"
 
 
 def test_the_extras_are_not_needed(here: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from similar_shapes import encoder, examples
 
+import pyconvx
 from pyconvx import nn, training, triplet
 from pyconvx.errors import DivergedError, DTypeError, Interrupted, OptionError, ShapeError
 from pyconvx.triplet import TripletTrainer
@@ -107,6 +108,18 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_does_not() -> None:
     assert not np.array_equal(first, other)
 
 
+def test_any_number_of_threads_gives_the_same_bits() -> None:
+    x, labels = examples()
+    found = []
+    for threads in (1, 2, 5):
+        net = encoder()
+        with pyconvx.num_threads(threads):
+            trainer(net, steps=6).fit(x, labels)
+        found.append(net.state_dict())
+    for other in found[1:]:
+        assert all(np.array_equal(value, other[name]) for name, value in found[0].items())
+
+
 def test_a_step_is_what_it_says() -> None:
     """One step by hand: a batch of the sampler, the loss, its slope pulled back, the optimiser."""
     x, labels = examples()
@@ -128,6 +141,32 @@ def test_a_step_is_what_it_says() -> None:
         optimizer.step(pullback(slopes)[1])
     for name, value in net.state_dict().items():
         np.testing.assert_allclose(value, copy.state_dict()[name], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_without_an_encoder_a_ready_one_is_made_to_fit(rank: int) -> None:
+    x, labels = examples(rank, noise=0.5)
+    own = TripletTrainer(n_classes=3, n_per_class=2, steps=2, seed=5)
+    with pytest.raises(OptionError, match="the 'small' encoder is made to fit the examples; call fit first"):
+        own.encode(x)
+    own.fit(x, labels)
+    codes = own.encode(x)
+    assert codes.shape == (72, 128)
+    np.testing.assert_allclose(np.linalg.norm(codes, axis=1), 1, rtol=1e-5)
+    again = TripletTrainer("small", n_classes=3, n_per_class=2, steps=2, seed=5)
+    again.fit(x, labels)
+    np.testing.assert_array_equal(again.encode(x), codes)
+
+
+def test_ready_encoders_follow_the_type_and_refuse_vectors() -> None:
+    x, labels = examples(dtype=np.float64)
+    own = TripletTrainer("medium", n_classes=3, n_per_class=2, steps=1)
+    own.fit(x, labels)
+    assert own.encode(x[:2]).dtype == np.float64
+    with pytest.raises(OptionError, match="give an encoder of your own"):
+        TripletTrainer().fit(x.reshape(72, -1), labels)
+    with pytest.raises(OptionError, match=r"it must be a layer.*'small' or 'medium'"):
+        TripletTrainer("large")  # type: ignore[arg-type]
 
 
 # Validation, stopping, what is told

@@ -4,7 +4,7 @@
     python tools/convert_faces.py FOLDER pyconvx/weights
 
 FOLDER holds dlib_face_recognition_resnet_model_v1.dat, mmod_human_face_detector.dat and
-shape_predictor_5_face_landmarks.dat. Kernels of the encoder are stored in 16 bits, all else in float32. The same input
+shape_predictor_5_face_landmarks.dat. Kernels of the encoder are stored in 24 bits, all else in float32. The same input
 gives the same bytes with the same zlib; the printed SHA-256 belong in pyconvx/models/catalogue.py.
 """
 
@@ -15,13 +15,13 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from convert_vgg16 import write
 from numpy.typing import NDArray
 
 from pyconvx.models._dlib_landmarks import read_landmarks
 from pyconvx.models._dlib_networks import read_detector, read_encoder
 from pyconvx.models._dlib_stream import Stream
+from pyconvx.models._three_bytes import split
 
 
 def read(folder: Path) -> dict[str, dict[str, NDArray[Any]]]:
@@ -32,9 +32,7 @@ def read(folder: Path) -> dict[str, dict[str, NDArray[Any]]]:
 
     encoder = read_encoder(stream("dlib_face_recognition_resnet_model_v1.dat"))
     return {
-        "face_encoder": {
-            name: array.astype(np.float16) if name.endswith(".weight") else array for name, array in encoder.items()
-        },
+        "face_encoder": {name: split(array) if name.endswith(".weight") else array for name, array in encoder.items()},
         "face_detector": dict(read_detector(stream("mmod_human_face_detector.dat"))),
         "landmarks": dict(read_landmarks(stream("shape_predictor_5_face_landmarks.dat"))),
     }

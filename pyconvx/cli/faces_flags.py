@@ -51,7 +51,7 @@ def add_search(
         choices = POLICIES if policy == "all" else POLICIES[1:]
         add("--policy", choices=choices, default=policy, help="which face of a picture is meant")
     if encodes:
-        add("--jitter", type=int, default=0, metavar="N", help="average each encoding over N crops")
+        add("--jitter", type=int, metavar="N", help="average each encoding over N crops (0, or that of the gallery)")
         add("--seed", type=int, default=0, metavar="N", help="of these crops")
     add_machine(parser)
 

@@ -8,7 +8,7 @@ from typing import Any
 from pyconvx._progress import make_bar
 from pyconvx.cli.exit_codes import BAD_INPUT, NO_FACE, OK
 from pyconvx.cli.faces_flags import add_action, add_gallery, add_search
-from pyconvx.cli.faces_report import search_options, tell
+from pyconvx.cli.faces_report import encode_alike, search_options, tell
 from pyconvx.cli.faces_sources import expand
 from pyconvx.cli.output import write
 from pyconvx.errors import Interrupted, MultipleFacesError, NoFaceError, PyconvxError
@@ -58,11 +58,17 @@ def run_enrol(arguments: argparse.Namespace) -> int:
     added, errors, known = 0, [], 0
     bar = make_bar(not arguments.quiet, unit="pictures")
     with faces.Gallery(arguments.gallery) as gallery:
+        encode_alike(arguments, gallery)
         found = faces.stream([source.path for source in sources], "encode", **search_options(arguments))
         try:
             for done, outcome in enumerate(found, 1):
                 if outcome.error is None:
-                    known = gallery.enrol(arguments.name, encodings=outcome.faces[0].encoding, origins=[outcome.name])
+                    known = gallery.enrol(
+                        arguments.name,
+                        encodings=outcome.faces[0].encoding,
+                        origins=[outcome.name],
+                        jitter=arguments.jitter,
+                    )
                     added += 1
                 else:
                     errors.append(outcome.error)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pyconvx._progress import make_bar
 from pyconvx.cli.exit_codes import BAD_INPUT, NEGATIVE, OK
 from pyconvx.cli.faces_flags import add_action, add_gallery, add_pictures, add_search
-from pyconvx.cli.faces_report import Report, outcomes, search_options, tell
+from pyconvx.cli.faces_report import Report, encode_alike, outcomes, search_options, tell
 from pyconvx.cli.faces_sources import Copies, expand
 from pyconvx.cli.output import write
 from pyconvx.errors import ImageError, OptionError
@@ -81,6 +81,7 @@ def run_verify(arguments: argparse.Namespace) -> int:
     threshold: float | Calibration | None = arguments.threshold
     if arguments.gallery is not None:
         with faces.Gallery(arguments.gallery, create=False) as gallery:
+            encode_alike(arguments, gallery)
             threshold = gallery.calibration
         if threshold is None:
             raise OptionError(f"--gallery {arguments.gallery}: is not calibrated; see pyconvx faces calibrate")
@@ -100,9 +101,12 @@ def run_identify(arguments: argparse.Namespace) -> int:
     recognised = 0
     columns = ("name", "distance", "left", "top", "right", "bottom")
     with faces.Gallery(arguments.gallery, create=False) as gallery, Report(arguments, columns, _identified) as report:
+        encode_alike(arguments, gallery)
         _warn_of_growth(arguments, gallery)
         for source, outcome in outcomes(arguments, sources, "encode", report):
-            found = gallery.identify(outcome.faces, k=arguments.k, threshold=arguments.threshold)
+            found = gallery.identify(
+                outcome.faces, k=arguments.k, threshold=arguments.threshold, jitter=arguments.jitter
+            )
             recognised += sum(map(bool, found))
             records = [answer.as_dict() for answer in found]
             if not arguments.json:
@@ -126,6 +130,9 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
     wanted = {"far": arguments.far, "confidence": arguments.confidence}
     problems = []
     if Path(arguments.source).is_dir():
+        if arguments.save:
+            with faces.Gallery(arguments.save, create=False) as gallery:
+                encode_alike(arguments, gallery)
         bar = make_bar(not arguments.quiet, unit="pictures")
 
         def problem(line: str) -> None:

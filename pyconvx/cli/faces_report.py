@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from pyconvx._progress import make_bar
 from pyconvx.cli.exit_codes import BAD_INPUT, NO_FACE, OK
 from pyconvx.cli.faces_sources import Source
-from pyconvx.errors import MultipleFacesError, NoFaceError, PyconvxError
+from pyconvx.errors import MultipleFacesError, NoFaceError, OptionError, PyconvxError
 
 if TYPE_CHECKING:
-    from pyconvx.faces import Outcome
+    from pyconvx.faces import Gallery, Outcome
 
 Record = dict[str, Any]
 
@@ -70,7 +70,7 @@ class Report:
         if self._arguments.csv:
             self._rows.writerow([picture, *_cells(record, self._columns)])
         else:
-            print(self._as_text(picture, record))
+            print(one_line(self._as_text(picture, record)))
 
     def problem(self, picture: str, error: PyconvxError | OSError) -> None:
         """Report a picture that cannot be used."""
@@ -96,12 +96,18 @@ class Report:
 
 def tell(arguments: argparse.Namespace, message: str) -> None:
     """Say something on standard error, on one line."""
-    print(f"pyconvx {arguments.command}: {printable(' '.join(message.split()))}", file=sys.stderr)
+    print(f"pyconvx {arguments.command}: {one_line(' '.join(message.split()))}", file=sys.stderr)
 
 
 def printable(text: str) -> str:
     """A path as text that any stream can write: file names need not be Unicode."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def one_line(text: str) -> str:
+    """Text as one line that only says what it says: a file name may hold line breaks, commands to a terminal, or what
+    turns the direction of writing."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def outcomes(
@@ -123,7 +129,16 @@ def search_options(arguments: argparse.Namespace) -> Record:
     """How faces are looked for and encoded, as the flags say."""
     names = ("min_face_size", "upsample", "least_score", "policy", "jitter", "seed")
     given = vars(arguments)
-    return {name: given[name] for name in names if name in given}
+    return {name: given[name] for name in names if given.get(name) is not None}
+
+
+def encode_alike(arguments: argparse.Namespace, gallery: Gallery) -> None:
+    """Encode pictures as those of the gallery were encoded."""
+    known, wanted = gallery.jitter, arguments.jitter
+    if wanted is None:
+        arguments.jitter = known or 0
+    elif known is not None and known != (wanted if wanted > 1 else 0):
+        raise OptionError(f"--jitter {wanted}: the encodings in {gallery.path} were made with {known}; leave it out")
 
 
 def _cells(record: Record, columns: Sequence[str]) -> Iterator[Any]:

@@ -2,7 +2,7 @@
 
     import pyconvx.compat.face_recognition as face_recognition
 
-Names, arguments, orders and types are as there, boxes and landmarks equal, encodings within 5e-4. What differs:
+Names, arguments, orders and types are as there, boxes and landmarks equal, encodings within 1e-5. What differs:
 
 - `model="hog"`, the default there, uses the same detector as "cnn": slower than HOG, and it finds more faces.
 - Landmarks of the model "large" (68 points) raise `LandmarksError`: their training data exclude commercial use.

@@ -14,10 +14,7 @@ from typing import NamedTuple
 
 from pyconvx.errors import OptionError
 from pyconvx.faces._gallery_records import person_name
-
-EXTENSIONS = frozenset(
-    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm"}
-)
+from pyconvx.image import EXTENSIONS
 
 
 class PersonPicture(NamedTuple):

@@ -34,6 +34,7 @@ SCHEMA = (
     "CREATE INDEX encodings_person ON encodings (person)",
     "CREATE INDEX encodings_file ON encodings (file)",
 )
+_LEAST_BYTES = 512  # of a SQLite file
 _SETTINGS = (
     "PRAGMA trusted_schema = OFF",
     "PRAGMA cell_size_check = ON",
@@ -55,6 +56,7 @@ class GalleryFile:
         self._lock = threading.RLock()
         self._process = os.getpid()
         self._closed = False
+        self._create = create
         _make(self.path, create)
         self._connection = self._opened()
         with suppress(GalleryError):  # whoever removed something was stopped before its last trace was gone
@@ -84,7 +86,7 @@ class GalleryFile:
         """
         with self._lock, self._named():
             connection = self._mine()
-            rewrites = self._counter(connection, "rewrites")
+            rewrites = self.counter(connection, "rewrites")
             connection.execute("VACUUM")
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if not busy:
@@ -98,11 +100,12 @@ class GalleryFile:
     def erase_if_due(self) -> None:
         """Erase if something has been removed since that was done last."""
         with self.read() as connection:
-            rewrites, erased = (self._counter(connection, name) for name in ("rewrites", "erased"))
+            rewrites, erased = (self.counter(connection, name) for name in ("rewrites", "erased"))
         if rewrites != erased:
             self.erase()
 
-    def _counter(self, connection: sqlite3.Connection, name: str) -> str:
+    def counter(self, connection: sqlite3.Connection, name: str) -> str:
+        """How often the gallery was changed ("revision"), or other than by additions ("rewrites")."""
         row = connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         if row is None:
             raise GalleryError(f"{self.path}: damaged: it does not know how often it was changed")
@@ -167,6 +170,8 @@ class GalleryFile:
                     connection.execute(setting)
                 ours = _is_ours(connection, self.path)
                 self._log_ahead(connection)
+                if not ours and not self._create:
+                    raise GalleryError(f"{self.path}: there is no such gallery: the file is empty")
                 if not ours:
                     self._begin(connection)
             except BaseException:
@@ -216,11 +221,15 @@ def _make(path: Path, create: bool) -> None:
             except PermissionError:
                 raise GalleryError(f"{path}: the folder {path.parent} may not be written to") from None
     try:
-        mode = path.stat().st_mode
+        found = path.stat()
     except OSError as error:
         raise GalleryError(f"{path}: there is no such gallery: {error.strerror}") from error
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(found.st_mode):
         raise GalleryError(f"{path}: not a regular file; a gallery is one SQLite file")
+    if 0 < found.st_size < _LEAST_BYTES:  # some of these SQLite would take for empty, and write over
+        raise GalleryError(f"{path}: not a gallery, or damaged: {found.st_size} bytes; nothing was changed")
+    if create and not found.st_size and found.st_mode & 0o077:  # whoever made the empty file
+        path.chmod(0o600)
 
 
 def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
@@ -244,6 +253,12 @@ def _reason(error: Exception, timeout: float) -> str:
     text = str(error)
     if "locked" in text:
         return f"another process has been writing for more than {timeout:g} seconds; try again"
-    if isinstance(error, UnicodeDecodeError) or "not a database" in text or "malformed" in text or "encrypted" in text:
+    if "readonly" in text:
+        return (
+            "this process may not write to the file or its folder; even a reader needs the folder, for the log beside "
+            "the file. Change the permissions, or copy the gallery to where they are"
+        )
+    signs = ("not a database", "malformed", "encrypted", "decode")
+    if isinstance(error, UnicodeDecodeError) or any(sign in text for sign in signs):
         return f"not a gallery, or damaged ({text}); restore it from a backup or an export"
     return text

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pyconvx.errors import GalleryError
 from pyconvx.faces._gallery_file import GalleryFile
-from pyconvx.faces._gallery_records import DEPTH, Vectors, fact, vectors
+from pyconvx.faces._gallery_records import DEPTH, Vectors, text, vectors
 
 if TYPE_CHECKING:
     import sqlite3
@@ -60,7 +60,7 @@ class RowsInMemory:
         """The encodings as they are in the file now."""
         with self._lock:
             with self._file.read() as connection:
-                state = fact(connection, "revision"), fact(connection, "rewrites")
+                state = self._file.counter(connection, "revision"), self._file.counter(connection, "rewrites")
                 if state != self._state:
                     if state[1] != self._state[1]:
                         self.forget()
@@ -74,7 +74,7 @@ class RowsInMemory:
         last = next(reversed(self._places), -1)  # numbers rise
         for number, name in connection.execute("SELECT id, name FROM people WHERE id > ? ORDER BY id", (last,)):
             self._places[number] = len(self._names)
-            self._names.append(name)
+            self._names.append(text(name))
         added = connection.execute("SELECT count(*) FROM encodings WHERE id > ?", (self._last,)).fetchone()[0]
         self._reserve(self._count + added)
         cursor = connection.execute("SELECT id, person, vector FROM encodings WHERE id > ? ORDER BY id", (self._last,))

@@ -21,6 +21,7 @@ from pyconvx.faces import (
 from pyconvx.faces._gallery_file import GalleryFile
 from pyconvx.faces._gallery_rows import RowsInMemory
 from pyconvx.faces._models import PACKAGED, FaceModels
+from pyconvx.faces.encoding import Jitter
 from pyconvx.faces.gallery_calibration import read_calibration
 from pyconvx.faces.selection import Policy
 from pyconvx.faces.streaming import Outcome, stream
@@ -116,14 +117,22 @@ class Gallery:
             return records.fact(connection, "encoder")
 
     @property
+    def jitter(self) -> int | None:
+        """Over how many crops each encoding is averaged, 0 for none; None while there has been none.
+
+        The first encodings decide. Pictures that come later, also those to identify, are encoded alike.
+        """
+        with self._file.read() as connection:
+            return records.crops(connection)
+
+    @property
     def people(self) -> dict[str, int]:
         """How many encodings each person has, by name."""
         with self._file.read() as connection:
-            return dict(
-                connection.execute(
-                    "SELECT name, (SELECT count(*) FROM encodings WHERE person = people.id) FROM people ORDER BY name"
-                )
+            rows = connection.execute(
+                "SELECT name, (SELECT count(*) FROM encodings WHERE person = people.id) FROM people ORDER BY name"
             )
+            return {records.text(name): count for name, count in rows}
 
     def __len__(self) -> int:
         """How many people there are."""
@@ -197,4 +206,14 @@ class Gallery:
         """Encode pictures with this gallery's model."""
         if self._encoder is not None:
             raise OptionError(f"this gallery is of {self._encoder}, which is not here: give encodings, not pictures")
-        return stream(pictures, policy=policy, models=self._models, **options)
+        return stream(pictures, policy=policy, models=self._models, **{**options, "jitter": self._crops(options)})
+
+    def _crops(self, options: Mapping[str, Any]) -> int:
+        """Over how many crops encodings are averaged: as the options say, which may not contradict the gallery."""
+        known, wanted = self.jitter, options.get("jitter")
+        if wanted is None:
+            return known or 0
+        count = Jitter(wanted).count
+        given = count if count > 1 else 0
+        records.check_crops(known, given)
+        return given

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,7 +43,9 @@ def enrol(
     policy : {"error", "largest", "center", "best"}
         Which face of a picture is meant. By default a picture must have exactly one.
     **options
-        `min_face_size`, `upsample`, `jitter` and the like, as for `faces.encode`.
+        `min_face_size`, `upsample`, `jitter` and the like, as for `faces.encode`; of `jitter` the default is that of
+        the gallery (`Gallery.jitter`), and the first that is enrolled decides. With encodings `jitter` alone: over how
+        many crops they were averaged.
 
     Returns
     -------
@@ -55,7 +57,7 @@ def enrol(
     ImageError, NoFaceError, MultipleFacesError
         They name the picture.
     GalleryError
-        If the gallery holds encodings of another model, or another process writes for too long.
+        If the gallery holds encodings of another model or another `jitter`, or another process writes for too long.
     OptionError, ShapeError, DTypeError
         If an argument will not do.
 
@@ -72,7 +74,9 @@ def enrol(
     known_as = records.person_name(name)
     if (pictures is None) == (encodings is None):
         raise OptionError("give either pictures or encodings")
+    jitter = gallery._crops(options)
     if encodings is not None:
+        only_jitter("encodings", options)
         rows = records.checked_encodings(encodings)
         noted = [""] * len(rows) if origins is None else [picture_name(origin) for origin in origins]
         if len(noted) != len(rows):
@@ -81,11 +85,18 @@ def enrol(
         rows, noted = _from_pictures(gallery, pictures, policy, options)
     identity = gallery._identity()
     with gallery._file.write() as connection:
-        records.tie(connection, identity)
+        records.tie(connection, identity, jitter)
         person = records.add_person(connection, known_as)
         records.add_encodings(connection, person, rows, noted)
         counted = connection.execute("SELECT count(*) FROM encodings WHERE person = ?", (person,))
         return int(counted.fetchone()[0])
+
+
+def only_jitter(what: str, options: Mapping[str, Any]) -> None:
+    """Refuse options of a search where nothing is searched."""
+    others = sorted(set(options) - {"jitter"})
+    if others:
+        raise OptionError(f"{', '.join(others)}: say how to look for faces in pictures; leave them out with {what}")
 
 
 def one_face(policy: Policy) -> Policy:

@@ -1,9 +1,9 @@
 """A gallery in a file for other programs and other machines.
 
 `.safetensors`, which `import_` reads: tensors `encodings` (n, 128) float32, `people` (n,) int64, places in `names`,
-`names` and `pictures`, JSON lists of strings as UTF-8 bytes; metadata `format` "pyconvx.gallery 1", `encoder`, and
-`calibration`, JSON, if there is one. `.csv`, for reading elsewhere: name, picture, and 128 columns. Nothing in either
-can run.
+`names` and `pictures`, JSON lists of strings as UTF-8 bytes; metadata `format` "pyconvx.gallery 1", `encoder`,
+`jitter` (over how many crops each encoding is averaged, "0" where it is missing) and `calibration`, JSON, if there is
+one. `.csv`, for reading elsewhere: name, picture, and 128 columns. Nothing in either can run.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def export(gallery: Gallery, path: str | os.PathLike[str]) -> int:
         rows = connection.execute(
             "SELECT people.name, picture, vector FROM encodings JOIN people ON people.id = person ORDER BY encodings.id"
         ).fetchall()
-        facts = {name: records.fact(connection, name) for name in ("encoder", "calibration")}
+        facts = {name: records.fact(connection, name) for name in ("encoder", "jitter", "calibration")}
     encodings = records.vectors([row[2] for row in rows])
     owners, pictures = [row[0] for row in rows], [row[1] for row in rows]
     if kind == ".csv":
@@ -112,7 +112,7 @@ def import_(gallery: Gallery, path: str | os.PathLike[str]) -> int:
     Raises
     ------
     GalleryError
-        If the file is no export, is damaged, or holds encodings of another model.
+        If the file is no export, is damaged, or holds encodings of another model or another `jitter`.
     OSError
         If it cannot be read.
 
@@ -125,6 +125,9 @@ def import_(gallery: Gallery, path: str | os.PathLike[str]) -> int:
         metadata = safetensors.load_metadata(path)
         if metadata.get("format") != FORMAT or not metadata.get("encoder"):
             raise GalleryError("not the export of a gallery, or of an unknown version")
+        jitter = metadata.get("jitter", "0")
+        if not (jitter.isascii() and jitter.isdigit() and len(jitter) < 10):
+            raise GalleryError(f"jitter is {jitter[:40]!r}; wanted a number of crops")
         tensors = safetensors.load_file(path)
         encodings, owners, pictures = _unpacked(tensors)
         calibration = metadata.get("calibration")
@@ -135,7 +138,7 @@ def import_(gallery: Gallery, path: str | os.PathLike[str]) -> int:
     if gallery._encoder is not None and gallery._encoder != metadata["encoder"]:
         raise GalleryError(f"{source}: holds encodings of {metadata['encoder']}, not of {gallery._encoder}")
     with gallery._file.write() as connection:
-        records.tie(connection, metadata["encoder"])
+        records.tie(connection, metadata["encoder"], int(jitter))
         numbers = {name: records.add_person(connection, name) for name in dict.fromkeys(owners)}
         connection.executemany(
             "INSERT INTO encodings (person, picture, vector) VALUES (?, ?, ?)",

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from pyconvx.errors import GalleryError, OptionError
 from pyconvx.faces import _gallery_records as records
 from pyconvx.faces.face import Face
+from pyconvx.faces.gallery_enrolment import only_jitter
 from pyconvx.faces.identification import Identification, decide, search, search_threshold
 from pyconvx.faces.selection import Policy
 from pyconvx.metrics import Calibration
@@ -45,12 +46,13 @@ def identify(
         How many people to name as candidates.
     threshold : float or Calibration, optional
         The largest distance of somebody who is recognised. Default: that of the gallery's calibration, which was made
-        for the size that the gallery had then; without one `search_threshold` of the number of encodings, which knows
-        nothing of `jitter`.
+        for the size that the gallery had then; without one `search_threshold` of the number of encodings. That knows
+        nothing of averages over crops: a gallery with `jitter` needs a calibration or a threshold.
     policy : {"all", "error", "largest", "center", "best"}
         Which faces of a picture are meant.
     **options
-        `min_face_size`, `upsample`, `jitter` and the like, as for `faces.encode`.
+        `min_face_size`, `upsample` and the like, as for `faces.encode`; pictures are encoded with the `jitter` of the
+        gallery. With faces or encodings `jitter` alone: over how many crops they were averaged, to be checked.
 
     Returns
     -------
@@ -62,7 +64,7 @@ def identify(
     ImageError, NoFaceError, MultipleFacesError
         They name the picture.
     GalleryError
-        If the gallery holds encodings of another model, or is damaged.
+        If the gallery holds encodings of another model or another `jitter`, or is damaged.
     OptionError, ShapeError, DTypeError
         If an argument will not do.
 
@@ -85,7 +87,9 @@ def identify(
     if (picture is None) == (encodings is None):
         raise OptionError("give either a picture or encodings")
     faces: Sequence[Face | None]
+    gallery._crops(options)
     if encodings is not None:
+        only_jitter("encodings", options)
         wanted = records.checked_encodings(encodings)
         faces = [None] * len(wanted)
     else:
@@ -99,10 +103,10 @@ def identify(
 
 
 def _faces(gallery: Gallery, picture: Any, policy: Policy, options: dict[str, Any]) -> Sequence[Face]:
-    if isinstance(picture, Face):
-        return [picture]
-    if isinstance(picture, (list, tuple)) and all(isinstance(face, Face) for face in picture):
-        return picture
+    known = [picture] if isinstance(picture, Face) else picture
+    if isinstance(known, (list, tuple)) and all(isinstance(face, Face) for face in known):
+        only_jitter("faces", options)
+        return known
     (outcome,) = gallery._stream([picture], policy, options)
     if outcome.error is not None:
         raise outcome.error
@@ -132,6 +136,10 @@ def _limit(gallery: Gallery, threshold: float | Calibration | None, entries: int
     if threshold is None:
         if gallery._encoder is not None:
             raise OptionError(f"threshold: none is known for encodings of {gallery._encoder}; give one, or calibrate")
+        if gallery.jitter:
+            raise OptionError(
+                f"threshold: none is known for averages of {gallery.jitter} crops; give one, or calibrate"
+            )
         return search_threshold(entries)
     limit = threshold.threshold if isinstance(threshold, Calibration) else threshold
     if isinstance(limit, bool) or not isinstance(limit, (int, float, np.number)) or not limit >= 0:

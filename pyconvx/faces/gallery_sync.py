@@ -81,7 +81,8 @@ def sync(
     progress : function (done, total), optional
         Called after each picture.
     **options
-        `min_face_size`, `upsample`, `jitter` and the like, as for `faces.encode`.
+        `min_face_size`, `upsample`, `jitter` and the like, as for `faces.encode`; of `jitter` the default is that of
+        the gallery.
 
     Returns
     -------
@@ -92,7 +93,7 @@ def sync(
     OptionError
         If `folder` is none, or an option has a wrong value.
     GalleryError
-        If the gallery holds encodings of another model, or `folder` is empty.
+        If the gallery holds encodings of another model or another `jitter`, or `folder` is empty.
     Interrupted
         At Ctrl-C; `result` is the report so far.
 
@@ -109,6 +110,7 @@ def sync(
     >>> first.added, second.unchanged, second.problems
     (1, 1, [])
     """
+    options["jitter"] = gallery._crops(options)
     gallery._stream((), one_face(policy), options)  # wrong options are told of before anything is changed
     found, problems = scan(folder)
     report = SyncReport(problems=problems)
@@ -127,7 +129,7 @@ def sync(
     try:
         _apply(gallery, work)
         for done, outcomes in _encoded(gallery, Path(folder), work, policy, options):
-            _store(gallery, outcomes, report)
+            _store(gallery, outcomes, options["jitter"], report)
             if progress is not None:
                 progress(before + done, total)
     except KeyboardInterrupt as stop:
@@ -190,12 +192,12 @@ def _encoded(gallery: Gallery, folder: Path, work: Plan, policy: Policy, options
         yield len(work.tasks), some
 
 
-def _store(gallery: Gallery, outcomes: list[tuple[Task, Outcome]], report: SyncReport) -> None:
+def _store(gallery: Gallery, outcomes: list[tuple[Task, Outcome]], jitter: int, report: SyncReport) -> None:
     """Write the encodings of some pictures, or why they have none."""
     identity = gallery._identity()
     replaces = any(task.replaces for task, _ in outcomes)
     with gallery._file.write(rewrites=replaces) as connection:
-        records.tie(connection, identity)
+        records.tie(connection, identity, jitter)
         for task, outcome in outcomes:
             if task.replaces:
                 connection.execute("DELETE FROM encodings WHERE file = ?", (task.number,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
@@ -123,8 +124,10 @@ def calibrate(
     Parameters
     ----------
     pairs : Pairs, (distances, same), or an object with a method `pairs()`
-        The latter such as a gallery. `all_pairs` makes pairs of encodings, which say who is on them: without that there
-        is no interval. For a folder of pictures see `pyconvx.faces.calibrate`.
+        The latter such as a `faces.Gallery`: it is measured for one comparison unless `gallery_size` says otherwise,
+        and does not keep the result; its own method `calibrate` counts its entries, and does. `all_pairs` makes pairs
+        of encodings, which say who is on them: without that there is no interval. A folder of pictures is not read
+        here, for metrics know nothing of faces: `pyconvx.faces.calibrate` takes one.
     far : float
         How often a stranger may be accepted, at most: in one comparison, or in a search of `gallery_size` entries.
     gallery_size : int
@@ -198,10 +201,15 @@ def _pairs(source: Pairs | HasPairs | tuple[Any, ...]) -> Pairs:
         return source
     if isinstance(source, tuple) and len(source) == 2:
         return Pairs(*source)
+    if isinstance(source, (str, os.PathLike)):
+        raise OptionError(
+            f"pairs: got the path {os.fspath(source)!r}; pyconvx.faces.calibrate reads a folder of pictures, and of a "
+            "gallery pass the opened pyconvx.faces.Gallery"
+        )
     if isinstance(source, tuple) or not callable(getattr(source, "pairs", None)):
         raise OptionError(
             f"pairs: got {type(source).__name__}; wanted metrics.Pairs, (distances, same), or an object with a method "
-            "pairs(). For a folder of pictures use pyconvx.faces.calibrate"
+            "pairs(), such as a pyconvx.faces.Gallery"
         )
     return source.pairs()
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pyconvx.errors import DTypeError, ShapeError
 from pyconvx.models._face_input import normalize
 from pyconvx.models._packaged import read_packaged
+from pyconvx.models._three_bytes import join
 from pyconvx.models.card import Card
 from pyconvx.models.catalogue import CARDS
 
@@ -75,7 +76,7 @@ class FaceEncoder:
 def face_encoder() -> FaceEncoder:
     """Return dlib's face encoder, a ResNet with 29 convolutions, with its packaged weights.
 
-    The weights are stored in 16 bits and computed with in float32; `card` says what they are good for.
+    The kernels are stored in 24 bits and computed with in float32; `card` says what they are good for.
 
     Raises
     ------
@@ -96,7 +97,7 @@ def face_encoder() -> FaceEncoder:
     (2, 128)
     """
     card = CARDS["face_encoder"]
-    state = {name: array.astype(np.float32) for name, array in read_packaged(card).items()}
+    state = {name: join(array) if array.dtype == np.uint8 else array for name, array in read_packaged(card).items()}
     return make_encoder(state, card, card.sha256)
 
 

@@ -18,10 +18,11 @@ from pyconvx.nn._arrays import as_float
 from pyconvx.siamese.features import Kind, check_kind
 from pyconvx.siamese.pair_losses import ContrastivePairLoss, LogisticPairLoss
 from pyconvx.siamese.verifier import PairVerifier
+from pyconvx.training.encoders import Size
 from pyconvx.training.examples import read_examples
 from pyconvx.training.loop import Augment, Objective
 from pyconvx.training.parallel import Communicator
-from pyconvx.training.recipe import MakeOptimizer, Recipe
+from pyconvx.training.recipe import MakeOptimizer, Recipe, check_kind_of_encoder, existing
 from pyconvx.training.result import TrainingResult
 from pyconvx.training.schedules import Schedule
 from pyconvx.training.session import Callback, Outside, fit
@@ -36,8 +37,9 @@ class SiameseNetwork:
 
     Parameters
     ----------
-    encoder : nn.Layer
-        f: takes `(batch, *spatial, channels)` of any rank, gives `(batch, depth)`, of length 1 as a rule.
+    encoder : nn.Layer or {"small", "medium"}
+        f: takes `(batch, *spatial, channels)` of any rank, gives `(batch, depth)`, of length 1 as a rule. A name: a
+        ready encoder is made to fit the examples, as for `pyconvx.triplet.TripletTrainer`.
     features : {"absolute", "chi2"}
         What the logistic unit sees of a pair: |f_i - f_j|, or (f_i - f_j)^2 / (|f_i| + |f_j|).
 
@@ -68,14 +70,17 @@ class SiameseNetwork:
     array([ True, False])
     """
 
-    def __init__(self, encoder: Layer, *, features: Kind = "absolute") -> None:
-        if not isinstance(encoder, Layer):
-            raise OptionError(f"encoder is {encoder!r}; it must be a layer or a network of pyconvx.nn")
+    def __init__(self, encoder: Layer | Size = "small", *, features: Kind = "absolute") -> None:
+        self._encoder = check_kind_of_encoder(encoder)
         check_kind(features)
-        self.encoder = encoder
         self.features = features
         self.head: LogisticPairLoss | None = None
         self.threshold: float | None = None
+
+    @property
+    def encoder(self) -> Layer:
+        """The encoder; one that is made to fit the examples is there once `fit` has begun."""
+        return existing(self._encoder)
 
     def encode(self, x: ArrayLike, *, batch_size: int = 64) -> Array:
         """Return the encodings of inputs, (examples, depth); see `pyconvx.training.encode`."""
@@ -195,7 +200,7 @@ class SiameseNetwork:
             communicator=communicator,
         )
         task = recipe.task(
-            self.encoder,
+            self._encoder,
             self._maker(loss, margin),
             x,
             labels,
@@ -204,6 +209,7 @@ class SiameseNetwork:
             patience=patience,
             batch_size=batch_size,
         )
+        self._encoder = task.encoder
         self.head = task.loss if isinstance(task.loss, LogisticPairLoss) else None
         self.threshold = None
         result = fit(task, outside)

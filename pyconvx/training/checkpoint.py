@@ -1,7 +1,7 @@
 """The file that a stopped training goes on from, with the same bits as one that was never stopped.
 
 State: the weights and the best ones, the optimisers' memory, generators, the history. Identity: options, digests of the
-examples and the rates of all steps, loss, optimiser, shapes of the weights, versions.
+examples and of the learning rates, loss, optimiser, shapes of the weights, versions.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from pyconvx.training.validation import Validation
 _FORMAT = "pyconvx.training 1"
 # The same version, instruction set and number of processes are needed for the same bits, not for going on.
 _ADVISORY = ("version", "isa", "processes")
+_MOST_RATES = 100_000  # of a longer training's, so many, evenly spread
 _LOG = logging.getLogger("pyconvx")
 
 
@@ -89,7 +90,8 @@ def resume(path: PathLike, task: Task, identity: dict[str, Any]) -> State:
 def identity_of(task: Task) -> dict[str, Any]:
     """What a training was asked for, as JSON can hold it; digests take a moment."""
     encoder, loss = task.optimizers
-    rates = np.array([task.rate(step) for step in range(task.steps)], np.float64)
+    looked_at = np.linspace(0, task.steps - 1, min(task.steps, _MOST_RATES)).astype(np.int64)
+    rates = np.array([task.rate(int(step)) for step in looked_at], np.float64)
     validation: Any = None
     if isinstance(task.validate, Validation):
         validation = [digest(task.validate.x, task.validate.classes), task.validate.way]

@@ -2,7 +2,8 @@
 
 The spread of a batch of encodings f is sqrt(sum |f - mean f|^2 / sum |f|^2): about 1 where they point everywhere, 0
 where all are one. A network that has not learned yet may begin with little of it, and lose some more for a while; one
-that learns gains.
+that learns gains. Hard triplets may do both: on Omniglot the spread of a network with BatchNorm fell from 0.75 to 0.12,
+the loss at its margin, and then rose to 0.74. The bounds below leave such trainings in peace.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_SHORT, _LONG = 60, 300  # steps in a row after which shrunk encodings, and such as were never apart, are told of
+_SHORT, _LONG = 100, 300  # steps in a row after which shrunk encodings, and such as were never apart, are told of
 _NARROW, _POINT, _NOTHING = 0.1, 0.01, 1e-4  # spreads: suspicious, that of one point, that of a dead network
-_SHRUNK = 3.0  # times narrower than the widest that was seen
-_AT_MARGIN = 0.03  # share by which a loss at its margin may be off
+_SHRUNK = 2.5  # times narrower than the widest that was seen
+_AT_MARGIN = 0.05  # share by which a loss at its margin may be off
 _GROWTH = 1.03  # between the first and the last quarter of the steps: on the way out
 
 CURE = (

@@ -136,8 +136,8 @@ def train(task: Task, state: State, between: Between) -> Stopped:
         record["seconds"] = round(time.perf_counter() - started, 5)
         state.done += 1
         state.history.steps.append(record)
-        found = _validated(task, state)
-        if task.validate is None:
+        found = validated(task, state)
+        if not state.measures:  # the last weights are the best ones, as far as is known
             state.best, state.best_step = task.weights(), state.done
         if anyone(task.communicator, between(state, found)):
             return "callback"
@@ -204,9 +204,10 @@ def _move(task: Task, gradients: Gradients, loss_gradients: Gradients, lr: float
         loss.step(loss_gradients)
 
 
-def _validated(task: Task, state: State) -> Record | None:
-    """Validate if it is time to, and keep the weights if they are the best."""
-    if task.validate is None or not (state.done % task.validate_every == 0 or state.done == task.steps):
+def validated(task: Task, state: State, *, last: bool = False) -> Record | None:
+    """Validate if it is time to, or if these weights are the last and have not been; keep them if they are the best."""
+    is_time = state.done % task.validate_every == 0 or state.done == task.steps
+    if task.validate is None or not state.done or is_time == last:
         return None
     found = dict(task.validate(lambda x: encode(task.encoder, x, batch_size=task.batch_size)))
     told = first_says(task.communicator, [float(value) for value in found.values()])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from pyconvx.errors import DTypeError, OptionError
 from pyconvx.functional._arguments import choice, integer
 from pyconvx.nn import Adam, Layer, Parameter
+from pyconvx.training.encoders import Size, encoder1d, encoder2d, encoder3d
 from pyconvx.training.encoding import check_encoder
 from pyconvx.training.examples import read_examples
 from pyconvx.training.loop import Augment, Moves, Objective, Observe, Task
@@ -55,7 +56,7 @@ class Recipe:
 
     def task(
         self,
-        encoder: Layer,
+        encoder: Layer | Size,
         make_loss: Callable[[Array], Objective],
         x: ArrayLike,
         labels: ArrayLike,
@@ -71,6 +72,7 @@ class Recipe:
         sampler = PKSampler(
             examples.classes, self.n_classes, self.n_per_class, small=self.small, random_state=self.seed
         )
+        encoder = fitting(encoder, examples.x, self.seed)
         communicator = Alone() if self.communicator is None else self.communicator
         check_parallel(communicator, encoder, self.n_classes * self.n_per_class)
         probe = check_encoder(encoder, examples.x, self.normalized)
@@ -98,6 +100,34 @@ class Recipe:
             seed=self.seed,
             communicator=communicator,
         )
+
+
+def check_kind_of_encoder(encoder: Layer | Size) -> Layer | Size:
+    """Refuse at once what is neither a layer nor the name of a size."""
+    if not isinstance(encoder, Layer) and encoder not in get_args(Size):
+        raise OptionError(f"encoder is {encoder!r}; it must be a layer, a network of pyconvx.nn, 'small' or 'medium'")
+    return encoder
+
+
+def existing(encoder: Layer | Size) -> Layer:
+    """The encoder, if it is more than a name."""
+    if not isinstance(encoder, Layer):
+        raise OptionError(f"the {encoder!r} encoder is made to fit the examples; call fit first")
+    return encoder
+
+
+def fitting(encoder: Layer | Size, x: Array, seed: int) -> Layer:
+    """The encoder, or a ready one for inputs such as `x`."""
+    if isinstance(encoder, Layer):
+        return encoder
+    makers = {1: encoder1d, 2: encoder2d, 3: encoder3d}
+    if x.ndim - 2 not in makers:
+        raise OptionError(
+            f"x has shape {x.shape}; ready encoders take signals, pictures and volumes, (examples, *spatial, "
+            "channels): give an encoder of your own"
+        )
+    dtype = np.float64 if x.dtype == np.float64 else np.float32
+    return makers[x.ndim - 2](encoder, x.shape[-1], input_size=x.shape[1:-1], dtype=dtype, seed=seed)
 
 
 def _check_loss(loss: Any, classes: int, depth: int, dtype: np.dtype[Any]) -> None:

@@ -13,7 +13,7 @@ from pyconvx.errors import DivergedError, Interrupted, OptionError
 from pyconvx.training import checkpoint as checkpoints
 from pyconvx.training.collapse import CollapseDetector, warn_of
 from pyconvx.training.history import Log, Record
-from pyconvx.training.loop import State, Task, train
+from pyconvx.training.loop import State, Task, train, validated
 from pyconvx.training.parallel import check_same, joined
 from pyconvx.training.result import MESSAGES, Stopped, TrainingResult, TrainingStep
 
@@ -62,7 +62,9 @@ def fit(task: Task, outside: Outside, *, plateau: float | None = None, stackleve
         try:
             with joined(task.communicator, task.encoder):
                 stopped = train(task, state, outlets)
-            outlets.save(state)
+            outlets.save(state)  # before what follows, which an uninterrupted run would not do
+            if stopped == "callback":
+                outlets.tell(validated(task, state, last=True))
         except KeyboardInterrupt:
             raise Interrupted(MESSAGES["interrupted"], _result(task, state, "interrupted")) from None
         except DivergedError as error:
@@ -132,13 +134,17 @@ class _Outlets:
         if state.done % self._outside.checkpoint_every == 0 and state.done < total:  # the last comes when all is done
             self.save(state)
         self._log.write("step", record)
-        if found is not None:
-            self._log.write("validation", found)
+        self.tell(found)
         warn_of(self._detector.observe(record["loss"], record["spread"], record["lr"]), self._stacklevel + 2)
         last = state.history.validations[-1] if state.history.validations else {}
         left = {"seconds_left": self._time_left.add(1)}
         self._report(state.done, total, {**last, **record, **left})
         return callback is not None and callback(TrainingStep(state.done, total, record | left, found)) is True
+
+    def tell(self, found: Record | None) -> None:
+        """Note a validation, if there was one."""
+        if found is not None:
+            self._log.write("validation", found)
 
     def save(self, state: State) -> None:
         """Write the checkpoint, if there is to be one."""

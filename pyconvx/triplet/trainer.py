@@ -5,26 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pyconvx import training
 from pyconvx._checkpoint import PathLike
 from pyconvx._progress import Report
-from pyconvx.errors import OptionError
-from pyconvx.functional import pairwise_distances
-from pyconvx.functional._arguments import integer
 from pyconvx.nn import Adam, Layer
-from pyconvx.training.history import Record
+from pyconvx.training.encoders import Size
 from pyconvx.training.loop import Augment
 from pyconvx.training.parallel import Communicator
-from pyconvx.training.recipe import MakeOptimizer, Recipe
+from pyconvx.training.recipe import MakeOptimizer, Recipe, check_kind_of_encoder, existing
 from pyconvx.training.result import TrainingResult
 from pyconvx.training.schedules import Schedule
 from pyconvx.training.session import Callback, Outside, fit
 from pyconvx.triplet.batch import BatchLoss
 from pyconvx.triplet.batch_triplet import TripletLoss
-from pyconvx.triplet.mining import STRATEGIES, Strategy, check_strategy, choose
+from pyconvx.triplet.mining import Strategy, check_strategy
+from pyconvx.triplet.watching import Watch, plateau_of
 
 Array = NDArray[Any]
 
@@ -39,9 +36,10 @@ class TripletTrainer:
 
     Parameters
     ----------
-    encoder : nn.Layer
-        Takes `(batch, *spatial, channels)` of any rank, gives `(batch, depth)`: encodings of length 1, of 128 entries
-        as a rule. It is trained where it is.
+    encoder : nn.Layer or {"small", "medium"}
+        Takes `(batch, *spatial, channels)` of any rank, gives `(batch, depth)`: encodings of length 1, as a rule. It is
+        trained where it is. A name: `training.encoder1d`, `encoder2d` or `encoder3d` of this size is made to fit the
+        examples; it sees every place and gives 128 entries.
     loss : str or BatchLoss
         A strategy of `pyconvx.triplet.mine`, which stands for the lecture's loss of the triplets that it chooses; or
         any loss over batches, which may have parameters of its own (ArcFace, proxy-anchor). Labels come to it as the
@@ -98,7 +96,7 @@ class TripletTrainer:
 
     def __init__(
         self,
-        encoder: Layer,
+        encoder: Layer | Size = "small",
         *,
         loss: BatchLoss | Strategy = "semihard",
         margin: float = 0.2,
@@ -114,9 +112,7 @@ class TripletTrainer:
         seed: int = 0,
         communicator: Communicator | None = None,
     ) -> None:
-        if not isinstance(encoder, Layer):
-            raise OptionError(f"encoder is {encoder!r}; it must be a layer or a network of pyconvx.nn")
-        self.encoder = encoder
+        self._encoder = check_kind_of_encoder(encoder)
         self._recipe = Recipe(
             n_classes=n_classes,
             n_per_class=n_per_class,
@@ -204,17 +200,9 @@ class TripletTrainer:
             If the checkpoint is damaged, or is that of another training.
         """
         outside = Outside(progress, callback, log, checkpoint, checkpoint_every, resume)
-        watched = self._watched(watch)
-        every = integer("watch_every", watch_every, 1)
-
-        def observe(encodings: Array, classes: NDArray[np.int64], step: int) -> Record:
-            record = self._counts(classes)
-            if watched and step % every == 0:
-                record["watch"] = self._shares(encodings, classes, watched, step)
-            return record
-
+        observe = Watch(self.loss, watch, watch_every, self._recipe.seed)
         task = self._recipe.task(
-            self.encoder,
+            self._encoder,
             lambda encodings: self.loss,
             x,
             labels,
@@ -224,54 +212,14 @@ class TripletTrainer:
             patience=patience,
             batch_size=batch_size,
         )
-        return fit(task, outside, plateau=self._plateau())
+        self._encoder = task.encoder
+        return fit(task, outside, plateau=plateau_of(self.loss))
+
+    @property
+    def encoder(self) -> Layer:
+        """The encoder; one that is made to fit the examples is there once `fit` has begun."""
+        return existing(self._encoder)
 
     def encode(self, x: ArrayLike, *, batch_size: int = 64) -> Array:
         """Return the encodings of inputs, (examples, depth); see `pyconvx.training.encode`."""
         return training.encode(self.encoder, x, batch_size=batch_size)
-
-    def _watched(self, watch: Sequence[Strategy]) -> tuple[Strategy, ...]:
-        watched: tuple[Any, ...] = (watch,) if isinstance(watch, str) else tuple(watch)
-        for strategy in watched:
-            if strategy not in STRATEGIES:
-                raise OptionError(f"watch has {strategy!r}; there are {', '.join(map(repr, STRATEGIES))}")
-        return watched if isinstance(self.loss, TripletLoss) else ()
-
-    def _counts(self, classes: NDArray[np.int64]) -> Record:
-        """How many triplets of the batch cost something, how many were chosen, and the share of active ones."""
-        loss = self.loss
-        if not isinstance(loss, TripletLoss):
-            return {}
-        named = isinstance(loss.mining, str) and not loss.every
-        asked = _asked(str(loss.mining), classes, loss.chosen) if named else loss.chosen
-        return {"active": loss.active, "chosen": loss.chosen, "share": loss.active / max(asked, 1)}
-
-    def _plateau(self) -> float | None:
-        """The loss of encodings that are all the same."""
-        loss = self.loss
-        if not isinstance(loss, TripletLoss) or loss.reduction not in ("mean", "mean_nonzero"):
-            return None
-        return float(np.logaddexp(0, loss.margin)) if loss.soft else loss.margin
-
-    def _shares(
-        self, encodings: Array, classes: NDArray[np.int64], strategies: Sequence[Strategy], step: int
-    ) -> dict[str, float]:
-        """For each strategy, how many of the triplets that it was asked for are there and active."""
-        assert isinstance(self.loss, TripletLoss)
-        margin, numbers = self.loss.margin, np.unique(classes, return_inverse=True)[1].reshape(-1).astype(np.int32)
-        distances = pairwise_distances(encodings, metric=self.loss.metric)
-        shares: dict[str, float] = {}
-        for strategy in strategies:
-            rng = np.random.default_rng([self._recipe.seed, step, STRATEGIES.index(strategy)])
-            anchor, positive, negative = choose(encodings, numbers, distances, strategy, margin, False, rng).T
-            active = int(np.count_nonzero(distances[anchor, positive] - distances[anchor, negative] + margin > 0))
-            shares[strategy] = active / max(_asked(strategy, classes, len(anchor)), 1)
-        return shares
-
-
-def _asked(strategy: str, classes: NDArray[np.int64], chosen: int) -> int:
-    """How many triplets a strategy would have if it found one wherever it looks."""
-    if strategy == "all":
-        return chosen
-    counts = np.unique(classes, return_counts=True)[1]
-    return len(classes) if strategy == "batch_hard" else int((counts * (counts - 1)).sum())
