@@ -295,7 +295,7 @@ def test_memory_does_not_grow_with_the_set() -> None:
         return most
 
     peak(50)
-    assert peak(1500) < 1.5 * peak(150) + 100_000
+    assert peak(600) < 1.5 * peak(100) + 100_000
 
 
 def test_pictures_of_different_sizes_and_kinds(tmp_path: Path) -> None:
