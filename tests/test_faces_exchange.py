@@ -52,6 +52,12 @@ def test_csv_reads_back_exactly(crew: Gallery, tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.array(rows[1][2:], np.float32), person(0, 4)[0])
 
 
+def test_a_folder_that_is_missing_is_named(crew: Gallery, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="the folder of the export does not exist") as raised:
+        crew.export(tmp_path / "none" / "crew.csv")
+    assert raised.value.filename == str(tmp_path / "none")
+
+
 def test_an_empty_gallery_travels_too(tmp_path: Path) -> None:
     with open_gallery(tmp_path / "a") as gallery:
         gallery.enrol("Ann", encodings=person(0))

@@ -9,6 +9,7 @@ one. `.csv`, for reading elsewhere: name, picture, and 128 columns. Nothing in e
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -200,6 +201,8 @@ def _as_csv(owners: list[str], pictures: list[str], encodings: records.Vectors) 
 
 def _write_private(target: Path, data: bytes) -> None:
     """Write a file whole or not at all, readable for its owner only from its first byte."""
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "the folder of the export does not exist", str(target.parent))
     beside = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     try:
         with os.fdopen(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
