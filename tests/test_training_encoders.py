@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import gradients
 import numpy as np
 import pytest
 
 from pyconvx.errors import OptionError, ShapeError
 from pyconvx.training import encoder1d, encoder2d, encoder3d
-from tests import gradients
-from tests.gradients import worst_error
 
 ENCODERS = {1: encoder1d, 2: encoder2d, 3: encoder3d}
 INPUT = {1: (19,), 2: (9, 12), 3: (8, 9, 10)}
@@ -46,7 +45,7 @@ def test_gradients_of_the_whole_chain(rank: int, training: bool, monkeypatch: py
     x = np.random.default_rng(1).standard_normal((3, *[5] * rank, 1))
     # Among thousands of units some ReLU or maximum changes sides within the usual step of 1e-5.
     monkeypatch.setattr(gradients, "STEP", 1e-8)
-    worst = worst_error(net, x)
+    worst = gradients.worst_error(net, x)
     print(f"{rank}D: worst error {worst:.1e}")
     assert worst < 1e-6  # rounding, 1e-16 / 1e-8, times the size of sums
 
