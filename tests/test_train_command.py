@@ -204,8 +204,10 @@ def test_a_collapse_is_one_line(here: Path, capsys: Capture, monkeypatch: pytest
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to another process")
 def test_ctrl_c_keeps_the_best(here: Path) -> None:
     arguments = ["train", "things", "-o", "net.safetensors", "--steps", "1000000", "--log", "log.jsonl", "--grey"]
+    # A shell's background jobs ignore Ctrl-C, and so would what a test in one of them starts.
+    start = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from pyconvx.cli import main"
     process = subprocess.Popen(
-        [sys.executable, "-m", "pyconvx", *arguments, "--validate-every", "1", "--json"],
+        [sys.executable, "-c", f"{start}; sys.exit(main())", *arguments, "--validate-every", "1", "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
