@@ -49,13 +49,30 @@ def test_tiles_keep_apart(size: tuple[int, int]) -> None:
     assert all(b.top - a.top - a.height >= PADDING or b.left > a.left for a, b in below)
 
 
-def bilinear(level: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
-    """Corner on corner, pixel by pixel."""
+def evenly(old: int, new: int) -> list[float]:
+    """Where new pixels lie among the old, corner on corner."""
+    return [place * (old - 1) / max(new - 1, 1) for place in range(new)]
+
+
+def by_fours(old: int, new: int) -> list[float]:
+    """The same, four at a time by sums in float32, as far as all four have a neighbour on their right."""
+    places, step = evenly(old, new), (old - 1) / max(new - 1, 1)
+    four = [np.float32((lane - 4) * step) for lane in range(4)]
+    for start in range(0, new, 4):
+        four = [x + np.float32(4 * step) for x in four]
+        if int(four[3]) + 1 >= old:
+            break
+        places[start : start + 4] = [float(x) for x in four[: new - start]]
+    return places
+
+
+def bilinear(level: NDArray[np.float64], rows: list[float], columns: list[float]) -> NDArray[np.float64]:
+    """Pixel by pixel."""
+    height, width = len(rows), len(columns)
     result = np.empty((height, width, level.shape[2]))
     for row in range(height):
         for column in range(width):
-            y = row * (level.shape[0] - 1) / max(height - 1, 1)
-            x = column * (level.shape[1] - 1) / max(width - 1, 1)
+            y, x = rows[row], columns[column]
             top, left = int(y), int(x)
             bottom, right = min(top + 1, level.shape[0] - 1), min(left + 1, level.shape[1] - 1)
             upper = level[top, left] * (1 - x + left) + level[top, right] * (x - left)
@@ -74,7 +91,7 @@ def test_the_canvas_holds_every_level_and_zeros(size: tuple[int, int], threads: 
         canvas = paint(picture, MEAN, 1 / 256, plan)
     level = (picture - np.array(MEAN, np.float32).astype(np.float64)) / 256
     for tile in plan.tiles:
-        level = bilinear(level, tile.height, tile.width)
+        level = bilinear(level, evenly(level.shape[0], tile.height), by_fours(level.shape[1], tile.width))
         place = canvas[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
         np.testing.assert_allclose(place, level, rtol=0, atol=2e-6)
         place[:] = 0
@@ -123,6 +140,6 @@ def test_doubling_is_bilinear_and_truncated() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (20, 31, 3), np.uint8)
     ours = double(picture)
     assert ours.shape == (41, 64, 3)
-    expected = bilinear(picture.astype(np.float64), 41, 64)
+    expected = bilinear(picture.astype(np.float64), evenly(20, 41), evenly(31, 64))
     assert (ours <= expected + 1e-3).all()
     assert (ours > expected - 1 - 1e-3).all()

@@ -24,6 +24,16 @@ def test_boxes_are_dlibs(name: str) -> None:
     np.testing.assert_allclose([f.score for f in ours], [f.score for f in theirs], rtol=0, atol=2e-5)
 
 
+@pytest.mark.dlib
+def test_scores_in_wide_pictures_are_dlibs() -> None:
+    """Where dlib's sums of columns have drifted."""
+    wide = np.full((270, 7000, 3), 90, np.uint8)
+    wide[5:265, 6560:6820] = image.resize(PIXELS[20:210, 50:240], (260, 260), resample="bilinear")
+    theirs, ours = face_oracle.faces(wide, 0), detect(wide)
+    assert [face.box for face in ours] == [face.box for face in theirs] != []
+    np.testing.assert_allclose([f.score for f in ours], [f.score for f in theirs], rtol=0, atol=1e-5)
+
+
 def test_the_pictures_show_what_they_should() -> None:
     counts = {name: len(detect(pixels, upsample=upsample)) for name, (pixels, upsample) in PICTURES.items()}
     assert counts["astronaut"] == counts["doubled"] == counts["doubled twice"] == counts["large"] == 1
