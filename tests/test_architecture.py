@@ -24,7 +24,18 @@ INCLUDES = {
 }
 # Rooms of the package, and the rooms whose modules each may import (its own, errors and _version always).
 APPLICATIONS = {"style", "triplet", "siamese", "_mining", "faces", "visualize"}
-LOWER_FLOORS = {"_checkpoint", "_progress", "training", "nn", "functional", "models", "metrics", "image", "runtime"}
+LOWER_FLOORS = {
+    "_checkpoint",
+    "_memory",
+    "_progress",
+    "training",
+    "nn",
+    "functional",
+    "models",
+    "metrics",
+    "image",
+    "runtime",
+}
 IMPORTS = {
     "functional": {"_core"},
     "runtime": {"_core"},
@@ -35,6 +46,7 @@ IMPORTS = {
     "_checkpoint": {"nn"},
     "training": {"_checkpoint", "_progress", "nn", "functional", "metrics", "image", "runtime"},
     "weights": set(),
+    "_memory": set(),
     "_progress": set(),
     **dict.fromkeys(APPLICATIONS, LOWER_FLOORS),
     "triplet": LOWER_FLOORS | {"_mining"},

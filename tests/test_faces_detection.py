@@ -11,7 +11,7 @@ import pytest
 from face_pictures import ASTRONAUT, PICTURES, PIXELS, group
 
 from pyconvx import ImageError, MultipleFacesError, NoFaceError, OptionError, image, num_threads
-from pyconvx.faces import Face, FaceModels, detect, select
+from pyconvx.faces import Face, FaceModels, detect, detection, select
 
 
 @pytest.mark.dlib
@@ -195,3 +195,13 @@ def test_what_would_be_too_large_is_refused_at_once() -> None:
 def test_models_from_dlibs_files_find_the_same() -> None:
     models = FaceModels.from_dlib(face_oracle.models_folder())
     assert [f.box for f in detect(group(), models=models)] == [f.box for f in detect(group())]
+
+
+def test_a_picture_that_memory_does_not_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = np.full((2000, 2000, 3), 90, np.uint8)
+    monkeypatch.setattr(detection, "available", lambda: 300 << 20)
+    with pytest.raises(ImageError, match=r"2000 x 2000 pixels needs about 324 MiB .* 300 MiB is available: .*min_face"):
+        detect(large)
+    assert detect(large, min_face_size=160) == []
+    monkeypatch.setattr(detection, "available", lambda: None)
+    assert detect(large[:, :400]) == []

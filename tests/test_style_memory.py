@@ -1,8 +1,6 @@
-"""Memory: sizes as people write them, the smaller of system and control group, and an early clear refusal."""
+"""Memory: sizes as people write them, and an early clear refusal."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 from tiny_network import TinyNetwork
@@ -38,37 +36,6 @@ def test_without_a_limit_the_system_decides(monkeypatch: pytest.MonkeyPatch) -> 
         memory.require(2 << 20, None, width=8, height=8)
     monkeypatch.setattr(memory, "available", lambda: None)
     memory.require(1 << 60, None, width=8, height=8)
-
-
-@pytest.mark.parametrize(
-    ("system", "group", "wanted"), [(10, None, 10), (10, 3, 3), (3, 10, 3), (None, 7, 7), (None, None, None)]
-)
-def test_the_smaller_of_system_and_control_group(
-    monkeypatch: pytest.MonkeyPatch, system: int | None, group: int | None, wanted: int | None
-) -> None:
-    monkeypatch.setattr(memory, "_system", lambda: system)
-    monkeypatch.setattr(memory, "_control_group", lambda: group)
-    assert memory.available() == wanted
-
-
-@pytest.mark.parametrize(
-    ("files", "wanted"),
-    [
-        ({"memory.max": "1000\n", "memory.current": "400\n"}, 600),
-        ({"memory.max": "max\n", "memory.current": "400\n"}, None),
-        ({"memory.max": "300\n", "memory.current": "400\n"}, 0),
-        ({"memory/memory.limit_in_bytes": "900", "memory/memory.usage_in_bytes": "100"}, 800),
-        ({"memory/memory.limit_in_bytes": str(2**63 - 4096), "memory/memory.usage_in_bytes": "100"}, None),
-        ({}, None),
-    ],
-    ids=["v2", "v2 without limit", "v2 exceeded", "v1", "v1 without limit", "no control groups"],
-)
-def test_control_groups(tmp_path: Path, files: dict[str, str], wanted: int | None) -> None:
-    for name, text in files.items():
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    assert memory._control_group(tmp_path) == wanted
 
 
 def test_the_estimate_grows_with_the_picture_and_the_optimiser() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyconvx import image as images
+from pyconvx._memory import available, format_size
 from pyconvx.errors import ImageError, OptionError
 from pyconvx.faces._boxes import on_level_zero, rounded, suppressed
 from pyconvx.faces._canvas import layout, paint
@@ -21,6 +22,8 @@ from pyconvx.faces.selection import Policy, check_policy, select
 from pyconvx.models import FaceDetector
 
 MOST_UPSAMPLING = 8
+_BYTES_A_PIXEL = 85  # of what the detector is shown, measured
+_NO_QUESTION = 256 << 20  # bytes for which the system is not asked
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def detect(
     Raises
     ------
     ImageError
-        If the picture cannot be read, or becomes too large by upsampling.
+        If the picture cannot be read, becomes too large by upsampling, or needs more memory than is available.
     NoFaceError, MultipleFacesError
         As the policy says; they name the picture.
     OptionError
@@ -121,6 +124,7 @@ def find(picture: Picture, search: Search, models: FaceModels) -> list[Face]:
             f"{picture.name}: {width} x {height} pixels would be searched at {shown[1]} x {shown[0]}; at most "
             f"{images.MAX_PIXELS} pixels are: pass a larger min_face_size or a smaller upsample"
         )
+    _require_memory(picture.name, shown)
     corners, scores = _windows(_enlarged(picture.pixels, search, shown), detector, search.least_score)
     boxes = rounded(corners)
     stay = suppressed(boxes)
@@ -128,6 +132,17 @@ def find(picture: Picture, search: Search, models: FaceModels) -> list[Face]:
     boxes = _to_picture(boxes, search, shown, (height, width))
     faces = [Face(tuple(box), score) for box, score in zip(boxes.tolist(), scores.tolist(), strict=True)]
     return select(faces, search.policy, (height, width), picture.name)
+
+
+def _require_memory(name: str, shown: tuple[int, int]) -> None:
+    """Refuse what the system would end this process for."""
+    needed = _BYTES_A_PIXEL * shown[0] * shown[1]
+    if needed < _NO_QUESTION or (there := available()) is None or needed <= there:
+        return
+    raise ImageError(
+        f"{name}: searching {shown[1]} x {shown[0]} pixels needs about {format_size(needed)} of memory, and "
+        f"{format_size(there)} is available: pass a larger min_face_size or a smaller upsample"
+    )
 
 
 def _enlarged(pixels: NDArray[np.uint8], search: Search, shown: tuple[int, int]) -> NDArray[np.uint8]:
