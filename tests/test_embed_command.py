@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bar_pictures import SIZE, draw_all, run, trained
+from check import assert_same_bits
 
 from pyconvx import nn, training
 from pyconvx.cli import exit_codes
@@ -35,7 +36,7 @@ def test_embed(here: Path, capsys: Capture) -> None:
         encodings, names, labels = found["encodings"], found["names"], found["labels"]
     paths = sorted(str(path) for path in Path("things").rglob("*.png"))
     wanted = saved.net(np.stack([saved.format.read(path) for path in paths]))
-    np.testing.assert_array_equal(encodings, wanted, strict=True)
+    assert_same_bits(encodings, wanted)
     assert [f"things/{name}" for name in names] == paths
     assert labels.tolist() == [Path(path).parent.name for path in paths]
     with Path("e.csv").open() as stream:

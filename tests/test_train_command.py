@@ -222,6 +222,7 @@ def test_ctrl_c_keeps_the_best(here: Path) -> None:
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()
+        process.communicate()
     assert process.returncode == exit_codes.INTERRUPTED, err
     report = json.loads(out)
     assert report["stopped"] == "interrupted"

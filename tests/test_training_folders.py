@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from check import assert_same_bits
 
 from pyconvx import image
 from pyconvx.errors import DataError, OptionError
@@ -134,7 +135,7 @@ def test_arrays(tmp_path: Path, values: Any, rank: int | None, shape: tuple[int,
     found, problems = load(tmp_path, InputFormat(rank=rank))
     assert not problems
     wanted = values.astype(np.float32).reshape(shape) / (255 if values.dtype == np.uint8 else 1)
-    np.testing.assert_array_equal(found.x[0], wanted.astype(np.float32), strict=True)
+    assert_same_bits(found.x[0], wanted.astype(np.float32))
     assert found.format.shape == shape
     assert found.format.rank == len(shape) - 1
 
@@ -220,7 +221,7 @@ def test_arrays_that_lie_are_refused_cheaply(name: str, tmp_path: Path) -> None:
     try:
         with pytest.raises(DataError, match=r"x\.npy: "):
             InputFormat().read(path)
-        assert tracemalloc.get_traced_memory()[1] < 2 << 20
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20  # Python 3.10 takes 3 to refuse nested brackets
     finally:
         tracemalloc.stop()
 
