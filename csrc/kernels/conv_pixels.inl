@@ -5,13 +5,6 @@
 template <class T>
 constexpr int single_pixels = tile_pixels<T> < 12 ? 12 : tile_pixels<T>;
 
-// Meanwhile the weights that follow are fetched, by all tiles together: on a map of 4x4 the first tile of the next call
-// would wait for memory as long as all tiles compute.
-struct Ahead {
-  const char* at;
-  index step;  // bytes, for each step of a tile
-};
-
 // Whole: all columns of the vectors are stored. One branch an option and tile: with few taps they would show.
 template <bool Whole, class T, class Vector, int Pixels, int Vectors>
 PCX_INLINE void finish_pixels(const ConvPixels<T>& tile, const index* y_at, Vector (&sum)[Pixels][Vectors]) {
@@ -57,7 +50,7 @@ PCX_INLINE void finish_pixels(const ConvPixels<T>& tile, const index* y_at, Vect
 }
 
 template <class T, int Pixels, int Vectors>
-static void pixels_tile(const ConvPixels<T>& tile, const index* x_at, const index* y_at, Ahead ahead) {
+static void pixels_tile(const ConvPixels<T>& tile, const index* x_at, const index* y_at) {
   using vec = decltype(zero<T>());
   vec sum[Pixels][Vectors];
   PCX_UNROLL
@@ -71,8 +64,7 @@ static void pixels_tile(const ConvPixels<T>& tile, const index* x_at, const inde
     PCX_UNROLL
     for (int p = 0; p < Pixels; ++p) x[p] = tile.x + x_at[p] + tile.runs[r].start;
     const index length = tile.runs[r].length;
-    for (index i = 0; i < length; ++i, w += Vectors * lanes<T>, ahead.at += ahead.step) {
-      prefetch(ahead.at);
+    for (index i = 0; i < length; ++i, w += Vectors * lanes<T>) {
       vec wi[Vectors];
       PCX_UNROLL
       for (int v = 0; v < Vectors; ++v) wi[v] = load(w + v * lanes<T>);
@@ -91,24 +83,18 @@ static void pixels_tile(const ConvPixels<T>& tile, const index* x_at, const inde
 }
 
 template <class T, int Vectors, int Pixels>
-PCX_INLINE void pixels_tile_of(index pixels, const ConvPixels<T>& tile, const index* x_at, const index* y_at,
-                               Ahead ahead) {
-  if (pixels == Pixels) return pixels_tile<T, Pixels, Vectors>(tile, x_at, y_at, ahead);
-  if constexpr (Pixels > 1) pixels_tile_of<T, Vectors, Pixels - 1>(pixels, tile, x_at, y_at, ahead);
+PCX_INLINE void pixels_tile_of(index pixels, const ConvPixels<T>& tile, const index* x_at, const index* y_at) {
+  if (pixels == Pixels) return pixels_tile<T, Pixels, Vectors>(tile, x_at, y_at);
+  if constexpr (Pixels > 1) pixels_tile_of<T, Vectors, Pixels - 1>(pixels, tile, x_at, y_at);
 }
 
 template <class T, int Vectors, int Pixels>
 static void pixels_tiles(const ConvPixels<T>& tile) {
   const index tiles = (tile.pixels + Pixels - 1) / Pixels;
   const index least = tile.pixels / tiles, longer = tile.pixels % tiles;
-  constexpr index row = Vectors * lanes<T>, bytes = row * index(sizeof(T));
-  index depth = 0;
-  for (index r = 0; r < tile.run_count; ++r) depth += tile.runs[r].length;
-  Ahead ahead{reinterpret_cast<const char*>(tile.w + depth * row), bytes / tiles};
   for (index t = 0, p = 0; t < tiles; ++t) {
     const index pixels = least + (t < longer);
-    pixels_tile_of<T, Vectors, Pixels>(pixels, tile, tile.x_at + p, tile.y_at + p, ahead);
-    ahead.at += depth * ahead.step;
+    pixels_tile_of<T, Vectors, Pixels>(pixels, tile, tile.x_at + p, tile.y_at + p);
     p += pixels;
   }
 }
