@@ -14,6 +14,7 @@ namespace {
 
 constexpr index block_size = 1 << 15;     // elements
 constexpr index least_rows = 64;          // of a block: its sums shall be few beside it
+constexpr index most_rows = 512;          // of a block: a sum of more in T would carry the rounding of them all
 constexpr index parallel_size = 1 << 17;  // elements; fewer are done by one thread
 
 struct Blocks {
@@ -21,7 +22,9 @@ struct Blocks {
   int workers;
 
   Blocks(index rows, index channels)
-      : rows(rows), block_rows(std::max(least_rows, block_size / channels)), count(divide_up(rows, block_rows)) {
+      : rows(rows),
+        block_rows(std::clamp(block_size / channels, least_rows, most_rows)),
+        count(divide_up(rows, block_rows)) {
     workers = rows * channels < parallel_size ? 1 : workers_for(count);
   }
 
