@@ -42,8 +42,8 @@ PCX_INLINE void slide_over(const TapRun& run, const T* x, index x_step, const T*
   }
 }
 
-// Pixels [first, first + Pixels). Every row is a run of First taps and one of Second, which may be 0; where First is 0,
-// any runs. Rows: their number, or 0 for any.
+// Pixels [first, first + Pixels). Every row is a run of First taps and one of Second, which may be 0; where First is 1,
+// as many runs as there are, of a tap each; where it is 0, any runs. Rows: their number, or 0 for any.
 template <class T, int Rows, int First, int Second, int Pixels>
 static void depthwise_tile(const DepthwiseRow<T>& row, index first) {
   using vec = decltype(zero<T>());
@@ -54,7 +54,7 @@ static void depthwise_tile(const DepthwiseRow<T>& row, index first) {
   const bool relu = row.relu;
   const T *w = row.w, *bias = row.bias;
   T* y = row.y + first * y_step;
-  index at = (first + (First ? runs->column : 0)) * x_step;
+  index at = (first + (First > 1 ? runs->column : 0)) * x_step;
   for (index left = row.channels; left > 0; left -= lanes<T>, at += lanes<T>, y += lanes<T>) {
     vec sum[Pixels];
     PCX_UNROLL
@@ -67,7 +67,12 @@ static void depthwise_tile(const DepthwiseRow<T>& row, index first) {
     } else {
       for (const T* const* x = rows; x < rows_end; ++x, w += row_weights) {
         if (!*x) continue;
-        if constexpr (First != 0) {
+        if constexpr (First == 1) {
+          const T* wi = w;
+          for (const TapRun* run = runs; run < runs_end; wi += lanes<T>, ++run) {
+            slide<T, 1>(*x + at + run->column * x_step, x_step, wi, sum);
+          }
+        } else if constexpr (First != 0) {
           slide<T, First>(*x + at, x_step, w, sum);
           if constexpr (Second != 0) slide<T, Second>(*x + at + second, x_step, w + First * lanes<T>, sum);
         } else {
@@ -121,10 +126,9 @@ static void depthwise_tiles(const DepthwiseRow<T>& row) {
 template <class T>
 static void depthwise_row(const DepthwiseRow<T>& row) {
   const index first = row.runs->taps, second = row.run_count == 2 ? row.runs[1].taps : 0;
+  if (row.taps == row.run_count) return depthwise_tiles<T, 0, 1, 0>(row);  // dilated, or one column of taps
   if (row.run_count > 2) return depthwise_tiles<T, 0, 0, 0>(row);
   switch (8 * first + second) {
-    case 8 * 1:
-      return depthwise_tiles<T, 0, 1, 0>(row);
     case 8 * 2:
       return depthwise_tiles<T, 0, 2, 0>(row);
     case 8 * 2 + 1:  // 3 taps, stride 2

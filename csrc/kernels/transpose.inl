@@ -1,7 +1,33 @@
-// transpose: blocks of lanes x lanes in registers; tails by masked loads and stores.
+// transpose: blocks of lanes x lanes in registers; tails by masked loads and stores. Few lines go element by element:
+// a block of them would shuffle mostly zeros.
+constexpr int few_lines = 3;
+
+template <int lines, class T>
+static void move_lines(const T* from, index from_step, index from_line, T* to, index to_step, index to_line,
+                       index count) {
+  for (; count > 0; --count, from += from_step, to += to_step) {
+    T moved[lines];
+    PCX_UNROLL
+    for (int i = 0; i < lines; ++i) moved[i] = from[i * from_line];
+    PCX_UNROLL
+    for (int i = 0; i < lines; ++i) to[i * to_line] = moved[i];
+  }
+}
+
+template <int most, class T>
+PCX_INLINE void move_few(index lines, const T* from, index from_step, index from_line, T* to, index to_step,
+                         index to_line, index count) {
+  if (lines == most) return move_lines<most>(from, from_step, from_line, to, to_step, to_line, count);
+  if constexpr (most > 1) move_few<most - 1>(lines, from, from_step, from_line, to, to_step, to_line, count);
+}
+
 template <class T>
 static void transpose(const T* from, index from_stride, T* to, index to_stride, index rows, index cols) {
   constexpr int n = lanes<T>;
+  if (n > few_lines && rows <= few_lines)
+    return move_few<few_lines>(rows, from, 1, from_stride, to, to_stride, 1, cols);
+  if (n > few_lines && cols <= few_lines)
+    return move_few<few_lines>(cols, from, from_stride, 1, to, 1, to_stride, rows);
   for (index r = 0; r < rows; r += n) {
     const index rows_left = rows - r;
     for (index c = 0; c < cols; c += n) {

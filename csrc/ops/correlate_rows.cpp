@@ -1,6 +1,7 @@
 // Few channels in and out: cuts the output into blocks of positions, packs what a block reads so that neighbouring
 // pixels are neighbours for every tap, and runs the row kernel over it.
 #include <algorithm>
+#include <cstdlib>
 #include <vector>
 
 #include "base/buffer.h"
@@ -48,6 +49,9 @@ struct RowCut {
   index tasks(const Correlation& p) const { return p.batch * p.groups * blocks[0] * blocks[1] * blocks[2]; }
 };
 
+// Rows that a block reads beside those of its own positions.
+index beside(const CorrelationAxis& a) { return (a.taps - 1) * std::abs(a.tap_step) / a.step; }
+
 template <class T>
 RowCut cut(const Correlation& p, index channels) {
   const Kernels<T>& k = kernels<T>();
@@ -58,7 +62,8 @@ RowCut cut(const Correlation& p, index channels) {
       Axes larger = c.block;
       larger[a] = more;
       const index bytes = Window(p, larger, channels, k.lanes).size() * static_cast<index>(sizeof(T));
-      if (larger[0] * larger[1] * larger[2] > block_positions || bytes > window_bytes) break;
+      const bool many = larger[0] * larger[1] * larger[2] > block_positions && more > 2 * beside(p.axis[a]);
+      if (many || bytes > window_bytes) break;
       c.block = larger;
     }
     c.block[a] = even_part(p.axis[a].positions, c.block[a]);
@@ -67,7 +72,10 @@ RowCut cut(const Correlation& p, index channels) {
     for (int a = 0; a < 3; ++a) c.blocks[a] = divide_up(p.axis[a].positions, c.block[a]);
     return c.tasks(p);
   };
-  while (count() < least_tasks && c.block[1] > 4) c.block[1] = divide_up(c.block[1], 2);  // too few tasks to share
+  // Too few tasks to share: blocks are halved while they are taller than what they read beside their own rows.
+  const bool shared = flops_of(p) >= parallel_flops;
+  while (count() < least_tasks && shared && c.block[1] > std::max<index>(4, 2 * beside(p.axis[1])))
+    c.block[1] = divide_up(c.block[1], 2);
   return c;
 }
 

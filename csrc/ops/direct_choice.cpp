@@ -17,14 +17,19 @@ namespace {
 constexpr double call = 1450;                  // before the first product
 constexpr double tile = 4.5;                   // what a register tile takes besides its products, in channels
 constexpr double one_vector = 1.2;             // a panel of one vector, next to half a panel of two
-constexpr double dot_column = 1.3;             // columns whose products are summed over lanes
-constexpr double term = 0.54;                  // a vector added, or read, or written
-constexpr double row_call = 21;                // of shift_add
-constexpr double emitted = 1.2, line = 4;      // an element of y from its sum; a cell
+constexpr double scattered = 1.1;              // times as much as products take, next to those of a correlation
+constexpr double dot = 2, dot_column = 5.5;    // columns whose products are summed over lanes: a vector, a column
+constexpr double term = 0.85;                  // a vector added, or read, or written
+constexpr double row_call = 61;                // of shift_add
+constexpr double emitted = 0.8, cell = 13;     // an element of y from its sum; a cell of a phase
 constexpr double part = 1400;                  // each residue of a correlation
 constexpr double copied = 0.17, placed = 3.1;  // an element of x; a position
-constexpr double found = 1.15;                 // times as much is found, next to Winograd's algorithm: memory
-constexpr double made = 16;                    // of an element of the weight that is packed, in multiply-adds
+// The row kernel: a part; a row; a vector of pixels by one weight, and its load; a result and a position on their way
+// out; an element of x.
+constexpr double row_part = 450, row = 122, row_product = 1.25, row_load = 1.15, row_result = 1.9, row_position = 2.6;
+constexpr double row_copied = 0.26;
+constexpr double found = 1.15;  // times as much is found, next to Winograd's algorithm: memory
+constexpr double made = 16;     // of an element of the weight that is packed, in multiply-adds
 
 double columns_cost(const Kernels<float>& k, index columns) {
   const index full = columns / k.panel * k.panel, left = columns - full;
@@ -52,31 +57,47 @@ double scatter_cycles(const Scatter& p) {
   const ScatterPlan plan = ScatterPlan::of<float>(p);
   const auto& [ad, ah, aw] = p.axis;
   const double pixels = static_cast<double>(p.pixels()), wide = static_cast<double>(aw.in + plan.reach);
-  double columns = 0, terms = 0;
+  const double depth = static_cast<double>(p.in_channels), lines = static_cast<double>(ad.out * ah.out);
+  double sums = 0, terms = 0;
   for (const ScatterPass& pass : plan.passes) {
-    columns +=
-        pass.columns <= k.narrow ? dot_column * static_cast<double>(pass.columns) : columns_cost(k, pass.columns);
+    sums += pass.columns <= k.narrow
+                ? pixels * static_cast<double>(pass.columns) * (dot * depth / (2 * k.lanes) + dot_column)
+                : scattered * products(k, pixels, depth, columns_cost(k, pass.columns));
   }
   for (const ScatterPhase& phase : plan.phases) {
     const double vectors = std::ceil(static_cast<double>(phase.length) / k.lanes);
     terms += row_call + wide * vectors * term * static_cast<double>(phase.terms.size() + (phase.part_length > 0) + 2);
   }
-  const double y = static_cast<double>(ad.out * ah.out * p.out_channels) * static_cast<double>(aw.out);
-  return call + products(k, pixels, static_cast<double>(p.in_channels), columns) + inside(ad) * inside(ah) * terms +
-         emitted * y + line * static_cast<double>(ad.out * ah.out) * wide;
+  return call + sums + inside(ad) * inside(ah) * terms +
+         emitted * lines * static_cast<double>(aw.out * p.out_channels) +
+         cell * lines * wide * static_cast<double>(plan.phases.size());
+}
+
+// Of the elements of x that a correlation reads, those beside its positions included.
+double slots(const Correlation& p) {
+  double slots = static_cast<double>(p.in_channels);
+  for (const CorrelationAxis& a : p.axis)
+    slots *= static_cast<double>(a.positions + (a.taps - 1) * std::abs(a.tap_step));
+  return slots;
+}
+
+// Few output channels: a row is so many vectors of pixels.
+double row_cycles(const Correlation& p) {
+  const Kernels<float>& k = kernels<float>();
+  const double rows = static_cast<double>(p.axis[0].positions * p.axis[1].positions);
+  const double vectors = rows * static_cast<double>(divide_up(p.axis[2].positions, k.lanes));
+  const double depth = static_cast<double>(p.taps() * p.in_channels), out = static_cast<double>(p.out_channels);
+  const double sums = vectors * depth * (row_product * out + row_load) / 2;
+  const double results = static_cast<double>(p.positions()) * (row_result * out + row_position);
+  return row_part + static_cast<double>(p.groups) * (sums + results + row_copied * slots(p) + row * rows);
 }
 
 double cycles_of(const Correlation& p) {
   const Kernels<float>& k = kernels<float>();
-  double slots = static_cast<double>(p.in_channels);
-  for (const CorrelationAxis& a : p.axis)
-    slots *= static_cast<double>(a.positions + (a.taps - 1) * std::abs(a.tap_step));
+  if (p.out_channels <= k.narrow) return row_cycles(p);
   const double positions = static_cast<double>(p.positions()), depth = static_cast<double>(p.taps() * p.in_channels);
-  const double out = static_cast<double>(p.out_channels);
-  const double sums = p.out_channels > k.narrow ? products(k, positions, depth, columns_cost(k, p.out_channels))
-                      : p.in_channels < k.lanes ? positions * (depth * out / (2 * k.lanes) / 0.8 + 3 * out + 4)
-                                                : positions * (depth * out / (2 * k.lanes) / 0.75 + 4 * out + 12);
-  return part + static_cast<double>(p.groups) * (sums + copied * slots + placed * positions);
+  const double sums = products(k, positions, depth, columns_cost(k, p.out_channels));
+  return part + static_cast<double>(p.groups) * (sums + copied * slots(p) + placed * positions);
 }
 
 double cycles_of(const std::vector<Correlation>& parts) {
