@@ -1,5 +1,5 @@
-// transpose: blocks of lanes x lanes in registers; tails by masked loads and stores. Few lines go element by element:
-// a block of them would shuffle mostly zeros.
+// transpose: blocks of lanes x lanes in registers; tails by masked loads and stores. Few lines that are left go element
+// by element: a block of them would shuffle mostly zeros.
 constexpr int few_lines = 3;
 
 template <int lines, class T>
@@ -24,10 +24,19 @@ PCX_INLINE void move_few(index lines, const T* from, index from_step, index from
 template <class T>
 static void transpose(const T* from, index from_stride, T* to, index to_stride, index rows, index cols) {
   constexpr int n = lanes<T>;
-  if (n > few_lines && rows <= few_lines)
-    return move_few<few_lines>(rows, from, 1, from_stride, to, to_stride, 1, cols);
-  if (n > few_lines && cols <= few_lines)
-    return move_few<few_lines>(cols, from, from_stride, 1, to, 1, to_stride, rows);
+  if constexpr (n > few_lines) {
+    const index last_row = rows - rows % n, last_col = cols - cols % n;
+    if (rows - last_row <= few_lines) {
+      move_few<few_lines>(rows - last_row, from + last_row * from_stride, 1, from_stride, to + last_row, to_stride, 1,
+                          cols);
+      rows = last_row;
+    }
+    if (cols - last_col <= few_lines) {
+      move_few<few_lines>(cols - last_col, from + last_col, from_stride, 1, to + last_col * to_stride, 1, to_stride,
+                          rows);
+      cols = last_col;
+    }
+  }
   for (index r = 0; r < rows; r += n) {
     const index rows_left = rows - r;
     for (index c = 0; c < cols; c += n) {

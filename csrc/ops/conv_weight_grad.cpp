@@ -20,7 +20,7 @@ void sums_of_products(const ConvShape& shape, const Tiles& tiles, const T* x, co
     done = tiles != Tiles{1, 1, 1} && winograd_weight_grad(shape, tiles, x, dy, dw);
   }
   // Also where a sum was not finite: these know which of them are.
-  if (!done && !depthwise_suits<T>(forward)) return direct_weight_grad(shape, x, dy, dw, db);
+  if (!done && !depthwise_grad_suits<T>(forward)) return direct_weight_grad(shape, x, dy, dw, db);
   if (!done) depthwise_weight_grad(forward, x, dy, dw);
   if (db) bias_grad(shape, dy, db);
 }
@@ -57,7 +57,7 @@ Work weight_grad_work(const ConvShape& shape, const Tiles& tiles) {
   if (shape.y_size() == 0 || shape.x_size() == 0) return {};
   if (tiles != Tiles{1, 1, 1}) return winograd_weight_grad_work(shape, tiles);
   const Correlation forward = forward_parts(shape)[0];
-  return depthwise_suits<T>(forward) ? depthwise_weight_grad_work<T>(forward) : direct_weight_grad_work<T>(shape);
+  return depthwise_grad_suits<T>(forward) ? depthwise_weight_grad_work<T>(forward) : direct_weight_grad_work<T>(shape);
 }
 
 template Work weight_grad_work<float>(const ConvShape&, const Tiles&);

@@ -28,6 +28,23 @@ struct Correlation {
 // The same with every tap_step >= 0: the taps the other way round.
 Correlation ascending(Correlation problem);
 
+// Leaves out the taps at both ends of an axis that meet padding wherever they stand, down to one: with a kernel that is
+// large beside the picture they are many. Positions 0 .. count - 1 read 0 .. extent - 1.
+template <class Axis>
+void trim(Axis& axis, index count, index extent) {
+  auto meets = [&](index tap) {
+    const index first = axis.first + tap * axis.tap_step;
+    const index position = first < 0 ? (-first + axis.step - 1) / axis.step : 0;
+    return position < count && first + position * axis.step < extent;
+  };
+  while (axis.taps > 1 && !meets(axis.taps - 1)) --axis.taps;
+  while (axis.taps > 1 && !meets(0)) {
+    axis.first += axis.tap_step;
+    axis.kernel_first += axis.kernel_step;
+    --axis.taps;
+  }
+}
+
 // The contraction is cut into chunks of `channels` channels with all their taps; of these, about `depth` products at a
 // time are summed in registers, and partial sums are added in memory. That bounds the scratch and the rounding error.
 // It depends on kernel, stride, dilation and channels alone, so a packed weight serves pictures of any size, and a

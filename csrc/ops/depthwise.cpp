@@ -14,8 +14,11 @@ namespace pcx {
 namespace {
 
 constexpr index most_channels = 8;         // of a group, in or out
-constexpr index most_products = 8;         // in times out, for each lane: with more a group fills vectors of its own
-constexpr index least_filled = 2;          // of the lanes of a vector, one in so many
+constexpr index most_in = 6;               // of a group in, where it has several out: all of them are copied first
+constexpr double most_products = 2;        // in times out, for each lane: with more a group fills vectors of its own
+constexpr double most_few = 3;             // the same where it would fill less than one
+constexpr double most_grad = 1.5;          // the same for the weight's gradient
+constexpr index least_filled = 3;          // of the lanes of a vector, one in so many
 constexpr index largest_rows = 256 << 10;  // bytes of columns that a row of 14 positions may need
 
 template <class T>
@@ -30,21 +33,37 @@ bool streamed(const Correlation& p) {
   return pixels * p.groups * p.out_channels * static_cast<index>(sizeof(T)) > streamed_bytes;
 }
 
-}  // namespace
-
 template <class T>
-bool depthwise_suits(const Correlation& p) {
+bool depthwise_can(const Correlation& p) {
   const index lanes = kernels<T>().lanes;
-  if (p.groups == 1 || p.in_channels < 1 || p.in_channels > most_channels || p.out_channels > most_channels) {
+  if (p.groups == 1 || p.in_channels < 1 || p.in_channels > most_channels || p.out_channels > most_channels ||
+      p.groups * p.out_channels * least_filled < lanes) {
     return false;
   }
-  const bool single = p.in_channels == 1 || p.out_channels == 1;
-  if (!single && p.in_channels * p.out_channels >= most_products * lanes) return false;
-  if (p.groups * p.out_channels * least_filled < lanes) return false;
   index elements = p.in_channels * lanes * p.axis[0].taps;
   elements *= (p.axis[1].taps - 1) * std::abs(p.axis[1].tap_step) + 1;
   elements *= (p.axis[2].taps - 1) * std::abs(p.axis[2].tap_step) + 14;
   return elements * static_cast<index>(sizeof(T)) <= largest_rows;
+}
+
+double products_of_lanes(const Correlation& p, index lanes) {
+  return static_cast<double>(p.in_channels * p.out_channels) / static_cast<double>(lanes);
+}
+
+}  // namespace
+
+// Fitted to 200 random shapes.
+template <class T>
+bool depthwise_suits(const Correlation& p) {
+  const Kernels<T>& k = kernels<T>();
+  const double most = p.out_channels <= k.narrow ? most_few : most_products;
+  return depthwise_can<T>(p) &&
+         (p.in_channels == 1 || (p.in_channels <= most_in && products_of_lanes(p, k.lanes) <= most));
+}
+
+template <class T>
+bool depthwise_grad_suits(const Correlation& p) {
+  return depthwise_can<T>(p) && (p.in_channels == 1 || products_of_lanes(p, kernels<T>().lanes) <= most_grad);
 }
 
 template <class T>
@@ -135,6 +154,8 @@ void depthwise(const Correlation& p, const T* x, const T* packed, const T* bias,
 
 template bool depthwise_suits<float>(const Correlation&);
 template bool depthwise_suits<double>(const Correlation&);
+template bool depthwise_grad_suits<float>(const Correlation&);
+template bool depthwise_grad_suits<double>(const Correlation&);
 template index depthwise_packed_size<float>(const Correlation&);
 template index depthwise_packed_size<double>(const Correlation&);
 template void depthwise_pack(const Correlation&, const float*, const WeightStrides&, float*);

@@ -11,6 +11,8 @@ namespace pcx {
 // Whether this algorithm serves; it looks at what a packed weight depends on, never at the size of the picture.
 template <class T>
 bool depthwise_suits(const Correlation& problem);
+template <class T>
+bool depthwise_grad_suits(const Correlation& problem);  // for the weight's gradient
 
 // Elements of the packed form: [vector of out channels][depth tap][height tap][in channel][width tap][lane]; the width
 // taps in the order of TapColumns.

@@ -7,6 +7,7 @@
 
 #include "base/division.h"
 #include "isa/dispatch.h"
+#include "ops/depthwise.h"
 #include "ops/parts.h"
 #include "ops/scatter.h"
 
@@ -58,7 +59,7 @@ double scatter_cycles(const Scatter& p) {
   const auto& [ad, ah, aw] = p.axis;
   const double pixels = static_cast<double>(p.pixels()), wide = static_cast<double>(aw.in + plan.reach);
   const double depth = static_cast<double>(p.in_channels), lines = static_cast<double>(ad.out * ah.out);
-  double sums = 0, terms = 0;
+  double sums = 0, terms = 0, stored = 0;
   for (const ScatterPass& pass : plan.passes) {
     sums += pass.columns <= k.narrow
                 ? pixels * static_cast<double>(pass.columns) * (dot * depth / (2 * k.lanes) + dot_column)
@@ -67,10 +68,10 @@ double scatter_cycles(const Scatter& p) {
   for (const ScatterPhase& phase : plan.phases) {
     const double vectors = std::ceil(static_cast<double>(phase.length) / k.lanes);
     terms += row_call + wide * vectors * term * static_cast<double>(phase.terms.size() + (phase.part_length > 0) + 2);
+    stored += cell * wide * static_cast<double>(p.groups == 1 ? 1 : phase.length / p.out_channels);
   }
-  return call + sums + inside(ad) * inside(ah) * terms +
-         emitted * lines * static_cast<double>(aw.out * p.out_channels) +
-         cell * lines * wide * static_cast<double>(plan.phases.size());
+  const double emits = emitted * static_cast<double>(aw.out * p.out_channels);
+  return call + static_cast<double>(p.groups) * (sums + inside(ad) * inside(ah) * terms + lines * (emits + stored));
 }
 
 // Of the elements of x that a correlation reads, those beside its positions included.
@@ -128,7 +129,8 @@ double direct_cycles(const ConvShape& s, Direction direction, bool kept) {
 template <class T>
 bool scatter_suits(const ConvShape& s, Direction direction) {
   if (!scatter_can(s, direction)) return false;
-  return scatter_cycles(scatter_of(s, direction)) < cycles_of(parts_of(s, direction));
+  const std::vector<Correlation> parts = parts_of(s, direction);
+  return !depthwise_suits<T>(parts[0]) && scatter_cycles(scatter_of(s, direction)) < cycles_of(parts);
 }
 
 template bool scatter_suits<float>(const ConvShape&, Direction);

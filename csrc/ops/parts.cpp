@@ -14,7 +14,11 @@
 namespace pcx {
 
 std::vector<Correlation> parts_of(const ConvShape& shape, Direction direction) {
-  return direction == Direction::forward ? forward_parts(shape) : input_grad_parts(shape);
+  std::vector<Correlation> parts = direction == Direction::forward ? forward_parts(shape) : input_grad_parts(shape);
+  for (Correlation& part : parts) {
+    for (CorrelationAxis& axis : part.axis) trim(axis, axis.positions, axis.in);
+  }
+  return parts;
 }
 
 double relative_terms(const std::vector<Correlation>& parts, const Correlation& part) {
@@ -37,6 +41,21 @@ WeightStrides strides_of(const ConvShape& s, Direction direction) {
 bool same_weight(const ConvShape& a, const ConvShape& b) {
   return a.in_channels == b.in_channels && a.out_channels == b.out_channels && a.groups == b.groups &&
          a.kernel == b.kernel && a.stride == b.stride && a.dilation == b.dilation && a.pad_before == b.pad_before;
+}
+
+template <class Axis>
+bool same_taps(const std::array<Axis, 3>& a, const std::array<Axis, 3>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), [](const Axis& own, const Axis& other) {
+    return own.taps == other.taps && own.kernel_first == other.kernel_first;
+  });
+}
+
+// Whether pictures of both shapes meet the same taps, and their weights are packed alike.
+bool same_taps(const ConvShape& a, const ConvShape& b, Direction direction, bool scattered) {
+  if (scattered) return same_taps(scatter_of(a, direction).axis, scatter_of(b, direction).axis);
+  const std::vector<Correlation> own = parts_of(a, direction), other = parts_of(b, direction);
+  return std::equal(own.begin(), own.end(), other.begin(), other.end(),
+                    [](const Correlation& x, const Correlation& y) { return same_taps(x.axis, y.axis); });
 }
 
 // Lengths of Fourier transforms where they are wanted, or pay.
@@ -138,12 +157,13 @@ bool scattered(const PackedWeight<T>& w) {
 
 }  // namespace
 
-// Whether a direct convolution scatters depends on the size of the picture.
+// Whether a direct convolution scatters depends on the size of the picture, and so do the taps that meet it.
 template <class T>
 bool serves(const PackedWeight<T>& w, const ConvShape& shape, Direction direction) {
-  return w.table == &active_table() && w.direction == direction && same_weight(w.shape, shape) &&
-         (w.tiles != Tiles{1, 1, 1} || (w.shape.in == shape.in && w.shape.out == shape.out) ||
-          scattered(w) == scatter_suits<T>(shape, direction));
+  if (w.table != &active_table() || w.direction != direction || !same_weight(w.shape, shape)) return false;
+  if (w.shape.in == shape.in && w.shape.out == shape.out) return true;
+  return same_taps(w.shape, shape, direction, scattered(w)) &&
+         (w.tiles != Tiles{1, 1, 1} || scattered(w) == scatter_suits<T>(shape, direction));
 }
 
 template <class T>

@@ -1,6 +1,7 @@
 #include "ops/patch.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace pcx {
 
@@ -14,6 +15,25 @@ index hull_of(const CorrelationAxis& axis, index positions) {
 bool together(const CorrelationAxis& axis, index positions) {
   return axis.tap_step == 1 ? axis.step <= axis.taps : hull_of(axis, positions) <= axis.taps * positions;
 }
+
+// A few elements: vectors, of which the last one lies over the one before it.
+template <std::size_t bytes>
+void copy_overlapping(const char* from, std::size_t size, char* to) {
+  for (std::size_t i = 0; i + bytes < size; i += bytes) std::memcpy(to + i, from + i, bytes);
+  std::memcpy(to + size - bytes, from + size - bytes, bytes);
+}
+
+template <class T>
+void copy_few(const T* from, index count, T* to) {
+  const std::size_t size = static_cast<std::size_t>(count) * sizeof(T);
+  const char* source = reinterpret_cast<const char*>(from);
+  char* target = reinterpret_cast<char*>(to);
+  if (size >= 16) return copy_overlapping<16>(source, size, target);
+  if (size >= 8) return copy_overlapping<8>(source, size, target);
+  if (size >= 4) return copy_overlapping<4>(source, size, target);
+}
+
+constexpr index few = 32;  // elements
 
 }  // namespace
 
@@ -64,7 +84,12 @@ void Patch::fill_row(const T* x, index start, index channels, T* row) const {
       std::copy_n(from, (end - begin) * channels, to);
       continue;
     }
-    for (index i = begin; i < end; ++i, from += piece.step * pixel, to += slot) std::copy_n(from, channels, to);
+    const index step = piece.step * pixel;
+    if (channels <= few) {
+      for (index i = begin; i < end; ++i, from += step, to += slot) copy_few(from, channels, to);
+    } else {
+      for (index i = begin; i < end; ++i, from += step, to += slot) std::copy_n(from, channels, to);
+    }
   }
 }
 

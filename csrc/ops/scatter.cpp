@@ -32,7 +32,7 @@ class Scatterer {
         relu_(relu) {}
 
   Work work() const {
-    const double products = static_cast<double>(p_.batch * p_.pixels() * p_.in_channels) *
+    const double products = static_cast<double>(p_.batch * p_.groups * p_.pixels() * p_.in_channels) *
                             static_cast<double>(p_.tap_rows() * p_.row_columns());
     const index lanes = plan_.stride <= k_.narrow ? k_.lanes : 1;
     index taps = 1;  // that reach one pixel of y
@@ -40,36 +40,38 @@ class Scatterer {
       taps *= divide_up(axis.taps, axis.step / std::gcd(axis.step, axis.tap_step));
     const index chain = divide_up(plan_.chunk, lanes) + divide_up(p_.in_channels, plan_.chunk) + taps;
     const index element = sizeof(T), lists = 2 * cut_.rows * cut_.segment * static_cast<index>(sizeof(index));
-    const index tasks = cut_.strips > 1 ? cut_.at_once * cut_.strips : divide_up(p_.batch, cut_.images);
-    return {products, chain, (seams() + plan_.cell) * element + lists, (cut_.sums + cut_.results) * element,
+    const index tasks = p_.groups * (cut_.strips > 1 ? cut_.at_once * cut_.strips : divide_up(p_.batch, cut_.images));
+    return {products, chain, (seams() + biases()) * element + lists, (cut_.sums + cut_.results) * element,
             cut_.shares_work() ? tasks : 1};
   }
 
   void run() {
     const int workers = workers_for(work().workers);
     if (!reaches_all()) fill();
-    Buffer<T> sums(cut_.sums * workers), results(cut_.results * workers), shared(seams() + plan_.cell);
+    Buffer<T> sums(cut_.sums * workers), results(cut_.results * workers), shared(seams() + biases());
     Buffer<index> lists(2 * cut_.rows * cut_.segment);
     list_pixels(lists.data());
-    cell_bias_ = shared.data() + seams();
-    for (index i = 0; i < plan_.cell; ++i) shared.data()[seams() + i] = bias_ ? bias_[i % p_.out_channels] : T(0);
+    list_bias(shared.data() + seams());
     for (int i = 0; i < workers; ++i) clear_between(results.data() + i * cut_.results);
-    const index strips = cut_.strips;
+    const index strips = cut_.strips, between = strips - 1;
     for (index image = 0; image < p_.batch; image += strips > 1 ? cut_.at_once : p_.batch) {
       const index all = strips > 1 ? std::min(cut_.at_once, p_.batch - image) : p_.batch;
-      parallel_for(divide_up(all, cut_.images) * strips, workers, [&](index task, int worker) {
-        const index first = task / strips * cut_.images;
-        compute(image + first, std::min(cut_.images, all - first), task % strips, sums.data() + worker * cut_.sums,
-                results.data() + worker * cut_.results, shared.data() + first * 2 * (strips - 1) * cut_.seam);
+      parallel_for(divide_up(all, cut_.images) * strips * p_.groups, workers, [&](index task, int worker) {
+        const index group = task % p_.groups, first = task / p_.groups / strips * cut_.images;
+        compute(image + first, std::min(cut_.images, all - first), group, task / p_.groups % strips,
+                sums.data() + worker * cut_.sums, results.data() + worker * cut_.results,
+                shared.data() + (first * p_.groups + group) * 2 * between * cut_.seam);
       });
-      parallel_for(all * (strips - 1), workers, [&](index task, int) {
-        join(image + task / (strips - 1), task % (strips - 1), shared.data() + task * 2 * cut_.seam);
+      parallel_for(all * p_.groups * between, workers, [&](index task, int) {
+        const index picture = task / between;
+        join(image + picture / p_.groups, picture % p_.groups, task % between, shared.data() + task * 2 * cut_.seam);
       });
     }
   }
 
  private:
-  index seams() const { return cut_.at_once * (cut_.strips - 1) * 2 * cut_.seam; }
+  index biases() const { return p_.groups * plan_.cell + k_.lanes; }
+  index seams() const { return cut_.at_once * p_.groups * (cut_.strips - 1) * 2 * cut_.seam; }
 
   // Whether some tap leads to every pixel of y; the others have the bias alone.
   bool reaches_all() const {
@@ -80,7 +82,7 @@ class Scatterer {
     return true;
   }
   void fill() const {
-    const index c = p_.out_channels, size = p_.batch * p_.axis[0].out * p_.axis[1].out * p_.axis[2].out * c;
+    const index c = p_.out_pixel(), size = p_.batch * p_.axis[0].out * p_.axis[1].out * p_.axis[2].out * c;
     if (!bias_) return static_cast<void>(std::fill_n(y_, size, T(0)));
     for (index i = 0; i < size; ++i) y_[i] = finished(0, bias_[i % c]);
   }
@@ -93,18 +95,25 @@ class Scatterer {
   void list_pixels(index* list) {
     const index pixels = cut_.rows * cut_.segment;
     for (index i = 0; i < pixels; ++i) {
-      list[i] = i * p_.in_channels;
+      list[i] = i * p_.in_pixel();
       list[pixels + i] = ((i / cut_.segment + 1) * plan_.reach + i) * plan_.stride;
     }
     x_at_ = list;
     y_at_ = list + pixels;
+  }
+  // Of all elements of a cell, group by group; zeros where there is no bias.
+  void list_bias(T* list) {
+    cell_bias_ = list;
+    for (index i = 0; i < p_.groups * plan_.cell; ++i) {
+      list[i] = bias_ ? bias_[i / plan_.cell * p_.out_channels + i % plan_.cell % p_.out_channels] : T(0);
+    }
   }
   void clear_between(T* results) const {
     const index gap = plan_.reach * plan_.stride, row = gap + cut_.segment * plan_.stride;
     for (index r = 0; r <= cut_.rows; ++r) std::fill_n(results + r * row, gap, T(0));
   }
 
-  void compute(index image, index images, index s, T* sums, T* results, T* seams) const {
+  void compute(index image, index images, index group, index s, T* sums, T* results, T* seams) const {
     const ScatterField f = cut_.strip(s, images);
     std::fill_n(sums, cut_.size(f), T(0));
     const index image_rows = p_.axis[0].in * p_.axis[1].in, wide = cut_.wide(s);
@@ -113,25 +122,25 @@ class Scatterer {
     const index rows = images * (along ? image_rows : (cut_.end(s) - cut_.begin(s)) * cut_.rows_each());
     for (index r = 0; r < rows; r += cut_.rows) {
       for (index q = 0; q < wide; q += cut_.segment) {
-        add_block(f, image, row + r, std::min(cut_.rows, rows - r), (along ? cut_.begin(s) : 0) + q,
+        add_block(f, image, group, row + r, std::min(cut_.rows, rows - r), (along ? cut_.begin(s) : 0) + q,
                   std::min(cut_.segment, wide - q), results, sums);
       }
     }
     ScatterField own = f;
     if (s > 0) keep(f, cut_.shared(s - 1), sums, own, seams + (2 * s - 1) * cut_.seam);
     if (s + 1 < cut_.strips) keep(f, cut_.shared(s), sums, own, seams + 2 * s * cut_.seam);
-    finish(f, own, image, sums);
+    finish(f, own, image, group, sums);
   }
 
   // `rows` rows of x from `row` on, counted through all pictures, and of each the pixels [q, q + count).
-  void add_block(const ScatterField& f, index image, index row, index rows, index q, index count, T* results,
-                 T* sums) const {
+  void add_block(const ScatterField& f, index image, index group, index row, index rows, index q, index count,
+                 T* results, T* sums) const {
     const index deep = p_.axis[0].in, high = p_.axis[1].in, line = (cut_.segment + plan_.reach) * plan_.stride;
     if (count < cut_.segment) {  // there may be results of a longer row
       std::fill_n(results + (plan_.reach + count) * plan_.stride, plan_.reach * plan_.stride, T(0));
     }
     for (const ScatterPass& pass : plan_.passes) {
-      multiply(pass, x_ + (row * p_.axis[2].in + q) * p_.in_channels, rows * count, results);
+      multiply(pass, group, x_ + (row * p_.axis[2].in + q) * p_.in_pixel(), rows * count, results);
       for (index r = row; r < row + rows; ++r) {
         const T* own = results + plan_.reach * plan_.stride + (r - row) * line;
         T* picture = sums + (r / (deep * high) - image) * f.count[0] * f.count[1] * f.count[2] * phases_ * plan_.cell;
@@ -141,7 +150,7 @@ class Scatterer {
   }
 
   // The partial results of neighbouring pixels of x for a pass.
-  void multiply(const ScatterPass& pass, const T* x, index pixels, T* results) const {
+  void multiply(const ScatterPass& pass, index group, const T* x, index pixels, T* results) const {
     ConvPixels<T> tile{};
     Run run{0, 0};
     tile.x_at = x_at_;
@@ -149,13 +158,13 @@ class Scatterer {
     tile.runs = &run;
     tile.run_count = 1;
     tile.pixels = pixels;
-    tile.w = packed_ + pass.packed;
+    tile.w = packed_ + group * plan_.packed + pass.packed;
     for (index first = 0; first < pass.width; first += tile.columns) {
       tile.columns = static_cast<int>(std::min<index>(k_.panel, pass.width - first));
       tile.y = results + first;
       for (index c = 0; c < p_.in_channels; c += plan_.chunk) {
         run.length = std::min(plan_.chunk, p_.in_channels - c);
-        tile.x = x + c;
+        tile.x = x + group * p_.in_channels + c;
         tile.accumulate = c > 0;
         k_.conv_pixels(tile);
         const bool few = pass.width <= k_.narrow;
@@ -217,24 +226,25 @@ class Scatterer {
     own.count[cut_.axis] -= part.count[cut_.axis];
   }
 
-  void join(index image, index s, T* seams) const {
+  void join(index image, index group, index s, T* seams) const {
     const ScatterField f = cut_.shared(s);
     for (index i = 0; i < cut_.size(f); ++i) seams[i] += seams[cut_.seam + i];
-    finish(f, f, image, seams);
+    finish(f, f, image, group, seams);
   }
 
   // The sums of a part of a field into y.
-  void finish(const ScatterField& f, const ScatterField& part, index image, const T* sums) const {
+  void finish(const ScatterField& f, const ScatterField& part, index image, index group, const T* sums) const {
     const ScatterAxis &ad = p_.axis[0], &ah = p_.axis[1], &aw = p_.axis[2];
     each_line(f, part, [&](index at, index, index, index i, index d, index h, index phase) {
-      T* y = y_ + (((image + i) * ad.out + d) * ah.out + h) * aw.out * p_.out_channels;
+      T* y = y_ + (((image + i) * ad.out + d) * ah.out + h) * aw.out * p_.out_pixel() + group * p_.out_channels;
       const ScatterPhase& line = plan_.phases[static_cast<std::size_t>(phase)];
-      finish_line(line, aw.first + part.first[2] * aw.step + line.pixel, part.count[2], sums + at, y);
+      finish_line(line, aw.first + part.first[2] * aw.step + line.pixel, part.count[2], sums + at,
+                  cell_bias_ + group * plan_.cell, y);
     });
   }
 
   // A line of cells, the first of which belongs at `pixel` of a row of y.
-  void finish_line(const ScatterPhase& phase, index pixel, index cells, const T* sums, T* y) const {
+  void finish_line(const ScatterPhase& phase, index pixel, index cells, const T* sums, const T* bias, T* y) const {
     const index c = p_.out_channels, step = p_.axis[2].step, out = p_.axis[2].out, pixels = phase.length / c;
     // Cells [begin, end) lie inside the row, those beside them with some pixels.
     const index begin = std::clamp<index>(divide_up(std::max<index>(0, -pixel), step), 0, cells);
@@ -243,8 +253,10 @@ class Scatterer {
     auto finish_some = [&](index from, index to) {
       for (index m = from; m < to; ++m) {
         const index first = pixel + m * step;
-        for (index k = std::max<index>(0, -first) * c; k < std::min(pixels, out - first) * c; ++k) {
-          y[first * c + k] = finished(sums[m * plan_.cell + k], cell_bias_[k]);
+        for (index q = std::max<index>(0, -first); q < std::min(pixels, out - first); ++q) {
+          for (index k = q * c; k < (q + 1) * c; ++k) {
+            y[(first + q) * p_.out_pixel() + k - q * c] = finished(sums[m * plan_.cell + k], bias[k]);
+          }
         }
       }
     };
@@ -253,14 +265,19 @@ class Scatterer {
     if (begin == end) return;
     StoreCells<T> store{};
     store.p = sums + begin * plan_.cell;
-    store.y = y + (pixel + begin * step) * c;
-    store.bias = cell_bias_;
+    store.y = y + (pixel + begin * step) * p_.out_pixel();
+    store.bias = bias;
     store.cells = end - begin;
-    store.length = phase.length;
+    store.length = p_.groups == 1 ? phase.length : c;  // pixels of a group are apart
     store.p_stride = plan_.cell;
-    store.y_stride = step * c;
+    store.y_stride = step * p_.out_pixel();
     store.relu = relu_;
-    k_.store_cells(store);
+    for (index k = 0; k < phase.length; k += store.length) {
+      k_.store_cells(store);
+      store.p += c;
+      store.bias += c;
+      store.y += p_.out_pixel();
+    }
   }
 
   const Scatter p_;
@@ -272,7 +289,7 @@ class Scatterer {
   const T* x_;
   const T* packed_;
   const T* bias_;
-  const T* cell_bias_ = nullptr;  // of all elements of a cell, zeros where there is no bias
+  const T* cell_bias_ = nullptr;
   T* y_;
   const bool relu_;
 };

@@ -20,12 +20,14 @@ struct ScatterAxis {
 };
 
 struct Scatter {
-  index batch, in_channels, out_channels;
+  index batch, groups, in_channels, out_channels;  // channels of one group
   std::array<ScatterAxis, 3> axis;
 
   index pixels() const { return axis[0].in * axis[1].in * axis[2].in; }
   index tap_rows() const { return axis[0].taps * axis[1].taps; }
   index row_columns() const { return axis[2].taps * out_channels; }  // partial results of one row of taps
+  index in_pixel() const { return groups * in_channels; }            // elements of a pixel of x
+  index out_pixel() const { return groups * out_channels; }
 };
 
 Scatter scatter_of(const ConvShape& shape, Direction direction);
@@ -55,7 +57,7 @@ struct ScatterPlan {
   index reach = 0;              // cells further that taps lead, at most
   index cell = 0;               // elements of a cell of one phase, whole vectors
   index stride = 0;             // of a row of partial results
-  index chunk = 0, packed = 0;  // channels of x summed in registers; elements of the packed weight
+  index chunk = 0, packed = 0;  // channels of x summed in registers; elements of a group's packed weight
 
   template <class T>
   static ScatterPlan of(const Scatter& problem);

@@ -50,6 +50,7 @@ ScatterCut::ScatterCut(const Scatter& problem, const ScatterPlan& plan, index la
   rows = std::min(most / segment, picture_rows);
   if (images > 1) rows *= std::clamp<index>(most / problem.pixels(), 1, images);
   results = (rows * segment + (rows + 1) * reach_) * plan.stride + plan.cell + lanes;
+  sums += lanes;  // pixels of a group are stored one by one, by whole vectors
 }
 
 ScatterField ScatterCut::strip(index s, index pictures) const {
@@ -75,7 +76,7 @@ ScatterField ScatterCut::shared(index s) const {
 }
 
 bool ScatterCut::shares_work() const {
-  return static_cast<double>(problem_.batch) * picture_flops(problem_) >= parallel_flops;
+  return static_cast<double>(problem_.batch * problem_.groups) * picture_flops(problem_) >= parallel_flops;
 }
 
 }  // namespace pcx

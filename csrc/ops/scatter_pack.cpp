@@ -32,10 +32,14 @@ void pack_panel(const Columns<T>& from, const ScatterPass& pass, index first, in
   const Kernels<T>& k = kernels<T>();
   const WeightStrides& strides = from.strides;
   const index out = from.problem.out_channels, taps = from.problem.axis[2].taps;
-  const bool input_grad = from.problem.axis[2].kernel_step > 0;  // all columns are then equally far apart in w
+  const index row = from.problem.row_columns();
+  // Columns that are equally far apart in w: of the input gradient a row of taps, or all where no tap is left out.
+  const bool input_grad = from.problem.axis[2].kernel_step > 0;
+  const bool whole = strides.kernel[1] == taps * strides.kernel[2] &&
+                     strides.kernel[0] == from.problem.axis[1].taps * strides.kernel[1];
   for (index n = 0, some; n < count; n += some) {
     const index tap = (first + n) / out, channel = (first + n) % out;
-    some = input_grad ? count : std::min(count - n, out - channel);
+    some = std::min(count - n, !input_grad ? out - channel : whole ? count : row - (first + n) % row);
     const T* w = from.tap(pass.first + tap / taps, tap % taps) + channel * strides.out + c0 * strides.in;
     if (strides.in == 1) {
       k.transpose(w, strides.out, to + n, width, some, channels);
@@ -60,12 +64,10 @@ void pack_few(const Columns<T>& from, const ScatterPass& pass, index c0, index c
   }
 }
 
-}  // namespace
-
+// The weight of one group.
 template <class T>
-void scatter_pack(const Scatter& problem, const T* w, const WeightStrides& strides, T* packed) {
+void pack_group(const Scatter& problem, const ScatterPlan& plan, const T* w, const WeightStrides& strides, T* packed) {
   const Kernels<T>& k = kernels<T>();
-  const ScatterPlan plan = ScatterPlan::of<T>(problem);
   const Columns<T> from{problem, w, strides};
   for (const ScatterPass& pass : plan.passes) {
     T* to = packed + pass.packed;
@@ -83,6 +85,16 @@ void scatter_pack(const Scatter& problem, const T* w, const WeightStrides& strid
         }
       }
     }
+  }
+}
+
+}  // namespace
+
+template <class T>
+void scatter_pack(const Scatter& problem, const T* w, const WeightStrides& strides, T* packed) {
+  const ScatterPlan plan = ScatterPlan::of<T>(problem);
+  for (index group = 0; group < problem.groups; ++group) {
+    pack_group(problem, plan, w + group * strides.group, strides, packed + group * plan.packed);
   }
 }
 

@@ -42,19 +42,20 @@ void list_phases(ScatterPlan& plan, const Scatter& p, index lanes) {
 
 Scatter scatter_of(const ConvShape& s, Direction direction) {
   const bool forward = direction == Direction::forward;
-  Scatter p{s.batch, forward ? s.in_channels : s.out_channels, forward ? s.out_channels : s.in_channels, {}};
+  Scatter p{s.batch, s.groups, forward ? s.group_in() : s.group_out(), forward ? s.group_out() : s.group_in(), {}};
   for (int a = 0; a < 3; ++a) {
     const index reach = (s.kernel[a] - 1) * s.dilation[a];
     if (forward)
       p.axis[a] = {s.in[a], s.out[a], s.pad_before[a] - reach, 1, s.kernel[a], s.dilation[a], s.kernel[a] - 1, -1};
     else
       p.axis[a] = {s.out[a], s.in[a], -s.pad_before[a], s.stride[a], s.kernel[a], s.dilation[a], 0, 1};
+    trim(p.axis[a], p.axis[a].in, p.axis[a].out);
   }
   return p;
 }
 
 bool scatter_can(const ConvShape& s, Direction direction) {
-  if (s.groups != 1 || s.taps() < 2 || s.in_channels < 1 || s.out_channels < 1) return false;
+  if (s.taps() < 2 || s.group_in() < 1 || s.group_out() < 1) return false;
   const Axes& in = direction == Direction::forward ? s.in : s.out;
   const Axes& out = direction == Direction::forward ? s.out : s.in;
   for (int a = 0; a < 3; ++a) {
@@ -94,7 +95,7 @@ ScatterPlan ScatterPlan::of(const Scatter& p) {
 
 template <class T>
 index scatter_packed_size(const Scatter& problem) {
-  return ScatterPlan::of<T>(problem).packed;
+  return problem.groups * ScatterPlan::of<T>(problem).packed;
 }
 
 template ScatterPlan ScatterPlan::of<float>(const Scatter&);

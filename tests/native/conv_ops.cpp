@@ -24,8 +24,8 @@ template <class T>
 void scatter_all(Report& report, const ConvShape& s, Direction direction, const Guarded<T>& x, const Guarded<T>& w,
                  const T* bias, bool relu, const Guarded<T>& y) {
   const Scatter problem = scatter_of(s, direction);
-  const index tap = s.in_channels * s.out_channels;
-  WeightStrides strides{{s.kernel[1] * s.kernel[2] * tap, s.kernel[2] * tap, tap}, s.out_channels, 1, 0};
+  const index tap = s.group_in() * s.out_channels;
+  WeightStrides strides{{s.kernel[1] * s.kernel[2] * tap, s.kernel[2] * tap, tap}, s.out_channels, 1, s.group_out()};
   if (direction == Direction::input_grad) std::swap(strides.in, strides.out);
   Guarded<T> packed(scatter_packed_size<T>(problem), Edge::end);
   packed.poison();
