@@ -27,11 +27,11 @@ struct Grown {
 };
 
 // The largest block with rows of `width` that keeps within the limits: rows first, then slices, then pictures.
-Grown grow(const Correlation& p, bool in_place, index pixel_bytes, index width) {
+Grown grow(const Correlation& p, bool in_place, bool side_by_side, index pixel_bytes, index width) {
   auto bytes = [&](const Axes& block) {
     if (in_place) return block[0] * block[1] * block[2] * pixel_bytes;
     index slots = pixel_bytes;
-    for (int a = 0; a < 3; ++a) slots *= PatchAxis::slots_for(p.axis[a], block[a]);
+    for (int a = 0; a < 3; ++a) slots *= PatchAxis::slots_for(p.axis[a], block[a], a == 2 && side_by_side);
     return slots;
   };
   Grown g{{1, 1, width}, 1, 0};
@@ -86,14 +86,15 @@ Block Cut::block_of(index task, const Correlation& p) const {
   return b;
 }
 
-Cut cut_for(const Correlation& p, bool in_place, index channels, bool small, std::size_t element_bytes, index panels) {
-  const index pixel_bytes = channels * static_cast<index>(element_bytes), row = p.axis[2].positions;
+Cut cut_for(const Correlation& p, bool in_place, const Chunks& chunks, bool small, std::size_t element_bytes,
+            index panels) {
+  const index pixel_bytes = chunks.channels * static_cast<index>(element_bytes), row = p.axis[2].positions;
   Grown best{};
   const bool little = p.taps() * p.out_channels < little_work;
   for (index parts = divide_up(row, block_positions);; parts *= 2) {
     const index width = divide_up(row, parts);
     if (best.images && (width < narrowest || (!little && best.bytes <= patch_bytes))) break;
-    const Grown grown = grow(p, in_place, pixel_bytes, width);
+    const Grown grown = grow(p, in_place, side_by_side(p, chunks), pixel_bytes, width);
     const bool fits = best.bytes <= patch_bytes;
     if (!best.images || !fits || grown.bytes_each() < worth * best.bytes_each()) best = grown;
     if (width == 1) break;

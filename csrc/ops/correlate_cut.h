@@ -23,7 +23,7 @@ struct Cut {
 // A kernel of one tap that never meets the padding.
 bool reads_in_place(const Correlation& problem);
 
-Cut cut_for(const Correlation& problem, bool in_place, index channels, bool small, std::size_t element_bytes,
+Cut cut_for(const Correlation& problem, bool in_place, const Chunks& chunks, bool small, std::size_t element_bytes,
             index panels);
 
 double flops_of(const Correlation& problem);

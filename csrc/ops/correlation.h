@@ -56,6 +56,8 @@ struct Chunks {
   static constexpr index longest_run = 512;
 };
 Chunks chunks_of(const Correlation& problem, std::size_t element_bytes);
+// Whether run_taps take a patch that has each position's taps side by side, since they are not neighbours in x.
+bool side_by_side(const Correlation& problem, const Chunks& chunks);
 
 // Few channels in and out: neighbouring pixels in lanes (correlate_rows), from a window whose pixels are neighbours.
 template <class T>

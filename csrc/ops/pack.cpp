@@ -15,6 +15,7 @@ constexpr index deepest_chunk = 640;       // channels x taps of a chunk, if the
 constexpr index deepest_narrow = 4096;     // the same for few output channels, whose weights stay in L1
 constexpr index most_depth = 1024;         // channels x taps summed in registers, however large the kernel
 constexpr index most_channels = 256;       // of a chunk
+constexpr index few_channels = 8;          // that are copied for each tap, so that a row of taps is one run
 constexpr index panels_at_once = 32;       // a row of the weight is read along
 constexpr index largest_window = 4 << 20;  // bytes of packed input that one row of 64 positions may need
 
@@ -23,6 +24,9 @@ index least_slots(const CorrelationAxis& axis, index positions) {
   const index hull = (positions - 1) * axis.step + (axis.taps - 1) * std::abs(axis.tap_step) + 1;
   return std::min(hull, axis.taps * positions);
 }
+
+// Taps of neighbouring positions that overlap in x.
+bool neighbours(const CorrelationAxis& axis) { return axis.tap_step == 1 && axis.step <= axis.taps; }
 
 bool narrow_only(const Correlation& problem, std::size_t element_bytes) {
   return problem.out_channels <= (element_bytes == 4 ? kernels<float>().narrow : kernels<double>().narrow);
@@ -52,9 +56,12 @@ Chunks chunks_of(const Correlation& problem, std::size_t element_bytes) {
   const index parts = divide_up(channels, std::min(most, affordable));
   index even = divide_up(channels, parts);
   if (parts > 1 && even > 16) even = std::min(divide_up(even, 16) * 16, std::min(most, affordable));
-  const CorrelationAxis& axis = problem.axis[2];
-  const bool together = even >= channels && axis.tap_step == 1 && axis.step <= axis.taps;
-  return {even, narrow ? deepest_narrow : most_depth, together ? axis.taps : 1};
+  const bool together = even >= channels && (neighbours(problem.axis[2]) || channels <= few_channels);
+  return {even, narrow ? deepest_narrow : most_depth, together ? std::max<index>(1, problem.axis[2].taps) : 1};
+}
+
+bool side_by_side(const Correlation& problem, const Chunks& chunks) {
+  return chunks.run_taps > 1 && !neighbours(problem.axis[2]);
 }
 
 template <class T>

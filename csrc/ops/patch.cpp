@@ -35,14 +35,28 @@ void copy_few(const T* from, index count, T* to) {
 
 constexpr index few = 32;  // elements
 
-}  // namespace
-
-index PatchAxis::slots_for(const CorrelationAxis& axis, index positions) {
-  return together(axis, positions) ? hull_of(axis, positions) : axis.taps * positions;
+// Zeros in `count` slots of `size` elements, `step` apart.
+template <class T>
+void fill_slots(T* to, index count, index step, index size) {
+  if (step == size) return static_cast<void>(std::fill_n(to, count * size, T(0)));
+  for (index i = 0; i < count; ++i) std::fill_n(to + i * step, size, T(0));
 }
 
-PatchAxis::PatchAxis(const CorrelationAxis& axis, index positions) : slots(slots_for(axis, positions)) {
-  if (together(axis, positions)) {
+}  // namespace
+
+index PatchAxis::slots_for(const CorrelationAxis& axis, index positions, bool side_by_side) {
+  return !side_by_side && together(axis, positions) ? hull_of(axis, positions) : axis.taps * positions;
+}
+
+PatchAxis::PatchAxis(const CorrelationAxis& axis, index positions, bool side_by_side)
+    : slots(slots_for(axis, positions, side_by_side)) {
+  if (side_by_side) {
+    step = axis.taps;
+    for (index t = 0; t < axis.taps; ++t) {
+      pieces.push_back({t, axis.first + t * axis.tap_step, axis.step, positions, axis.taps});
+      tap_slot.push_back(t);
+    }
+  } else if (together(axis, positions)) {
     step = axis.step;
     pieces.push_back({0, axis.first, 1, slots});
     for (index t = 0; t < axis.taps; ++t) tap_slot.push_back(t * axis.tap_step);
@@ -55,11 +69,11 @@ PatchAxis::PatchAxis(const CorrelationAxis& axis, index positions) : slots(slots
   }
 }
 
-Patch::Patch(const Correlation& problem, const Axes& block, index channels)
+Patch::Patch(const Correlation& problem, const Axes& block, const Chunks& chunks)
     : problem_(problem),
       axis_{PatchAxis(problem.axis[0], block[0]), PatchAxis(problem.axis[1], block[1]),
-            PatchAxis(problem.axis[2], block[2])} {
-  slot_[2] = channels;
+            PatchAxis(problem.axis[2], block[2], side_by_side(problem, chunks))} {
+  slot_[2] = chunks.channels;
   slot_[1] = slot_[2] * axis_[2].slots;
   slot_[0] = slot_[1] * axis_[1].slots;
   image_ = slot_[0] * axis_[0].slots;
@@ -68,16 +82,17 @@ Patch::Patch(const Correlation& problem, const Axes& block, index channels)
 template <class T>
 void Patch::fill_row(const T* x, index start, index channels, T* row) const {
   const CorrelationAxis& axis = problem_.axis[2];
-  const index pixel = problem_.groups * problem_.in_channels, slot = slot_[2];
+  const index pixel = problem_.groups * problem_.in_channels;
   for (const PatchAxis::Piece& piece : axis_[2].pieces) {
+    const index slot = piece.apart * slot_[2];
     const index first = piece.first + start * axis.step;
     // Slots [begin, end) of the piece lie inside x; the others are padding.
     const index begin = std::clamp<index>(first < 0 ? (-first + piece.step - 1) / piece.step : 0, 0, piece.count);
     const index end =
         std::clamp<index>(first < axis.in ? (axis.in - 1 - first) / piece.step + 1 : 0, begin, piece.count);
-    T* to = row + piece.slot * slot;
-    std::fill_n(to, begin * slot, T(0));
-    std::fill_n(to + end * slot, (piece.count - end) * slot, T(0));
+    T* to = row + piece.slot * slot_[2];
+    fill_slots(to, begin, slot, slot_[2]);
+    fill_slots(to + end * slot, piece.count - end, slot, slot_[2]);
     const T* from = x + (first + begin * piece.step) * pixel;
     to += begin * slot;
     if (piece.step == 1 && pixel == channels && slot == channels) {
@@ -85,7 +100,9 @@ void Patch::fill_row(const T* x, index start, index channels, T* row) const {
       continue;
     }
     const index step = piece.step * pixel;
-    if (channels <= few) {
+    if (channels == 1) {
+      for (index i = begin; i < end; ++i, from += step, to += slot) *to = *from;
+    } else if (channels <= few) {
       for (index i = begin; i < end; ++i, from += step, to += slot) copy_few(from, channels, to);
     } else {
       for (index i = begin; i < end; ++i, from += step, to += slot) std::copy_n(from, channels, to);

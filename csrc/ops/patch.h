@@ -1,7 +1,8 @@
 // The part of x that a block of output positions reads, as it stands in x, with zeros for its padding:
 // [image][depth slot][height slot][width slot][channel].
 // On each axis position q of the block, tap t stands at slot q * step + tap_slot[t]. Where taps overlap, the slots are
-// the hull of all that is read; where they are far apart, each tap has slots of its own.
+// the hull of all that is read; where they are far apart, each tap has slots of its own. Side by side, each position
+// has slots of its own, one a tap, so that its taps are one run.
 #pragma once
 #include <vector>
 
@@ -10,21 +11,21 @@
 namespace pcx {
 
 struct PatchAxis {
-  struct Piece {  // `count` slots from `slot` on hold x at first, first + step, ...
-    index slot, first, step, count;
+  struct Piece {  // `count` slots from `slot` on, `apart` from each other, hold x at first, first + step, ...
+    index slot, first, step, count, apart = 1;
   };
   std::vector<Piece> pieces;
   std::vector<index> tap_slot;
   index slots, step;
 
-  PatchAxis(const CorrelationAxis& axis, index positions);  // of an ascending axis
-  static index slots_for(const CorrelationAxis& axis, index positions);
+  PatchAxis(const CorrelationAxis& axis, index positions, bool side_by_side = false);  // of an ascending axis
+  static index slots_for(const CorrelationAxis& axis, index positions, bool side_by_side = false);
 };
 
 class Patch {
  public:
-  // For blocks of up to `block` positions of a picture, and chunks of up to `channels` channels.
-  Patch(const Correlation& problem, const Axes& block, index channels);
+  // For blocks of up to `block` positions of a picture.
+  Patch(const Correlation& problem, const Axes& block, const Chunks& chunks);
 
   index size() const { return image_; }  // elements of one picture
   // Between neighbouring positions of an axis, and from the first to where a tap reads.

@@ -11,10 +11,13 @@
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/scatter_cut.h"
+#include "ops/scatter_store.h"
 
 namespace pcx {
 
 namespace {
+
+constexpr index near_bytes = 16 << 10;  // of partial results whose rows of taps are added one after the other: L1
 
 template <class T>
 class Scatterer {
@@ -27,9 +30,7 @@ class Scatterer {
         phases_(static_cast<index>(plan_.phases.size())),
         x_(x),
         packed_(packed),
-        bias_(bias),
-        y_(y),
-        relu_(relu) {}
+        store_(p_, plan_, bias, relu, y) {}
 
   Work work() const {
     const double products = static_cast<double>(p_.batch * p_.groups * p_.pixels() * p_.in_channels) *
@@ -41,17 +42,17 @@ class Scatterer {
     const index chain = divide_up(plan_.chunk, lanes) + divide_up(p_.in_channels, plan_.chunk) + taps;
     const index element = sizeof(T), lists = 2 * cut_.rows * cut_.segment * static_cast<index>(sizeof(index));
     const index tasks = p_.groups * (cut_.strips > 1 ? cut_.at_once * cut_.strips : divide_up(p_.batch, cut_.images));
-    return {products, chain, (seams() + biases()) * element + lists, (cut_.sums + cut_.results) * element,
+    return {products, chain, (seams() + store_.biases()) * element + lists, (cut_.sums + cut_.results) * element,
             cut_.shares_work() ? tasks : 1};
   }
 
   void run() {
     const int workers = workers_for(work().workers);
-    if (!reaches_all()) fill();
-    Buffer<T> sums(cut_.sums * workers), results(cut_.results * workers), shared(seams() + biases());
+    store_.fill_unreached();
+    Buffer<T> sums(cut_.sums * workers), results(cut_.results * workers), shared(seams() + store_.biases());
     Buffer<index> lists(2 * cut_.rows * cut_.segment);
     list_pixels(lists.data());
-    list_bias(shared.data() + seams());
+    store_.list_bias(shared.data() + seams());
     for (int i = 0; i < workers; ++i) clear_between(results.data() + i * cut_.results);
     const index strips = cut_.strips, between = strips - 1;
     for (index image = 0; image < p_.batch; image += strips > 1 ? cut_.at_once : p_.batch) {
@@ -70,26 +71,7 @@ class Scatterer {
   }
 
  private:
-  index biases() const { return p_.groups * plan_.cell + k_.lanes; }
   index seams() const { return cut_.at_once * p_.groups * (cut_.strips - 1) * 2 * cut_.seam; }
-
-  // Whether some tap leads to every pixel of y; the others have the bias alone.
-  bool reaches_all() const {
-    for (const ScatterAxis& a : p_.axis) {
-      if (a.first > 0 || a.first + (a.in - 1) * a.step + a.reach() < a.out - 1) return false;
-      if (a.step > 1 && (a.tap_step > 1 || a.taps < a.step)) return false;
-    }
-    return true;
-  }
-  void fill() const {
-    const index c = p_.out_pixel(), size = p_.batch * p_.axis[0].out * p_.axis[1].out * p_.axis[2].out * c;
-    if (!bias_) return static_cast<void>(std::fill_n(y_, size, T(0)));
-    for (index i = 0; i < size; ++i) y_[i] = finished(0, bias_[i % c]);
-  }
-  T finished(T sum, T bias) const {
-    const T s = sum + bias;
-    return relu_ && s < 0 ? T(0) : s;
-  }
 
   // Where the pixels of a block stand in x, and their partial results: rows of pixels with zeros around.
   void list_pixels(index* list) {
@@ -100,13 +82,6 @@ class Scatterer {
     }
     x_at_ = list;
     y_at_ = list + pixels;
-  }
-  // Of all elements of a cell, group by group; zeros where there is no bias.
-  void list_bias(T* list) {
-    cell_bias_ = list;
-    for (index i = 0; i < p_.groups * plan_.cell; ++i) {
-      list[i] = bias_ ? bias_[i / plan_.cell * p_.out_channels + i % plan_.cell % p_.out_channels] : T(0);
-    }
   }
   void clear_between(T* results) const {
     const index gap = plan_.reach * plan_.stride, row = gap + cut_.segment * plan_.stride;
@@ -139,12 +114,14 @@ class Scatterer {
     if (count < cut_.segment) {  // there may be results of a longer row
       std::fill_n(results + (plan_.reach + count) * plan_.stride, plan_.reach * plan_.stride, T(0));
     }
+    const index near = std::max<index>(1, near_bytes / (line * static_cast<index>(sizeof(T))));
     for (const ScatterPass& pass : plan_.passes) {
       multiply(pass, group, x_ + (row * p_.axis[2].in + q) * p_.in_pixel(), rows * count, results);
-      for (index r = row; r < row + rows; ++r) {
+      for (index r = row, some; r < row + rows; r += some) {
+        some = std::min({near, row + rows - r, high - r % high});  // of one depth of one picture
         const T* own = results + plan_.reach * plan_.stride + (r - row) * line;
         T* picture = sums + (r / (deep * high) - image) * f.count[0] * f.count[1] * f.count[2] * phases_ * plan_.cell;
-        add_row(f, pass, r / high % deep, r % high, q, count, own, picture);
+        add_rows(f, pass, r / high % deep, r % high, some, q, count, own, picture);
       }
     }
   }
@@ -173,45 +150,57 @@ class Scatterer {
     }
   }
 
-  // Adds the partial results of pixels [q, q + count) of row (d, h) to the sums of their picture.
-  void add_row(const ScatterField& f, const ScatterPass& pass, index d, index h, index q, index count, const T* results,
-               T* sums) const {
+  // Adds the partial results of pixels [q, q + count) of rows (d, h) .. (d, h + rows - 1) to the sums of their picture.
+  void add_rows(const ScatterField& f, const ScatterPass& pass, index d, index h, index rows, index q, index count,
+                const T* results, T* sums) const {
     const auto& [ad, ah, aw] = p_.axis;
+    const index line = cut_.segment + plan_.reach;
     ShiftAdd<T> sum{};
-    sum.cells = count + plan_.reach;
     sum.p_stride = plan_.stride;
     sum.y_stride = plan_.cell;
     for (index row = 0; row < pass.rows; ++row) {
       const index tap = pass.first + row;
-      const index od = ad.first + d * ad.step + tap / ah.taps * ad.tap_step - f.first[0];
-      const index oh = ah.first + h * ah.step + tap % ah.taps * ah.tap_step - f.first[1];
-      if (od < 0 || od >= f.count[0] || oh < 0 || oh >= f.count[1]) continue;
-      sum.p = results + row * p_.row_columns();
-      for (index i = 0; i < phases_; ++i) {
-        const ScatterPhase& phase = plan_.phases[static_cast<std::size_t>(i)];
-        sum.offsets = phase.terms.data();
-        sum.terms = static_cast<index>(phase.terms.size());
-        sum.part_offset = phase.part_offset;
-        sum.part_length = phase.part_length;
-        sum.length = phase.length;
-        sum.y = sums + (((od * f.count[1] + oh) * phases_ + i) * f.count[2] + q - f.first[2]) * plan_.cell;
-        k_.shift_add(sum);
+      const index od = ad.first + d * ad.step + tap / ah.taps * ad.tap_step;
+      if (od < f.first[0] || od >= f.first[0] + f.count[0]) continue;
+      // Rows [begin, end) of these lead into the field.
+      const index first = ah.first + h * ah.step + tap % ah.taps * ah.tap_step - f.first[1];
+      const index begin = std::max<index>(0, divide_up(-first, ah.step));
+      const index end = std::min(rows, divide_up(f.count[1] - first, ah.step));
+      // Where lines are as long here as there, they are one.
+      const index together = line == f.count[2] && count == cut_.segment ? end - begin : 1;
+      sum.cells = (together - 1) * line + count + plan_.reach;
+      for (index r = begin; r < end; r += together) {
+        sum.p = results + r * line * plan_.stride + row * p_.row_columns();
+        const index y_line = f.line(f.first[1] + first + r * ah.step);
+        for (index i = 0; i < phases_; ++i) {
+          const ScatterPhase& phase = plan_.phases[static_cast<std::size_t>(i)];
+          sum.offsets = phase.terms.data();
+          sum.terms = static_cast<index>(phase.terms.size());
+          sum.part_offset = phase.part_offset;
+          sum.part_length = phase.part_length;
+          sum.length = phase.length;
+          sum.y = sums + place(f, 0, od, i, y_line) + (q - f.first[2]) * plan_.cell;
+          k_.shift_add(sum);
+        }
       }
     }
   }
 
-  // Calls body(place in f, place in part, elements, picture, d, h, phase) for every line of cells of the part.
+  // Where a line of cells of a field begins.
+  index place(const ScatterField& f, index image, index d, index phase, index line) const {
+    const index plane = (image * f.count[0] + d - f.first[0]) * phases_ + phase;
+    return (plane * f.count[1] + line) * f.count[2] * plan_.cell;
+  }
+
+  // Calls body(place in f, picture, d, h, phase) for every line of cells of the part.
   template <class Body>
   void each_line(const ScatterField& f, const ScatterField& part, Body body) const {
-    const index n = part.count[2] * plan_.cell, begin = part.first[2] - f.first[2];
-    index to = 0;
+    const index begin = (part.first[2] - f.first[2]) * plan_.cell;
     for (index i = 0; i < part.images; ++i) {
       for (index d = part.first[0]; d < part.first[0] + part.count[0]; ++d) {
         for (index h = part.first[1]; h < part.first[1] + part.count[1]; ++h) {
-          const index row = (i * f.count[0] + d - f.first[0]) * f.count[1] + h - f.first[1];
-          for (index phase = 0; phase < phases_; ++phase, to += n) {
-            body(((row * phases_ + phase) * f.count[2] + begin) * plan_.cell, to, n, i, d, h, phase);
-          }
+          const index line = f.line(h);
+          for (index phase = 0; phase < phases_; ++phase) body(place(f, i, d, phase, line) + begin, i, d, h, phase);
         }
       }
     }
@@ -219,8 +208,8 @@ class Scatterer {
 
   // Copies what a field shares with its neighbour, and leaves it out of `own`.
   void keep(const ScatterField& f, const ScatterField& part, const T* sums, ScatterField& own, T* to) const {
-    each_line(f, part, [&](index at, index to_at, index n, index, index, index, index) {
-      std::copy_n(sums + at, n, to + to_at);
+    each_line(f, part, [&](index at, index i, index d, index h, index phase) {
+      std::copy_n(sums + at, part.count[2] * plan_.cell, to + place(part, i, d, phase, part.line(h)));
     });
     if (part.first[cut_.axis] == own.first[cut_.axis]) own.first[cut_.axis] += part.count[cut_.axis];
     own.count[cut_.axis] -= part.count[cut_.axis];
@@ -235,49 +224,11 @@ class Scatterer {
   // The sums of a part of a field into y.
   void finish(const ScatterField& f, const ScatterField& part, index image, index group, const T* sums) const {
     const ScatterAxis &ad = p_.axis[0], &ah = p_.axis[1], &aw = p_.axis[2];
-    each_line(f, part, [&](index at, index, index, index i, index d, index h, index phase) {
-      T* y = y_ + (((image + i) * ad.out + d) * ah.out + h) * aw.out * p_.out_pixel() + group * p_.out_channels;
+    each_line(f, part, [&](index at, index i, index d, index h, index phase) {
       const ScatterPhase& line = plan_.phases[static_cast<std::size_t>(phase)];
-      finish_line(line, aw.first + part.first[2] * aw.step + line.pixel, part.count[2], sums + at,
-                  cell_bias_ + group * plan_.cell, y);
+      store_.line(line, group, ((image + i) * ad.out + d) * ah.out + h, aw.first + part.first[2] * aw.step + line.pixel,
+                  part.count[2], sums + at);
     });
-  }
-
-  // A line of cells, the first of which belongs at `pixel` of a row of y.
-  void finish_line(const ScatterPhase& phase, index pixel, index cells, const T* sums, const T* bias, T* y) const {
-    const index c = p_.out_channels, step = p_.axis[2].step, out = p_.axis[2].out, pixels = phase.length / c;
-    // Cells [begin, end) lie inside the row, those beside them with some pixels.
-    const index begin = std::clamp<index>(divide_up(std::max<index>(0, -pixel), step), 0, cells);
-    const index fit = out - pixels - pixel;
-    const index end = fit < 0 ? begin : std::clamp<index>(fit / step + 1, begin, cells);
-    auto finish_some = [&](index from, index to) {
-      for (index m = from; m < to; ++m) {
-        const index first = pixel + m * step;
-        for (index q = std::max<index>(0, -first); q < std::min(pixels, out - first); ++q) {
-          for (index k = q * c; k < (q + 1) * c; ++k) {
-            y[(first + q) * p_.out_pixel() + k - q * c] = finished(sums[m * plan_.cell + k], bias[k]);
-          }
-        }
-      }
-    };
-    finish_some(0, begin);
-    finish_some(end, cells);
-    if (begin == end) return;
-    StoreCells<T> store{};
-    store.p = sums + begin * plan_.cell;
-    store.y = y + (pixel + begin * step) * p_.out_pixel();
-    store.bias = bias;
-    store.cells = end - begin;
-    store.length = p_.groups == 1 ? phase.length : c;  // pixels of a group are apart
-    store.p_stride = plan_.cell;
-    store.y_stride = step * p_.out_pixel();
-    store.relu = relu_;
-    for (index k = 0; k < phase.length; k += store.length) {
-      k_.store_cells(store);
-      store.p += c;
-      store.bias += c;
-      store.y += p_.out_pixel();
-    }
   }
 
   const Scatter p_;
@@ -288,10 +239,7 @@ class Scatterer {
   const index *x_at_ = nullptr, *y_at_ = nullptr;
   const T* x_;
   const T* packed_;
-  const T* bias_;
-  const T* cell_bias_ = nullptr;
-  T* y_;
-  const bool relu_;
+  CellStore<T> store_;
 };
 
 }  // namespace

@@ -55,7 +55,7 @@ ScatterCut::ScatterCut(const Scatter& problem, const ScatterPlan& plan, index la
 
 ScatterField ScatterCut::strip(index s, index pictures) const {
   const auto& [ad, ah, aw] = problem_.axis;
-  ScatterField f{pictures, {0, 0, 0}, {ad.out, ah.out, aw.in + reach_}};
+  ScatterField f{pictures, {0, 0, 0}, {ad.out, ah.out, aw.in + reach_}, ah.step};
   const ScatterAxis& a = problem_.axis[axis];
   if (axis == 2) {
     f.first[2] = begin(s);

@@ -6,10 +6,20 @@
 
 namespace pcx {
 
-// Sums [picture][depth of y][height of y][phase][cell][element]; cells are counted as pixels of x.
+// Sums [picture][depth of y][phase][height of y][cell][element]; cells are counted as pixels of x. The heights to which
+// one tap leads follow each other: those `step` apart.
 struct ScatterField {
   index images;
   Axes first, count;
+  index step;
+
+  // Where the line of a height stands among those of its depth and phase.
+  index line(index h) const {
+    const index at = h - first[1];
+    if (step == 1) return at;
+    const index residue = at % step;
+    return residue * (count[1] / step) + std::min(residue, count[1] % step) + at / step;
+  }
 };
 
 struct ScatterCut {

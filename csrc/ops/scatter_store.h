@@ -1,0 +1,40 @@
+// The last step of scattering: cells of sums become y, with bias and ReLU.
+#pragma once
+#include "isa/dispatch.h"
+#include "ops/scatter.h"
+
+namespace pcx {
+
+template <class T>
+class CellStore {
+ public:
+  // bias: of all channels of y, or null. Problem and plan outlive this.
+  CellStore(const Scatter& problem, const ScatterPlan& plan, const T* bias, bool relu, T* y)
+      : p_(problem), plan_(plan), bias_(bias), y_(y), relu_(relu) {}
+
+  // Elements of the list of biases, which is made once, before any line.
+  index biases() const { return p_.groups * plan_.cell + kernels<T>().lanes; }
+  void list_bias(T* list);
+
+  // Writes all of y where some pixel of it is reached by no tap; those have the bias alone.
+  void fill_unreached() const;
+
+  // A line of cells, the first of which belongs at `pixel` of a row of y; rows are counted through all pictures.
+  void line(const ScatterPhase& phase, index group, index row, index pixel, index cells, const T* sums) const;
+
+ private:
+  bool reaches_all() const;
+  T finished(T sum, T bias) const {
+    const T s = sum + bias;
+    return relu_ && s < 0 ? T(0) : s;
+  }
+
+  const Scatter& p_;
+  const ScatterPlan& plan_;
+  const T* bias_;
+  const T* cell_bias_ = nullptr;
+  T* y_;
+  const bool relu_;
+};
+
+}  // namespace pcx
