@@ -29,6 +29,8 @@ constexpr double copied = 0.17, placed = 3.1;  // an element of x; a position
 // out; an element of x.
 constexpr double row_part = 450, row = 122, row_product = 1.25, row_load = 1.15, row_result = 1.9, row_position = 2.6;
 constexpr double row_copied = 0.26;
+// Depthwise: a vector's multiply-add, a vector copied, a row of pixels.
+constexpr double column_product = 0.75, column_copied = 1.5, column_row = 15;
 constexpr double found = 1.15;  // times as much is found, next to Winograd's algorithm: memory
 constexpr double made = 16;     // of an element of the weight that is packed, in multiply-adds
 
@@ -93,8 +95,18 @@ double row_cycles(const Correlation& p) {
   return row_part + static_cast<double>(p.groups) * (sums + results + row_copied * slots(p) + row * rows);
 }
 
+// A few channels a group: vectors of output channels, and columns of x for each.
+double depthwise_cycles(const Correlation& p) {
+  const double vectors = static_cast<double>(divide_up(p.groups * p.out_channels, kernels<float>().lanes));
+  const double in = static_cast<double>(p.in_channels),
+               rows = static_cast<double>(p.axis[0].positions * p.axis[1].positions);
+  const double sums = column_product * static_cast<double>(p.positions() * p.taps()) * in;
+  return part + vectors * (sums + column_copied * slots(p) + column_row * rows);
+}
+
 double cycles_of(const Correlation& p) {
   const Kernels<float>& k = kernels<float>();
+  if (depthwise_suits<float>(p)) return depthwise_cycles(p);
   if (p.out_channels <= k.narrow) return row_cycles(p);
   const double positions = static_cast<double>(p.positions()), depth = static_cast<double>(p.taps() * p.in_channels);
   const double sums = products(k, positions, depth, columns_cost(k, p.out_channels));

@@ -12,6 +12,7 @@ namespace pcx {
 namespace {
 
 constexpr index deepest_chunk = 640;       // channels x taps of a chunk, if there are channels to cut
+constexpr index deepest_panel = 2048;      // the same for one panel of output channels: x is then read in longer pieces
 constexpr index deepest_narrow = 4096;     // the same for few output channels, whose weights stay in L1
 constexpr index most_depth = 1024;         // channels x taps summed in registers, however large the kernel
 constexpr index most_channels = 256;       // of a chunk
@@ -47,7 +48,9 @@ Correlation ascending(Correlation problem) {
 
 Chunks chunks_of(const Correlation& problem, std::size_t element_bytes) {
   const bool narrow = narrow_only(problem, element_bytes);
-  const index taps = std::max<index>(1, problem.taps()), deepest = narrow ? deepest_narrow : deepest_chunk;
+  const bool single = problem.out_channels <= (element_bytes == 4 ? kernels<float>().panel : kernels<double>().panel);
+  const index taps = std::max<index>(1, problem.taps());
+  const index deepest = narrow ? deepest_narrow : single ? deepest_panel : deepest_chunk;
   const index most = std::min<index>(std::max<index>(16, deepest / taps / 16 * 16), most_channels);
   const index slots =
       least_slots(problem.axis[0], 1) * least_slots(problem.axis[1], 1) * least_slots(problem.axis[2], 64);
