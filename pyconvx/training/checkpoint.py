@@ -130,6 +130,7 @@ def fingerprints(task: Task, state: State) -> dict[str, str]:
         "examples": digest(task.examples.x, task.examples.classes),
         "weights": digest(*task.weights().values()),
         "options": repr([task.steps, task.seed, task.sampler.n_classes, task.sampler.n_per_class, len(task.sampler)]),
+        "augmentation": repr(None if task.augment is None else _described(task.augment)),
         "loss and optimiser": repr([_described(task.loss), _described(encoder), task.loss_rate, loss is None]),
         "state": repr([state.done, state.waited, generators]),
         "validation": repr([task.validate is None, task.validate_every, task.patience, task.batch_size]),

@@ -30,7 +30,11 @@ from pyconvx.training.validation import Validate
 Array = NDArray[Any]
 Gradients = dict[str, Array]
 Augment = Callable[[Array, np.random.Generator], Array]
-"""From a batch `(examples, *spatial, channels)` to one of the same shape and type; draws from the generator alone."""
+"""From a batch `(examples, *spatial, channels)` to one of the same shape and type; draws from the generator alone.
+
+One with a method `part(rows, rng, first, count)`, as `training.Augment` has it, changes only its own rows where several
+processes train together.
+"""
 Observe = Callable[[Array, NDArray[np.int64], int], Record]
 """From the encodings of a batch, their classes and the step, to what a trainer adds to the step's record."""
 
@@ -160,7 +164,7 @@ def _step(task: Task, rows: NDArray[np.int64], step: int) -> Record:
     record: Record = {"step": step + 1, "loss": 0.0, "lr": lr}
     classes = task.examples.classes[rows]
     part = own_rows(task.communicator, len(rows))
-    x = _drawn(task, rows, step)[part]
+    x = _drawn(task, rows, part, step)
     with np.errstate(over="ignore", invalid="ignore"):  # looked at here, and said in words
         own, pullback = task.encoder.vjp(x, wrt="parameters", once=True)
         del x
@@ -179,17 +183,20 @@ def _step(task: Task, rows: NDArray[np.int64], step: int) -> Record:
     return record
 
 
-def _drawn(task: Task, rows: NDArray[np.int64], step: int) -> Array:
-    """The inputs of a batch, augmented. All processes draw the whole batch, so that all draw the same."""
-    x = as_float(task.examples.x[rows], "x")
-    if task.augment is None:
+def _drawn(task: Task, rows: NDArray[np.int64], part: slice, step: int) -> Array:
+    """The inputs of a part of a batch, augmented as they are in the whole batch on one process."""
+    augment, rng = task.augment, np.random.default_rng([task.seed, step])
+    by_part = getattr(augment, "part", None)
+    alone = augment is None or by_part is not None
+    x = as_float(task.examples.x[rows[part] if alone else rows], "x")
+    if augment is None:
         return x
-    changed = np.asarray(task.augment(x, np.random.default_rng([task.seed, step])))
+    changed = np.asarray(by_part(x, rng, part.start, len(rows)) if by_part is not None else augment(x, rng))
     if changed.shape != x.shape:
         raise ShapeError(f"augment made shape {changed.shape} of {x.shape}; it must keep the shape")
     if changed.dtype != x.dtype:
         raise DTypeError(f"augment made {changed.dtype} of {x.dtype}; it must keep the type")
-    return changed
+    return changed if alone else changed[part]  # a mere function draws for the whole batch, so that all draw the same
 
 
 def _move(task: Task, gradients: Gradients, loss_gradients: Gradients, lr: float) -> None:
