@@ -22,15 +22,23 @@ if TYPE_CHECKING:
 
 STEPS = 1000
 BATCH = (8, 4)
+AT_ONCE = 64  # examples that are moved together
 FEWEST = 2  # classes that can be told apart
 WITH_MARGIN = (*STRATEGIES, "contrastive", "arcface", "proxy_anchor")
 
 
-class Parts(NamedTuple):
-    """Rows that are learned from, and rows of other classes; the latter are none without a validation."""
+class Part(NamedTuple):
+    """Examples and the numbers of their classes."""
 
-    learned: NDArray[np.int64]
-    held_out: NDArray[np.int64]
+    x: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+class Parts(NamedTuple):
+    """What is learned from, and what is of other classes; the latter is empty without a validation."""
+
+    learned: Part
+    held_out: Part
 
 
 class Clock:
@@ -60,7 +68,10 @@ class Clock:
 
 
 def split(arguments: argparse.Namespace, data: LabelledSet) -> Parts:
-    """Hold out a share of the classes, drawn by the seed among those with two examples or more."""
+    """Hold out a share of the classes, drawn by the seed among those with two examples or more.
+
+    Examples are moved where they lie, so that memory holds them once: `data.x` is in another order afterwards.
+    """
     import numpy as np
 
     share = arguments.validation
@@ -75,10 +86,16 @@ def split(arguments: argparse.Namespace, data: LabelledSet) -> Parts:
     if wanted < FEWEST:
         if share and arguments.patience is not None:
             raise OptionError(f"--patience: {len(counts)} classes are too few to hold {FEWEST} out of them")
-        return Parts(np.arange(len(data.labels)), np.empty(0, np.int64))
+        return Parts(Part(data.x, data.labels), Part(data.x[:0], data.labels[:0]))
     held = np.random.default_rng(arguments.seed).permutation(several)[:wanted]
     out = np.isin(data.labels, held)
-    return Parts(np.flatnonzero(~out), np.flatnonzero(out))
+    kept = np.flatnonzero(~out)
+    held_out = data.x[out]
+    for start in range(0, len(kept), AT_ONCE):  # a row only moves forward, to where all have been moved already
+        rows = kept[start : start + AT_ONCE]
+        data.x[start : start + len(rows)] = data.x[rows]
+    data.x[len(kept) :] = held_out
+    return Parts(Part(data.x[: len(kept)], data.labels[~out]), Part(data.x[len(kept) :], data.labels[out]))
 
 
 def make_encoder(arguments: argparse.Namespace, shape: tuple[int, ...]) -> Layer:

@@ -7,6 +7,7 @@ cannot be used is one line among the problems, and ends nothing. The order is th
 from __future__ import annotations
 
 import glob
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pyconvx._memory import available, format_size
 from pyconvx._progress import Report, reporter
 from pyconvx.errors import DataError, OptionError
 from pyconvx.training._npy import printable
@@ -84,7 +86,8 @@ def load_classes(
     Raises
     ------
     DataError
-        If the folder cannot be used, nothing in it can, or most of it has another shape than the rest.
+        If the folder cannot be used, nothing in it can, or most of it has another shape than the rest; or if there is
+        not enough memory for all of it.
     OptionError
         If pictures have different sizes and `format` gives none.
     """
@@ -103,6 +106,7 @@ def load_classes(
                 tell(printable(str(found)))
                 continue
             if x is None:
+                _require_memory(folder, len(entries), found.shape)
                 x = np.empty((len(entries), *found.shape), np.float32)
             if found.shape != x.shape[1:]:
                 unfit += 1
@@ -241,6 +245,18 @@ def _below(root: Path, problems: list[str]) -> list[str]:
                 found.append(path)
     problems.sort()
     return sorted(found)
+
+
+def _require_memory(folder: str | os.PathLike[str], count: int, shape: tuple[int, ...]) -> None:
+    """Refuse, when the first example is known, what would drive the machine into swapping."""
+    needed = count * math.prod(shape) * np.dtype(np.float32).itemsize
+    there = available()
+    if there is not None and needed > there:
+        raise DataError(
+            f"{printable(str(folder))}: {count} examples of {'x'.join(map(str, shape))} numbers take "
+            f"{format_size(needed)} of memory, and {format_size(there)} is available: bring pictures to a smaller "
+            "size, or take grey levels or fewer files"
+        )
 
 
 def _other_shape(
