@@ -21,6 +21,7 @@ from pyconvx.training.collapse import spread_of
 from pyconvx.training.encoding import check_rank, encode
 from pyconvx.training.examples import Examples
 from pyconvx.training.history import History, Record
+from pyconvx.training.offline import Offline
 from pyconvx.training.parallel import Communicator, anyone, first_says, own_rows
 from pyconvx.training.result import Stopped, Weights
 from pyconvx.training.sampler import PKSampler
@@ -82,11 +83,12 @@ class Task:
     loss_rate: float
     optimizers: tuple[Moves, Moves | None]  # of the encoder, of what the loss learns
     augment: Augment | None
+    offline: Offline | None
     observe: Observe | None
     validate: Validate | None
     validate_every: int
     patience: int | None
-    batch_size: int  # of validation
+    batch_size: int  # of validation, and of a look at the whole set
     seed: int
     communicator: Communicator
 
@@ -112,6 +114,7 @@ class State:
     measures: dict[str, float] = field(default_factory=dict)
     done: int = 0
     waited: int = 0  # validations since the best one
+    neighbours: NDArray[np.int64] | None = None  # of the classes, as the sampler has them
     history: History = field(default_factory=History)
 
 
@@ -134,6 +137,7 @@ def train(task: Task, state: State, between: Between) -> Stopped:
         started = time.perf_counter()
         task.encoder.train()
         try:
+            _look_for_neighbours(task, state)
             record = _step(task, next(batches), state.done)
         finally:
             task.encoder.eval()
@@ -146,6 +150,15 @@ def train(task: Task, state: State, between: Between) -> Stopped:
         if anyone(task.communicator, between(state, found)):
             return "callback"
     return "finished"
+
+
+def _look_for_neighbours(task: Task, state: State) -> None:
+    """Tell the sampler which classes look most alike, found anew if it is time to."""
+    if task.offline is not None and task.offline.is_time(state.done):
+        state.neighbours = task.offline.neighbours(
+            task.encoder, task.examples, task.seed, state.done, task.batch_size, task.communicator
+        )
+    task.sampler.neighbours = state.neighbours
 
 
 def _batches(sampler: PKSampler, done: int) -> Iterator[NDArray[np.int64]]:

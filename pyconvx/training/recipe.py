@@ -16,6 +16,7 @@ from pyconvx.training.encoders import Size, encoder1d, encoder2d, encoder3d
 from pyconvx.training.encoding import check_encoder
 from pyconvx.training.examples import read_examples
 from pyconvx.training.loop import Augment, Moves, Objective, Observe, Task
+from pyconvx.training.offline import Offline
 from pyconvx.training.parallel import Alone, Communicator, check_parallel
 from pyconvx.training.sampler import PKSampler
 from pyconvx.training.schedules import Schedule, as_schedule
@@ -41,6 +42,8 @@ class Recipe:
     normalized: bool = True
     seed: int = 0
     communicator: Communicator | None = None
+    offline: Offline | None = None
+    together: int = 1
 
     def __post_init__(self) -> None:
         for name, least in (("n_classes", 2), ("n_per_class", 2), ("steps", 1), ("seed", 0)):
@@ -70,7 +73,12 @@ class Recipe:
         """Bring everything together; `make_loss` gets two encodings, so that it knows their depth and type."""
         examples = read_examples(x, labels)
         sampler = PKSampler(
-            examples.classes, self.n_classes, self.n_per_class, small=self.small, random_state=self.seed
+            examples.classes,
+            self.n_classes,
+            self.n_per_class,
+            small=self.small,
+            together=self.together,
+            random_state=self.seed,
         )
         encoder = fitting(encoder, examples.x, self.seed)
         communicator = Alone() if self.communicator is None else self.communicator
@@ -92,6 +100,7 @@ class Recipe:
             loss_rate=float(self.loss_rate),
             optimizers=(self.optimizer(encoder.named_parameters()), self.optimizer(own) if own else None),
             augment=self.augment,
+            offline=self.offline,
             observe=observe,
             validate=validate,
             validate_every=integer("validate_every", validate_every, 1),

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pyconvx.functional import nearest, pairwise_distances
 from pyconvx.functional._arguments import choice, integer
@@ -14,6 +14,7 @@ from pyconvx.functional.distance import METRICS
 from pyconvx.triplet.batch import Array, check_comparable, read_batch
 from pyconvx.triplet.mining import Triplets
 
+Indices = NDArray[np.int64]
 Positives = Literal["all", "random", "hard"]
 
 
@@ -93,6 +94,51 @@ def mine_offline(
     triplets = triplets[np.lexsort((triplets[:, 1], triplets[:, 0]))]  # stable: impostors stay by nearness
     anchor, positive, negative = np.ascontiguousarray(triplets.T, np.int64)
     return Triplets(anchor, positive, negative)
+
+
+def nearest_classes(encodings: ArrayLike, labels: ArrayLike, k: int = 8, *, metric: str = "sqeuclidean") -> Indices:
+    """Of each class, the classes that its rows have most of their nearest impostors in.
+
+    Parameters
+    ----------
+    encodings : array_like, (rows, depth)
+        Of the whole set, float32 or float64; some rows of each class will do.
+    labels : array_like, (rows,)
+        Integers or strings, equal for the same class.
+    k : int
+        How many impostors of each row count.
+    metric : str
+        As `pyconvx.nearest` has them.
+
+    Returns
+    -------
+    ndarray of int64, (classes, m)
+        Classes by their places in sorted order, as `PKSampler.neighbours` wants them: by the number of impostors, the
+        most first; -1 where there are no more.
+
+    Raises
+    ------
+    OptionError, ShapeError, DTypeError, DivergedError
+        As `mine_offline`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> nearest_classes(np.array([[0.0], [1.0], [1.5], [3.0], [9.0], [9.1]]), list("aabbcc"), 2).tolist()
+    [[1], [0], [1]]
+    """
+    x, classes = read_batch(encodings, labels)
+    found = mine_offline(x, classes, k, metric=metric, random_state=0)
+    pairs = np.stack([classes[found.anchor], classes[found.negative]])
+    count = int(classes.max()) + 1
+    codes, times = np.unique(pairs[0].astype(np.int64) * count + pairs[1], return_counts=True)
+    owners, others = np.divmod(codes, count)
+    order = np.lexsort((others, -times, owners))
+    owners, others = owners[order], others[order]
+    place = np.arange(len(owners)) - np.searchsorted(owners, owners)
+    result = np.full((count, int(place.max()) + 1), -1, np.int64)
+    result[owners, place] = others
+    return result
 
 
 def _nearest_others(own: Array, ordered: Array, first: int, end: int, k: int, metric: str) -> Array:

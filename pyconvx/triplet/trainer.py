@@ -10,9 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from pyconvx import training
 from pyconvx._checkpoint import PathLike
 from pyconvx._progress import Report
+from pyconvx.errors import OptionError
+from pyconvx.functional._arguments import integer
 from pyconvx.nn import Adam, Layer
 from pyconvx.training.encoders import Size
 from pyconvx.training.loop import Augment
+from pyconvx.training.offline import Offline
 from pyconvx.training.parallel import Communicator
 from pyconvx.training.recipe import MakeOptimizer, Recipe, check_kind_of_encoder, existing
 from pyconvx.training.result import TrainingResult
@@ -21,6 +24,7 @@ from pyconvx.training.session import Callback, Outside, fit
 from pyconvx.triplet.batch import BatchLoss
 from pyconvx.triplet.batch_triplet import TripletLoss
 from pyconvx.triplet.mining import Strategy, check_strategy
+from pyconvx.triplet.offline import nearest_classes
 from pyconvx.triplet.watching import Watch, plateau_of
 
 Array = NDArray[Any]
@@ -58,6 +62,13 @@ class TripletTrainer:
         Makes an optimiser of named parameters: `nn.Adam`, `functools.partial(nn.SGD, momentum=0.9)`, ...
     loss_rate : float
         By how much the learning rate of a loss's own parameters is larger than the encoder's.
+    offline_every : int, optional
+        Every so many steps, look for the classes that are hard to tell apart in the whole set, and have them together
+        in batches from then on: four examples of each class are encoded, without augmentation, and of a batch's classes
+        some are drawn as before, each of which brings those that have the nearest impostors of its examples
+        (`triplet.nearest_classes`). Mislabelled classes find each other so, too.
+    offline_classes : int
+        How many classes lie together then, the drawn one included; `n_classes` at most.
     augment : callable, optional
         `augment(batch, rng) -> batch`, of the same shape and type, applied to every batch.
     normalized : bool
@@ -107,12 +118,20 @@ class TripletTrainer:
         lr: float | Schedule = 1e-3,
         optimizer: MakeOptimizer = Adam,
         loss_rate: float = 1.0,
+        offline_every: int | None = None,
+        offline_classes: int = 4,
         augment: Augment | None = None,
         normalized: bool = True,
         seed: int = 0,
         communicator: Communicator | None = None,
     ) -> None:
         self._encoder = check_kind_of_encoder(encoder)
+        offline = None
+        if offline_every is not None:
+            offline = Offline(integer("offline_every", offline_every, 1), nearest_classes)
+            integer("offline_classes", offline_classes, 2)
+            if offline_classes > n_classes:
+                raise OptionError(f"offline_classes is {offline_classes}; a batch has {n_classes} classes")
         self._recipe = Recipe(
             n_classes=n_classes,
             n_per_class=n_per_class,
@@ -125,6 +144,8 @@ class TripletTrainer:
             normalized=normalized,
             seed=seed,
             communicator=communicator,
+            offline=offline,
+            together=1 if offline is None else offline_classes,
         )
         if isinstance(loss, str):
             check_strategy(loss, margin, False)
