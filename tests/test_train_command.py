@@ -120,6 +120,15 @@ def test_every_loss_schedule_and_optimizer(here: Path) -> None:
     assert training.load_encoder("net.safetensors").threshold is None
 
 
+def test_classes_that_look_alike_in_one_batch(here: Path) -> None:
+    found = set()
+    for options in ([], ["--offline-every", "2"], ["--offline-every", "2", "--offline-classes", "2"]):
+        trained(*options)
+        weights = nn.load_network("net.safetensors").state_dict().values()
+        found.add(b"".join(array.tobytes() for array in weights))
+    assert len(found) == 3
+
+
 def test_minutes(here: Path, capsys: Capture) -> None:
     arguments = [option for option in QUICK if option not in ("--steps", "6")]
     for schedule in ("cosine", "step", "constant"):
@@ -154,6 +163,8 @@ def test_minutes(here: Path, capsys: Capture) -> None:
         (["things", "-o", "net.safetensors", "--batch", "8"], exit_codes.USAGE, "is not a batch"),
         (["things", "-o", "net.safetensors", "--batch", "9x2"], exit_codes.USAGE, "wants 9 classes"),
         (["things", "-o", "net.safetensors", "--batch", "3x9", "--small", "error"], exit_codes.USAGE, "fewer than 9"),
+        (["things", "-o", "net.safetensors", "--offline-classes", "3"], exit_codes.USAGE, "goes with --offline-every"),
+        (["things", "-o", "net.safetensors", "--offline-every", "0"], exit_codes.USAGE, "offline_every is 0"),
         (["things", "-o", "net.safetensors", "--size", "0"], exit_codes.USAGE, "is not a size"),
         (["things", "-o", "net.safetensors", "--size", "2"], exit_codes.USAGE, "input_size"),
         (["things", "-o", "net.safetensors", "--log", "gone/log"], exit_codes.USAGE, "log: the folder"),

@@ -66,6 +66,13 @@ def _add_training_flags(group: argparse._ArgumentGroup) -> None:
         default="repeat",
         help="what becomes of classes with fewer than K examples",
     )
+    add(
+        "--offline-every",
+        type=int,
+        metavar="N",
+        help="every N steps encode some examples of all classes, and have those that look most alike in one batch",
+    )
+    add("--offline-classes", type=int, metavar="N", help="how many classes lie together then (4)")
     length = group.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, metavar="N", help="batches (1000)")
     length.add_argument("--minutes", type=float, metavar="X", help="train for so long")

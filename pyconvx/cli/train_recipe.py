@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 STEPS = 1000
 BATCH = (8, 4)
+TOGETHER = 4  # classes
 AT_ONCE = 64  # examples that are moved together
 FEWEST = 2  # classes that can be told apart
 WITH_MARGIN = (*STRATEGIES, "contrastive", "arcface", "proxy_anchor")
@@ -121,12 +122,17 @@ def make_trainer(
     makers: dict[str, Any] = {"adamw": nn.AdamW, "adam": nn.Adam, "sgd": partial(nn.SGD, momentum=0.9)}
     several, each = arguments.batch or (min(BATCH[0], classes), BATCH[1])
     steps = arguments.steps or STEPS
+    together = arguments.offline_classes
+    if together is not None and arguments.offline_every is None:
+        raise OptionError("--offline-classes goes with --offline-every")
     return triplet.TripletTrainer(
         encoder,
         loss=make_loss(arguments, classes),
         n_classes=several,
         n_per_class=each,
         small=arguments.small,
+        offline_every=arguments.offline_every,
+        offline_classes=min(TOGETHER, several) if together is None else together,
         steps=steps if clock is None else 1 << 40,  # the clock ends it
         lr=rates(arguments, steps) if clock is None else clock.rate,
         optimizer=makers[arguments.optimizer],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -109,20 +109,6 @@ class Recipe:
             seed=self.seed,
             communicator=communicator,
         )
-
-
-def check_kind_of_encoder(encoder: Layer | Size) -> Layer | Size:
-    """Refuse at once what is neither a layer nor the name of a size."""
-    if not isinstance(encoder, Layer) and encoder not in get_args(Size):
-        raise OptionError(f"encoder is {encoder!r}; it must be a layer, a network of pyconvx.nn, 'small' or 'medium'")
-    return encoder
-
-
-def existing(encoder: Layer | Size) -> Layer:
-    """The encoder, if it is more than a name."""
-    if not isinstance(encoder, Layer):
-        raise OptionError(f"the {encoder!r} encoder is made to fit the examples; call fit first")
-    return encoder
 
 
 def fitting(encoder: Layer | Size, x: Array, seed: int) -> Layer:

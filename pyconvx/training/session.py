@@ -12,7 +12,8 @@ from pyconvx._progress import Report, TimeLeft, reporter, time_left
 from pyconvx.errors import DivergedError, Interrupted, OptionError
 from pyconvx.training import checkpoint as checkpoints
 from pyconvx.training.collapse import CollapseDetector, warn_of
-from pyconvx.training.history import Log, Record
+from pyconvx.training.history import Record
+from pyconvx.training.log import Log
 from pyconvx.training.loop import State, Task, train, validated
 from pyconvx.training.parallel import check_same, joined
 from pyconvx.training.result import MESSAGES, Stopped, TrainingResult, TrainingStep

@@ -7,17 +7,17 @@ from typing import Any, Literal
 
 from numpy.typing import ArrayLike, NDArray
 
-from pyconvx import training
 from pyconvx._checkpoint import PathLike
 from pyconvx._progress import Report
 from pyconvx.errors import OptionError
 from pyconvx.functional._arguments import integer
 from pyconvx.nn import Adam, Layer
 from pyconvx.training.encoders import Size
+from pyconvx.training.holder import EncoderHolder
 from pyconvx.training.loop import Augment
 from pyconvx.training.offline import Offline
 from pyconvx.training.parallel import Communicator
-from pyconvx.training.recipe import MakeOptimizer, Recipe, check_kind_of_encoder, existing
+from pyconvx.training.recipe import MakeOptimizer, Recipe
 from pyconvx.training.result import TrainingResult
 from pyconvx.training.schedules import Schedule
 from pyconvx.training.session import Callback, Outside, fit
@@ -32,7 +32,7 @@ Array = NDArray[Any]
 WATCH: tuple[Strategy, ...] = ("random", "semihard", "batch_hard")
 
 
-class TripletTrainer:
+class TripletTrainer(EncoderHolder):
     """Trains an encoder so that ||f(x_i) - f(x_j)||^2 is small for the same class and large for different ones.
 
     A step draws `n_classes` classes with `n_per_class` examples each, encodes this batch once, chooses triplets among
@@ -125,7 +125,7 @@ class TripletTrainer:
         seed: int = 0,
         communicator: Communicator | None = None,
     ) -> None:
-        self._encoder = check_kind_of_encoder(encoder)
+        super().__init__(encoder)
         offline = None
         if offline_every is not None:
             offline = Offline(integer("offline_every", offline_every, 1), nearest_classes)
@@ -235,12 +235,3 @@ class TripletTrainer:
         )
         self._encoder = task.encoder
         return fit(task, outside, plateau=plateau_of(self.loss))
-
-    @property
-    def encoder(self) -> Layer:
-        """The encoder; one that is made to fit the examples is there once `fit` has begun."""
-        return existing(self._encoder)
-
-    def encode(self, x: ArrayLike, *, batch_size: int = 64) -> Array:
-        """Return the encodings of inputs, (examples, depth); see `pyconvx.training.encode`."""
-        return training.encode(self.encoder, x, batch_size=batch_size)
