@@ -106,6 +106,8 @@ def check_target(path: PathLike | None, every: Any, resume: bool) -> None:
         return
     if not Path(path).resolve().parent.is_dir():
         raise OptionError(f"checkpoint: the folder {Path(path).parent} does not exist")
+    if Path(path).is_dir() or not os.access(Path(path).resolve().parent, os.W_OK):
+        raise OptionError(f"checkpoint: {os.fspath(path)} is a folder, or its folder may not be written to")
     if is_there(path) and not resume:
         raise OptionError(f"checkpoint: {os.fspath(path)} is there already; resume it, or remove it to start anew")
 

@@ -19,7 +19,7 @@ from pyconvx.nn import Layer, Parameter
 from pyconvx.nn._arrays import as_float
 from pyconvx.training.collapse import spread_of
 from pyconvx.training.encoding import check_rank, encode
-from pyconvx.training.examples import Examples
+from pyconvx.training.examples import Examples, first_not_finite
 from pyconvx.training.history import History, Record
 from pyconvx.training.offline import Offline
 from pyconvx.training.parallel import Communicator, anyone, first_says, own_rows
@@ -209,6 +209,8 @@ def _drawn(task: Task, rows: NDArray[np.int64], part: slice, step: int) -> Array
         raise ShapeError(f"augment made shape {changed.shape} of {x.shape}; it must keep the shape")
     if changed.dtype != x.dtype:
         raise DTypeError(f"augment made {changed.dtype} of {x.dtype}; it must keep the type")
+    if first_not_finite(changed) is not None:
+        raise OptionError("augment made NaN or infinity of finite examples")
     return changed if alone else changed[part]  # a mere function draws for the whole batch, so that all draw the same
 
 
@@ -229,11 +231,16 @@ def validated(task: Task, state: State, *, last: bool = False) -> Record | None:
     is_time = state.done % task.validate_every == 0 or state.done == task.steps
     if task.validate is None or not state.done or is_time == last:
         return None
-    found = dict(task.validate(lambda x: encode(task.encoder, x, batch_size=task.batch_size)))
-    told = first_says(task.communicator, [float(value) for value in found.values()])
-    measures = dict(zip(found, told, strict=True))
+    found = task.validate(lambda x: encode(task.encoder, x, batch_size=task.batch_size))
+    try:
+        own = {name: float(value) for name, value in found.items()}
+    except (AttributeError, TypeError, ValueError):
+        own = {}
+    measures = dict(zip(own, first_says(task.communicator, list(own.values())), strict=True))
     if not measures or np.isnan(next(iter(measures.values()))):
-        raise OptionError(f"the validation returned {measures}; wanted measures by name, the first one a number")
+        raise OptionError(
+            f"the validation returned {str(found)[:80]}; wanted measures by name, all numbers, the first not NaN"
+        )
     record: Record = {"step": state.done, **measures}
     state.history.validations.append(record)
     if not state.measures or _rank(measures) > _rank(state.measures):

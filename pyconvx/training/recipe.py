@@ -20,7 +20,7 @@ from pyconvx.training.offline import Offline
 from pyconvx.training.parallel import Alone, Communicator, check_parallel
 from pyconvx.training.sampler import PKSampler
 from pyconvx.training.schedules import Schedule, as_schedule
-from pyconvx.training.validation import as_validation
+from pyconvx.training.validation import Validation, as_validation
 
 Array = NDArray[Any]
 MakeOptimizer = Callable[[Mapping[str, Parameter]], Moves]
@@ -89,6 +89,8 @@ class Recipe:
         validate = as_validation(validation)
         if validate is None and patience is not None:
             raise OptionError("patience counts validations; give validation=(x, labels), too")
+        if isinstance(validate, Validation):
+            check_encoder(encoder, validate.x, self.normalized)
         own = loss.named_parameters()
         return Task(
             encoder=encoder,
@@ -98,7 +100,7 @@ class Recipe:
             steps=self.steps,
             rate=as_schedule(self.lr, self.steps),
             loss_rate=float(self.loss_rate),
-            optimizers=(self.optimizer(encoder.named_parameters()), self.optimizer(own) if own else None),
+            optimizers=(self._moves(encoder.named_parameters()), self._moves(own) if own else None),
             augment=self.augment,
             offline=self.offline,
             observe=observe,
@@ -109,6 +111,12 @@ class Recipe:
             seed=self.seed,
             communicator=communicator,
         )
+
+    def _moves(self, parameters: Mapping[str, Parameter]) -> Moves:
+        made = self.optimizer(parameters)
+        if not hasattr(made, "lr") or not callable(getattr(made, "step", None)):
+            raise OptionError(f"optimizer made {made!r} of the parameters; wanted an optimiser such as nn.Adam's")
+        return made
 
 
 def fitting(encoder: Layer | Size, x: Array, seed: int) -> Layer:
@@ -127,7 +135,7 @@ def fitting(encoder: Layer | Size, x: Array, seed: int) -> Layer:
 
 def _check_loss(loss: Any, classes: int, depth: int, dtype: np.dtype[Any]) -> None:
     """Refuse a loss whose values cannot be summed up, or whose proxies are of other classes or encodings."""
-    if not hasattr(loss, "named_parameters") or not hasattr(loss, "vjp"):
+    if isinstance(loss, type) or not hasattr(loss, "named_parameters") or not hasattr(loss, "vjp"):
         raise OptionError(f"loss is {loss!r}; give a loss over encodings and labels, such as triplet.TripletLoss()")
     if getattr(loss, "reduction", "mean") == "none":
         raise OptionError("the loss has reduction='none'; a training step needs one number")

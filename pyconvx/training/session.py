@@ -37,6 +37,8 @@ class Outside:
             raise OptionError(f"callback is {self.callback!r}; give a function of a TrainingStep")
         if self.log is not None and not Path(self.log).resolve().parent.is_dir():
             raise OptionError(f"log: the folder {Path(self.log).parent} does not exist")
+        if self.log is not None and Path(self.log).is_dir():
+            raise OptionError(f"log: {self.log} is a folder; give a file")
         check_target(self.checkpoint, self.checkpoint_every, self.resume)
 
 
