@@ -165,6 +165,12 @@ def test_minutes(here: Path, capsys: Capture) -> None:
         (["things", "-o", "net.safetensors", "--batch", "3x9", "--small", "error"], exit_codes.USAGE, "fewer than 9"),
         (["things", "-o", "net.safetensors", "--offline-classes", "3"], exit_codes.USAGE, "goes with --offline-every"),
         (["things", "-o", "net.safetensors", "--offline-every", "0"], exit_codes.USAGE, "offline_every is 0"),
+        (["things", "-o", "net.safetensors", "--seed", "-1"], exit_codes.USAGE, "from 0 up"),
+        (
+            ["things", "-o", "net.safetensors", "--lr", "1e30", "--optimizer", "sgd", "--loss", "ntxent"],
+            exit_codes.BAD_INPUT,
+            "has diverged. Take a smaller",
+        ),
         (["things", "-o", "net.safetensors", "--size", "0"], exit_codes.USAGE, "is not a size"),
         (["things", "-o", "net.safetensors", "--size", "2"], exit_codes.USAGE, "input_size"),
         (["things", "-o", "net.safetensors", "--log", "gone/log"], exit_codes.USAGE, "log: the folder"),

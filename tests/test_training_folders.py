@@ -100,6 +100,15 @@ def test_bad_files_are_lines(album: Path) -> None:
     assert "\n" not in "".join(problems)
 
 
+def test_an_empty_class_is_a_line(album: Path) -> None:
+    (album / "dog").mkdir()
+    (album / "notes").mkdir()
+    (album / "notes" / "about.txt").write_text("no class")
+    found, problems = load(album)
+    assert found.classes == ("ann", "cat")
+    assert [line.rpartition("/")[2] for line in problems] == ["dog: an empty folder"]
+
+
 def test_links_to_folders_are_classes(album: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     other = tmp_path_factory.mktemp("other")
     picture(other / "1.png")

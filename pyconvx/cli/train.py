@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +95,8 @@ def _run(arguments: argparse.Namespace, communicator: MpiCommunicator | None) ->
             result = _train(arguments, parts, encoder, clock, communicator)
         except (Interrupted, DivergedError) as stop:
             if stop.result is not None and stop.result.best_step and tells:
-                _save(arguments, output, data, parts, encoder, stop.result)
+                with suppress(DivergedError):  # the last weights are the best ones without a validation, and no better
+                    _save(arguments, output, data, parts, encoder, stop.result)
             raise
     if tells:
         _save(arguments, output, data, parts, encoder, result)

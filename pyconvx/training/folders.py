@@ -162,7 +162,9 @@ def scan_classes(folder: str | os.PathLike[str], *, nested: bool = False) -> tup
     root = _folder(folder)
     problems: list[str] = []
     entries = []
-    for name in _below(root, problems):
+    found = _below(root, problems)
+    problems += _empty_classes(root, {name.partition("/")[0] for name in found})
+    for name in found:
         if "/" in name:
             entries.append(Entry(str(root / name), name, _label(name, nested)))
         else:
@@ -218,6 +220,19 @@ def _folder(folder: str | os.PathLike[str]) -> Path:
     if not root.is_dir():
         raise DataError(f"{printable(str(root))}: not a folder; wanted one with a sub-folder for each class")
     return root
+
+
+def _empty_classes(root: Path, used: set[str]) -> list[str]:
+    """A line about each sub-folder in which there is nothing to see: a copy that failed, more often than not."""
+    names = sorted(path.name for path in root.iterdir() if path.name not in used and not path.name.startswith("."))
+    return [f"{printable(str(root / name))}: an empty folder" for name in names if _is_empty(root / name)]
+
+
+def _is_empty(folder: Path) -> bool:
+    try:
+        return folder.is_dir() and not any(folder.iterdir())
+    except OSError:  # told of already
+        return False
 
 
 def _below(root: Path, problems: list[str]) -> list[str]:
