@@ -83,11 +83,11 @@ def resume(path: PathLike, task: Task, identity: dict[str, Any]) -> State:
         if {name: a.shape for name, a in read["best"].items()} != {name: a.shape for name, a in before.items()}:
             raise WeightsError("the best weights are not of this encoder")
         _check_neighbours(read.get("neighbours"), len(task.examples.names))
+        kept = ("best", "best_step", "measures", "done", "waited", "history")
+        return State(**{name: read[name] for name in kept}, neighbours=read.get("neighbours"))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         task.assign(before)
         raise WeightsError(f"{os.fspath(path)}: the checkpoint is damaged ({error!r})") from error
-    kept = ("best", "best_step", "measures", "done", "waited", "history")
-    return State(**{name: read[name] for name in kept}, neighbours=read.get("neighbours"))
 
 
 def identity_of(task: Task) -> dict[str, Any]:
@@ -145,6 +145,9 @@ def fingerprints(task: Task, state: State) -> dict[str, str]:
 def _complete(values: dict[str, Any]) -> dict[str, Any]:
     """What was saved, its history read; a KeyError or TypeError if something is missing."""
     history = json.loads(values["history"].tobytes())
+    for record in history["steps"]:
+        if not {"step", "loss", "lr", "spread"} <= set(record):
+            raise ValueError("a step's record is not whole")
     values["history"] = History(list(history["steps"]), list(history["validations"]))
     if not values["done"] == len(values["history"].steps):
         raise ValueError(f"{values['done']} steps were made, and {len(values['history'].steps)} are told of")
