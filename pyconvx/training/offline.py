@@ -35,8 +35,11 @@ class Offline(NamedTuple):
         """Encode some examples of each class, without augmentation, each process its part; return who is near whom."""
         rows = some_of_each(examples.classes, EACH, np.random.default_rng([seed, done]))
         part = own_rows(communicator, len(rows))
-        own = encode(encoder, examples.x[rows[part]], batch_size=batch_size)
-        return self.nearest(communicator.gather(own), examples.classes[rows])
+        own = rows[part]
+        batches = [own[start : start + batch_size] for start in range(0, len(own), batch_size)]
+        # A batch at a time, so that of a memory map no more is in memory than of a training step.
+        encodings = np.concatenate([encode(encoder, examples.x[batch], batch_size=batch_size) for batch in batches])
+        return self.nearest(communicator.gather(encodings), examples.classes[rows])
 
 
 def some_of_each(classes: Indices, most: int, rng: np.random.Generator) -> Indices:

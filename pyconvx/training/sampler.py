@@ -140,8 +140,10 @@ class PKSampler:
         for c in drawn[: len(table)]:
             near = [int(n) for n in table[c] if n in self._members and n not in chosen]
             chosen += near[: self.together - 1]
-        rest = [c for c in self._members if c not in chosen]
-        return chosen + [int(c) for c in rng.permutation(rest)[: self.n_classes - len(chosen)]]
+        if len(chosen) < self.n_classes:
+            rest = sorted(self._members.keys() - chosen)
+            chosen += [int(c) for c in rng.permutation(rest)[: self.n_classes - len(chosen)]]
+        return chosen
 
     def _examples(self, rng: np.random.Generator, own: Indices) -> Indices:
         drawn = [rng.permutation(own) for _ in range(-(-self.n_per_class // len(own)))]

@@ -15,6 +15,8 @@ from pyconvx.triplet.batch import Array, check_comparable, read_batch
 from pyconvx.triplet.mining import Triplets
 
 Indices = NDArray[np.int64]
+_FEW = 64  # rows of a class up to which one search for all classes is the quicker one
+
 Positives = Literal["all", "random", "hard"]
 
 
@@ -79,13 +81,18 @@ def mine_offline(
     rng = np.random.default_rng(random_state)
     order = np.argsort(classes, kind="stable")
     ordered = x[order]
-    starts = np.concatenate([[0], np.cumsum(np.bincount(classes))])
+    counts = np.bincount(classes)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    at_once = _all_others(ordered, classes[order], k, int(counts.max()), metric) if counts.max() <= _FEW else None
     found = []
     for first, end in pairwise(starts):
         if end - first < 2:
             continue
         own = ordered[first:end]
-        impostors = _nearest_others(own, ordered, first, end, k, metric)
+        if at_once is None:
+            impostors = _nearest_others(own, ordered, first, end, k, metric)
+        else:
+            impostors = at_once[first:end, : len(ordered) - len(own)]
         pairs = _pairs(own, positives, metric, rng)
         chosen = impostors[pairs[:, 0]]
         repeated = np.repeat(pairs + first, chosen.shape[1], axis=0)
@@ -138,6 +145,18 @@ def nearest_classes(encodings: ArrayLike, labels: ArrayLike, k: int = 8, *, metr
     place = np.arange(len(owners)) - np.searchsorted(owners, owners)
     result = np.full((count, int(place.max()) + 1), -1, np.int64)
     result[owners, place] = others
+    return result
+
+
+def _all_others(ordered: Array, classes: Array, k: int, largest: int, metric: str) -> Array:
+    """For every row the k nearest of other classes: of its nearest k + `largest` at least k are that, if so many exist.
+
+    One search for all, where a search for each of many small classes would read the whole set as many times.
+    """
+    nearness = nearest(ordered, ordered, min(k + largest, len(ordered)), metric=metric)[1]
+    own = classes[nearness] == classes[:, np.newaxis]
+    others_first = np.argsort(own, axis=1, kind="stable")[:, :k]
+    result: Array = np.take_along_axis(nearness, others_first, axis=1)
     return result
 
 
