@@ -66,7 +66,8 @@ class TripletTrainer(EncoderHolder):
         Every so many steps, look for the classes that are hard to tell apart in the whole set, and have them together
         in batches from then on: four examples of each class are encoded, without augmentation, and of a batch's classes
         some are drawn as before, each of which brings those that have the nearest impostors of its examples
-        (`triplet.nearest_classes`). Mislabelled classes find each other so, too.
+        (`triplet.nearest_classes`). For many classes, of which a batch drawn at random has few that are alike: see
+        Notes. Two names for one class find each other, too, and are then pulled apart.
     offline_classes : int
         How many classes lie together then, the drawn one included; `n_classes` at most.
     augment : callable, optional
@@ -86,6 +87,12 @@ class TripletTrainer(EncoderHolder):
     Notes
     -----
     Source: the lecture on convolutional networks' special applications, "triplet loss" and "choosing the triplets".
+
+    What `offline_every=100` brought (means of three seeds, 1500 batches of 8 out of 1000 classes of noisy patterns,
+    one-shot among 200 others): "all" 38.3% in place of 35.6%, with 14% in place of 7% of its triplets active; semihard
+    40.0% in place of 39.1%. Where random batches are hard already it costs: on Omniglot (two seeds, a minute of
+    processor time) semihard fell from 80.9% to 78.7%, `NTXentLoss` from 84.7% to 81.0%, a tenth to a third of the steps
+    being lost to the looks.
 
     Examples
     --------
