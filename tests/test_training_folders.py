@@ -15,9 +15,10 @@ from check import assert_same_bits
 
 from pyconvx import image
 from pyconvx.errors import DataError, OptionError
-from pyconvx.training import folders
-from pyconvx.training.folders import LabelledSet, load_classes, read_all, scan_classes, scan_files
+from pyconvx.training import loading
+from pyconvx.training.folders import scan_classes, scan_files
 from pyconvx.training.inputs import InputFormat
+from pyconvx.training.loading import LabelledSet, load_classes, read_all
 
 GREY = InputFormat(color=False)
 
@@ -255,9 +256,9 @@ def test_a_folder_that_memory_does_not_hold_is_refused_at_its_first_example(
 ) -> None:
     needed = 4 * 6 * 5 * 3 * 4
     for there in (needed, None):
-        monkeypatch.setattr(folders, "available", lambda there=there: there)
+        monkeypatch.setattr(loading, "available", lambda there=there: there)
         assert len(load(album)[0].x) == 4
-    monkeypatch.setattr(folders, "available", lambda: needed - 1)
+    monkeypatch.setattr(loading, "available", lambda: needed - 1)
     seen: list[int] = []
     with pytest.raises(DataError, match=r"4 examples of 6x5x3 numbers take .* is available: bring pictures to") as told:
         load_classes(album, progress=lambda done, total, info: seen.append(done))

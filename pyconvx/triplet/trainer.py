@@ -90,7 +90,7 @@ class TripletTrainer(EncoderHolder):
 
     What `offline_every=100` brought (means of three seeds, 1500 batches of 8 out of 1000 classes of noisy patterns,
     one-shot among 200 others): "all" 38.3% in place of 35.6%, with 14% in place of 7% of its triplets active; semihard
-    40.0% in place of 39.1%. Where random batches are hard already it costs: on Omniglot (two seeds, a minute of
+    40.0% in place of 39.1%. Where random batches are hard already it costs: on Omniglot (two seeds, 60 and 90 s of
     processor time) semihard fell from 80.9% to 78.7%, `NTXentLoss` from 84.7% to 81.0%, a tenth to a third of the steps
     being lost to the looks.
 
