@@ -17,7 +17,7 @@ from bench.document import write_document
 from bench.one_run import Orders, say
 from bench.report import markdown
 
-BENCHMARKS = ["conv", "gram", "pool", "distance", "trunk", "triplet", "mining", "style", "faces"]
+BENCHMARKS = ["conv", "gram", "pool", "distance", "trunk", "triplet", "norm", "mining", "style", "faces"]
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

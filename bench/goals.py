@@ -117,6 +117,7 @@ GOALS = [
     ),
     Goal("folder of pictures, encoded", ("folder of pictures",), "pipeline", (Bar(10.0, "dlib"),)),
     Goal("triplet training step", ("triplet training step",), "step", (Bar(2.2, "torch"),)),
+    Goal("BatchNorm training step", ("BatchNorm training step",), "step"),
     *(
         Goal(f"mining triplets, {mining}", ("mining triplets",), mining, (Bar(3.0, "pytorch-metric-learning"),))
         for mining in ("batch_hard", "semihard")

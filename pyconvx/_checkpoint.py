@@ -1,7 +1,8 @@
 """Files that stopped work goes on from: arrays and what JSON can hold, in one safetensors file, written atomically.
 
 Tensors: the arrays. Metadata: `format` (whose checkpoint it is), `identity` (what the work was asked for, so that no
-other work goes on from it) and `state` (the rest, with names of tensors where arrays were), both JSON.
+other work goes on from it) and `state` (the rest, with names of tensors where arrays were), both JSON; `seal`, the
+SHA-256 of all that, since work that went on from one changed bit would end elsewhere and not say so.
 """
 
 from __future__ import annotations
@@ -46,6 +47,16 @@ def digest(*arrays: Array) -> str:
     return sha.hexdigest()
 
 
+def _seal(tensors: dict[str, Array], metadata: dict[str, str]) -> str:
+    sha = hashlib.sha256()
+    for text in (metadata["format"], metadata["identity"], metadata["state"]):
+        sha.update(text.encode())
+    for name in sorted(tensors):
+        sha.update(name.encode())
+        sha.update(digest(tensors[name]).encode())
+    return sha.hexdigest()
+
+
 def save(path: PathLike, kind: str, state: dict[str, Any], identity: dict[str, Any]) -> None:
     """Write the file, whole or not at all; an array that comes several times is written once."""
     tensors = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
@@ -54,6 +65,7 @@ def save(path: PathLike, kind: str, state: dict[str, Any], identity: dict[str, A
         name: _take_arrays(value, name, tensors, written) for name, value in state.items() if name not in tensors
     }
     metadata = {"format": kind, "identity": json.dumps(identity, sort_keys=True), "state": json.dumps(described)}
+    metadata["seal"] = _seal(tensors, metadata)
     safetensors.save_file(tensors, path, metadata=metadata)
 
 
@@ -80,6 +92,8 @@ def load(
     try:
         saved, described = _flat(json.loads(metadata["identity"])), json.loads(metadata["state"])
         tensors = safetensors.load_file(path)
+        if metadata.get("seal", (sealed := _seal(tensors, metadata))) != sealed:  # the first versions wrote none
+            raise ValueError("it is not as it was written")
         whole = {name: array for name, array in tensors.items() if "." not in name}  # those inside others have dots
         state = build(whole | {name: _put_arrays(value, tensors) for name, value in described.items()})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -106,6 +120,8 @@ def check_target(path: PathLike | None, every: Any, resume: bool) -> None:
         return
     if not Path(path).resolve().parent.is_dir():
         raise OptionError(f"checkpoint: the folder {Path(path).parent} does not exist")
+    if Path(path).is_dir() or not os.access(Path(path).resolve().parent, os.W_OK):
+        raise OptionError(f"checkpoint: {os.fspath(path)} is a folder, or its folder may not be written to")
     if is_there(path) and not resume:
         raise OptionError(f"checkpoint: {os.fspath(path)} is there already; resume it, or remove it to start anew")
 

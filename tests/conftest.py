@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import check
 import pytest
+from bar_pictures import draw_all
 
 import pyconvx
 from pyconvx import _core
@@ -31,3 +33,11 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     """Each instruction set of this machine in turn, forced and seen to be active."""
     with check.forced_isa(request.param) as name:
         yield name
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with classes of pictures under `things`."""
+    monkeypatch.chdir(tmp_path)
+    draw_all()
+    return tmp_path

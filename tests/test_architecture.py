@@ -44,7 +44,7 @@ IMPORTS = {
     "image": {"functional"},
     "metrics": {"functional"},
     "_checkpoint": {"nn"},
-    "training": {"_checkpoint", "_progress", "nn", "functional", "metrics", "image", "runtime"},
+    "training": {"_checkpoint", "_memory", "_progress", "nn", "functional", "metrics", "image", "runtime"},
     "weights": set(),
     "_memory": set(),
     "_progress": set(),

@@ -244,6 +244,25 @@ def test_the_triplet_step_in_float64_is_the_gradient_of_its_loss(harness: Any) -
     assert 0 < loss[0] < 1
 
 
+def test_the_step_with_batchnorm_in_float64_is_the_gradient_of_its_output(harness: Any) -> None:
+    from bench import norm
+
+    rng = np.random.default_rng(0)
+    blocks = [norm.Block(*(part.astype(float) for part in block)) for block in norm.random_blocks(rng)]
+    x, slope = rng.standard_normal((3, 16, 16, 3)), rng.standard_normal((3, 1, 1, 64))
+    _, *results = norm.step(blocks, x, slope)
+    gradients, moved = results[: len(results) // 2], results[len(results) // 2 :]
+    parameters = [part for block in blocks for part in block]
+    for place, index in ((0, (1, 1, 0, 5)), (3, (0, 2, 7, 9)), (4, (3,)), (8, (11,))):
+        assert moved[place] == pytest.approx(parameters[place] - norm.RATE * gradients[place])
+        before, values = parameters[place][index], []
+        for step in (1e-6, -1e-6):
+            parameters[place][index] = before + step
+            values.append(np.vdot(norm.step(blocks, x, slope)[0], slope))
+        parameters[place][index] = before
+        assert (values[0] - values[1]) / 2e-6 == pytest.approx(gradients[place][index], rel=1e-4)
+
+
 def test_a_document_is_read_as_it_was_written(harness: Any, tmp_path: Path) -> None:
     from bench.document import read_document, write_document
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bar_pictures import SIZE, draw_all, run, trained
+from bar_pictures import SIZE, run, trained
 from check import assert_same_bits
 
 from pyconvx import nn, training
@@ -17,14 +17,6 @@ from pyconvx.training.encoding_files import encoding_writer
 from pyconvx.training.folders import Entry
 
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with `things` in it."""
-    monkeypatch.chdir(tmp_path)
-    draw_all()
-    return tmp_path
 
 
 def test_embed(here: Path, capsys: Capture) -> None:

@@ -7,20 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bar_pictures import SIZE, draw_all, run
+from bar_pictures import SIZE, run
 
 from pyconvx import nn, training
 from pyconvx.cli import exit_codes
 
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with `things` in it."""
-    monkeypatch.chdir(tmp_path)
-    draw_all()
-    return tmp_path
 
 
 def bars() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -13,20 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bar_pictures import QUICK, draw_all, run, trained
+from bar_pictures import QUICK, run, trained
 
 from pyconvx import image, nn, training
-from pyconvx.cli import exit_codes
+from pyconvx.cli import exit_codes, train_recipe
 
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with `things` in it."""
-    monkeypatch.chdir(tmp_path)
-    draw_all()
-    return tmp_path
 
 
 def test_train(here: Path, capsys: Capture) -> None:
@@ -45,6 +38,19 @@ def test_train(here: Path, capsys: Capture) -> None:
     assert image.load("a.png").std() > 1
     kinds = [json.loads(line)["kind"] for line in Path("log.jsonl").read_text().splitlines()]
     assert kinds == ["step"] * 6 + ["validation"]
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 64])
+def test_classes_are_held_out_without_a_second_copy(here: Path, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    data, before = (training.load_classes("things") for _ in range(2))
+    monkeypatch.setattr(train_recipe, "AT_ONCE", at_once)
+    learned, held_out = train_recipe.split(argparse.Namespace(validation=0.4, seed=3, patience=None, folder=""), data)
+    out = np.isin(before.labels, held_out.labels)
+    assert len(np.unique(held_out.labels)) == 2
+    for part, rows in ((learned, ~out), (held_out, out)):
+        np.testing.assert_array_equal(part.labels, before.labels[rows])
+        np.testing.assert_array_equal(part.x, before.x[rows])
+        assert np.may_share_memory(part.x, data.x)
 
 
 def test_the_same_seed_gives_the_same_file(here: Path, capsys: Capture) -> None:
@@ -114,6 +120,15 @@ def test_every_loss_schedule_and_optimizer(here: Path) -> None:
     assert training.load_encoder("net.safetensors").threshold is None
 
 
+def test_classes_that_look_alike_in_one_batch(here: Path) -> None:
+    found = set()
+    for options in ([], ["--offline-every", "2"], ["--offline-every", "2", "--offline-classes", "2"]):
+        trained(*options)
+        weights = nn.load_network("net.safetensors").state_dict().values()
+        found.add(b"".join(array.tobytes() for array in weights))
+    assert len(found) == 3
+
+
 def test_minutes(here: Path, capsys: Capture) -> None:
     arguments = [option for option in QUICK if option not in ("--steps", "6")]
     for schedule in ("cosine", "step", "constant"):
@@ -148,6 +163,14 @@ def test_minutes(here: Path, capsys: Capture) -> None:
         (["things", "-o", "net.safetensors", "--batch", "8"], exit_codes.USAGE, "is not a batch"),
         (["things", "-o", "net.safetensors", "--batch", "9x2"], exit_codes.USAGE, "wants 9 classes"),
         (["things", "-o", "net.safetensors", "--batch", "3x9", "--small", "error"], exit_codes.USAGE, "fewer than 9"),
+        (["things", "-o", "net.safetensors", "--offline-classes", "3"], exit_codes.USAGE, "goes with --offline-every"),
+        (["things", "-o", "net.safetensors", "--offline-every", "0"], exit_codes.USAGE, "offline_every is 0"),
+        (["things", "-o", "net.safetensors", "--seed", "-1"], exit_codes.USAGE, "from 0 up"),
+        (
+            ["things", "-o", "net.safetensors", "--lr", "1e30", "--optimizer", "sgd", "--loss", "ntxent"],
+            exit_codes.BAD_INPUT,
+            "has diverged. Take a smaller",
+        ),
         (["things", "-o", "net.safetensors", "--size", "0"], exit_codes.USAGE, "is not a size"),
         (["things", "-o", "net.safetensors", "--size", "2"], exit_codes.USAGE, "input_size"),
         (["things", "-o", "net.safetensors", "--log", "gone/log"], exit_codes.USAGE, "log: the folder"),

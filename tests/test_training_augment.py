@@ -139,6 +139,25 @@ def test_augment_keeps_shape_and_type_and_repeats_with_the_seed(rank: int, dtype
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
+def test_a_part_is_that_of_the_whole_batch(rank: int) -> None:
+    x, augment = samples(rank, count=7), everything(rank)
+    whole = augment(x, np.random.default_rng(4))
+    for first, end in ((0, 7), (0, 3), (3, 4), (4, 7)):
+        part = augment.part(x[first:end], np.random.default_rng(4), first, 7)
+        np.testing.assert_array_equal(part, whole[first:end])
+    assert not np.allclose(augment.part(x[:3], np.random.default_rng(4), 1, 7), whole[:3])
+    with pytest.raises(OptionError, match="rows 5 to 8 are not of a batch of 7"):
+        augment.part(x[:3], np.random.default_rng(4), 5, 7)
+
+
+def test_noise_is_normal_and_every_row_has_its_own() -> None:
+    noise = Augment(noise=0.5)(np.zeros((40, 50, 50, 1), np.float32), np.random.default_rng(0)).reshape(40, -1)
+    assert abs(noise.mean()) < 0.01
+    np.testing.assert_allclose(noise.std(axis=1), 0.5, rtol=0.06)
+    assert np.abs(np.corrcoef(noise) - np.eye(40)).max() < 0.1
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
 def test_no_change_is_a_copy(rank: int) -> None:
     x = samples(rank)
     y = Augment()(x, np.random.default_rng(0))

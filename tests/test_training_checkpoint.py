@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from similar_shapes import encoder, examples
 
+from pyconvx import _checkpoint as files
 from pyconvx import nn, training, triplet
 from pyconvx.errors import Interrupted, OptionError, WeightsError
 from pyconvx.nn import safetensors
@@ -170,6 +171,7 @@ def test_damaged_and_foreign_files_are_one_clear_error(tmp_path: Path) -> None:
     path, broken = tmp_path / "run.ckpt", tmp_path / "broken.ckpt"
     run("proxies", checkpoint=path)
     tensors, metadata = safetensors.load_file(path), safetensors.load_metadata(path)
+    del metadata["seal"]  # which would find everything that follows
 
     def write(lost: str = "", **changed: str) -> None:
         kept = {name: array for name, array in tensors.items() if name != lost}
@@ -197,6 +199,27 @@ def test_damaged_and_foreign_files_are_one_clear_error(tmp_path: Path) -> None:
         refused("the checkpoint is damaged")
     write()
     run("proxies", checkpoint=broken, resume=True)  # what was not damaged is taken
+
+
+def test_a_changed_bit_is_found_wherever_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    files.save(path, "kind", {"weights": np.arange(5.0), "done": 3}, {"seed": 1})
+    whole = path.read_bytes()
+    assert files.load(path, "kind", "a test", dict, {"seed": 1}) == (
+        {"weights": pytest.approx(np.arange(5.0)), "done": 3},
+        [],
+    )
+    for place in range(len(whole)):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        try:
+            read, differences = files.load(path, "kind", "a test", dict, {"seed": 1})
+        except WeightsError:
+            continue
+        assert not differences  # the seal's own name, or spaces that fill the header up
+        assert read["done"] == 3
+        assert np.array_equal(read["weights"], np.arange(5.0))
 
 
 def test_paths_are_checked_before_the_work(tmp_path: Path) -> None:

@@ -77,6 +77,80 @@ def test_healthy_trainings_are_left_in_peace(losses: float, spreads: Any) -> Non
     assert told(losses, spreads) == []
 
 
+# Recorded, a value every 100 steps: losses, spreads. Of hard triplets of noisy shapes without a BatchNorm, and of
+# trainings that learn, the last three Omniglot's.
+Curve = tuple[list[float], list[float]]
+SLIDES: dict[str, tuple[Curve, int]] = {  # and by which step it is to be told of; the fast rule takes 1352 and more
+    "Adam 1e-4": (
+        (
+            [0.424, 0.309, 0.27, 0.25, 0.238, 0.23, 0.225, 0.221, 0.218, 0.216],
+            [0.402, 0.289, 0.232, 0.198, 0.176, 0.159, 0.147, 0.135, 0.127, 0.12],
+        ),
+        500,
+    ),
+    "Adam 3e-5": (
+        (
+            [0.427, 0.376, 0.345, 0.321, 0.3, 0.286, 0.276, 0.266, 0.26, 0.255, 0.25, 0.244, 0.241, 0.236],
+            [0.405, 0.364, 0.327, 0.297, 0.276, 0.256, 0.243, 0.226, 0.217, 0.206, 0.199, 0.192, 0.184, 0.177],
+        ),
+        1200,
+    ),
+    "SGD": (
+        ([0.476, 0.278, 0.251, 0.237, 0.231, 0.226, 0.223], [0.394, 0.219, 0.177, 0.154, 0.142, 0.131, 0.124]),
+        500,
+    ),
+    "from below": (([0.14, 0.17, 0.18, 0.19, 0.195, 0.197], [0.7, 0.6, 0.45, 0.33, 0.25, 0.2]), 500),  # made up
+}
+LEARNS: dict[str, Curve] = {
+    "all": (
+        [0.212, 0.202, 0.195, 0.19, 0.181, 0.167, 0.16, 0.141, 0.13, 0.114],
+        [0.411, 0.338, 0.323, 0.336, 0.355, 0.401, 0.435, 0.479, 0.49, 0.531],
+    ),
+    "semihard": ([0.183, 0.177, 0.159, 0.146, 0.131, 0.122], [0.407, 0.488, 0.62, 0.841, 0.949, 0.967]),
+    "hard, 1e-2": ([0.214, 0.159, 0.08, 0.066, 0.057, 0.057], [0.315, 0.635, 0.774, 0.832, 0.819, 0.855]),
+    "hard, 3e-5": ([0.209, 0.137, 0.112, 0.102, 0.087, 0.092], [0.738, 0.664, 0.724, 0.78, 0.831, 0.824]),
+    "hard, SGD": ([0.209, 0.15, 0.13, 0.124, 0.102, 0.109], [0.735, 0.648, 0.693, 0.745, 0.787, 0.798]),
+}
+
+
+def recorded(values: list[float]) -> Any:
+    return course(*((100 * place, value) for place, value in enumerate(values)))
+
+
+@pytest.mark.parametrize("name", SLIDES)
+def test_a_slow_slide_is_told_of_before_its_end(name: str) -> None:
+    (losses, spreads), latest = SLIDES[name]
+    found = told(recorded(losses), recorded(spreads))
+    assert len(found) == 1
+    step, said = found[0]
+    assert 400 <= step <= latest
+    assert "slides into a collapse" in said
+    assert "the loss nears its margin, 0.2 (" in said
+    assert "semihard" in said
+
+
+@pytest.mark.parametrize("name", LEARNS)
+def test_recorded_trainings_that_learn_are_left_in_peace(name: str) -> None:
+    losses, spreads = map(recorded, LEARNS[name])
+    assert told(losses, spreads) == []
+    assert told(losses, spreads, plateau=None) == []
+
+
+def test_a_slide_is_one_only_if_the_loss_goes_there_too() -> None:
+    spreads = course((0, 0.8), (1000, 0.12))
+    assert told(course((0, 0.19), (1000, 0.05)), spreads) == []  # narrower, but it leaves its margin
+    assert told(course((0, 0.9), (1000, 0.4)), spreads) == []  # far from it yet
+    assert len(told(course((0, 0.9), (1000, 0.21)), spreads)) == 1
+    assert told(course((0, 0.3), (1000, 0.21)), course((0, 0.8), (300, 0.3), (1000, 0.3))) == []  # it has stopped
+
+
+def test_slides_with_a_loss_that_has_no_margin() -> None:
+    spreads = course((0, 0.5), (1000, 0.02))
+    assert "the loss does not fall" in told(course((0, 0.7), (1000, 0.69)), spreads, plateau=None)[0][1]
+    assert told(course((0, 0.7), (1000, 0.2)), spreads, plateau=None) == []
+    assert told(course((0, 0.7), (1000, 0.69)), course((0, 0.5), (1000, 0.15)), plateau=None) == []
+
+
 def test_a_warm_up_is_too_early_to_tell() -> None:
     shrunk = course((0, 0.4), (10, 0.02), (150, 0.02))
     rising = np.linspace(1e-5, 1e-3, 150)
@@ -117,6 +191,14 @@ def test_a_training_that_collapses_warns_once() -> None:
 def test_the_cure_that_is_told_of_works() -> None:
     assert not caught(TripletTrainer(encoder(), loss="semihard", lr=1e-3, steps=130))
     assert not caught(TripletTrainer(encoder(), loss="all", lr=training.cosine(1e-3, 130, warmup=20), steps=130))
+
+
+def test_a_training_that_slides_is_told_of_and_one_that_learns_is_not() -> None:
+    """A second and a half: a slow slide needs its 400 steps."""
+    found = caught(TripletTrainer(encoder(), loss="batch_hard", lr=2e-4, steps=430))
+    assert len(found) == 1
+    assert "slides into a collapse" in str(found[0].message)
+    assert not caught(TripletTrainer(encoder(), loss="semihard", lr=2e-4, steps=430))
 
 
 def test_siamese_networks_are_watched_too() -> None:

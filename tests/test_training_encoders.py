@@ -28,6 +28,8 @@ def test_encodings_have_length_one(rank: int, size: Any, places: bool) -> None:
 
 
 def test_the_seed_decides() -> None:
+    with pytest.raises(OptionError, match="seed is -1; wanted at least 0"):
+        encoder2d(seed=-1)
     first, same, other = (encoder2d(seed=seed).state_dict() for seed in (1, 1, 2))
     assert all(np.array_equal(first[name], same[name]) for name in first)
     assert not np.array_equal(first["conv1.weight"], other["conv1.weight"])

@@ -15,8 +15,10 @@ from check import assert_same_bits
 
 from pyconvx import image
 from pyconvx.errors import DataError, OptionError
-from pyconvx.training.folders import LabelledSet, load_classes, read_all, scan_classes, scan_files
+from pyconvx.training import loading
+from pyconvx.training.folders import scan_classes, scan_files
 from pyconvx.training.inputs import InputFormat
+from pyconvx.training.loading import LabelledSet, load_classes, read_all
 
 GREY = InputFormat(color=False)
 
@@ -97,6 +99,15 @@ def test_bad_files_are_lines(album: Path) -> None:
     ):
         assert part in line
     assert "\n" not in "".join(problems)
+
+
+def test_an_empty_class_is_a_line(album: Path) -> None:
+    (album / "dog").mkdir()
+    (album / "notes").mkdir()
+    (album / "notes" / "about.txt").write_text("no class")
+    found, problems = load(album)
+    assert found.classes == ("ann", "cat")
+    assert [line.rpartition("/")[2] for line in problems] == ["dog: an empty folder"]
 
 
 def test_links_to_folders_are_classes(album: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -238,6 +249,22 @@ def test_an_honest_array_that_is_too_large(tmp_path: Path, monkeypatch: pytest.M
     array(tmp_path / "x.npy", np.ones(11))
     with pytest.raises(DataError, match="at most 10 numbers"):
         InputFormat().read(tmp_path / "x.npy")
+
+
+def test_a_folder_that_memory_does_not_hold_is_refused_at_its_first_example(
+    album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = 4 * 6 * 5 * 3 * 4
+    for there in (needed, None):
+        monkeypatch.setattr(loading, "available", lambda there=there: there)
+        assert len(load(album)[0].x) == 4
+    monkeypatch.setattr(loading, "available", lambda: needed - 1)
+    seen: list[int] = []
+    with pytest.raises(DataError, match=r"4 examples of 6x5x3 numbers take .* is available: bring pictures to") as told:
+        load_classes(album, progress=lambda done, total, info: seen.append(done))
+    assert "\n" not in str(told.value)
+    assert seen == [1]
+    assert len(load(album, GREY)[0].x) == 4
 
 
 def test_files_folders_and_patterns(album: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from processes import Board, Member, together
 from similar_shapes import encoder, examples
 
-from pyconvx import siamese, triplet
+from pyconvx import siamese, training, triplet
 from pyconvx.errors import OptionError
 from pyconvx.training.parallel import own_rows
 from pyconvx.triplet import TripletTrainer
@@ -65,6 +65,31 @@ def test_siamese_networks_too() -> None:
 
     for found in together(2, train):
         np.testing.assert_allclose(found, train(None), rtol=1e-9)
+
+
+def test_each_process_changes_only_its_own_rows() -> None:
+    class Counting(training.Augment):
+        def part(self, rows: Any, rng: np.random.Generator, first: int, count: int) -> Array:
+            seen.append((first, len(rows), count))
+            return super().part(rows, rng, first, count)
+
+    x, labels = examples(classes=20, noise=1.0, dtype=np.float64)
+    seen: list[tuple[int, int, int]] = []
+
+    def train(communicator: Any) -> Any:
+        augment = Counting(shift=1, rotate=10, elastic=0.3, noise=0.1)
+        trainer = TripletTrainer(
+            encoder(dtype=np.float64), n_classes=5, n_per_class=2, steps=4, augment=augment, communicator=communicator
+        )
+        return trainer.fit(x, labels).best
+
+    wanted = train(None)
+    assert seen == [(0, 10, 10)] * 4
+    seen.clear()
+    for found in together(3, train):
+        for key, value in wanted.items():
+            np.testing.assert_allclose(found[key], value, rtol=1e-9, atol=1e-11)
+    assert sorted(seen) == [(0, 4, 10)] * 4 + [(4, 3, 10)] * 4 + [(7, 3, 10)] * 4
 
 
 def test_only_the_first_one_writes(tmp_path: Any) -> None:

@@ -141,6 +141,7 @@ def test_processes_that_differ_are_refused() -> None:
         ),
         ("options", {"seed": lambda rank: rank}),
         ("loss", {"loss": lambda rank: ("semihard", "all")[rank]}),
+        ("augmentation", {"augment": lambda rank: training.Augment(shift=rank)}),
         ("optimiser", {"optimizer": lambda rank: (nn.Adam, nn.SGD)[rank]}),
     ):
         with pytest.raises(OptionError, match=f"do not agree in: .*{what}"):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import pyconvx
 from pyconvx import _mining
 from pyconvx.errors import DivergedError, DTypeError, OptionError, ShapeError
-from pyconvx.triplet import PKSampler, Triplets, mine, mine_offline
+from pyconvx.triplet import PKSampler, Triplets, mine, mine_offline, offline
 
 Array = NDArray[Any]
 
@@ -127,7 +127,9 @@ def test_threads_do_not_change_what_is_chosen() -> None:
 
 
 @pytest.mark.parametrize("metric", ["sqeuclidean", "cosine", "manhattan", "chi2"])
-def test_offline_finds_the_nearest_impostors_of_the_set(metric: str) -> None:
+@pytest.mark.parametrize("few", [0, 64])
+def test_offline_finds_the_nearest_impostors_of_the_set(metric: str, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offline, "_FEW", few)  # a search for each class, one for all
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((60, 5)), rng.integers(0, 7, 60)
     y[0] = 7  # alone in its class

@@ -294,6 +294,7 @@ def test_wrong_examples_are_refused_before_any_work() -> None:
         (DTypeError, "labels have type float64", (x, np.zeros(72))),
         (DTypeError, "x is int64", (x.astype(int), labels)),
         (ShapeError, r"x has shape \(0, 8, 8, 1\)", (x[:0], labels[:0])),
+        (ShapeError, r"examples of several shapes, such as \(8, 8, 1\) and \(7, 8, 1\)", ([*x[:-1], x[0, 1:]], labels)),
         (ShapeError, "takes 1 channels", (np.repeat(x, 2, axis=-1), labels)),
         (ShapeError, "x", (x[..., 0], labels)),
         (DTypeError, "float64", (x.astype(np.float64), labels)),
@@ -337,10 +338,38 @@ def test_wrong_options_are_refused_at_once() -> None:
         ("progress must be", {"progress": 3}),
         ("callback is 3", {"callback": 3}),
         ("watch has 'odd'", {"watch": ["odd"]}),
+        ("watch is None; give strategies, \\(\\) for none", {"watch": None}),
+        ("log: . is a folder", {"log": "."}),
+        ("checkpoint: . is a folder", {"checkpoint": "."}),
         ("validation must be", {"validation": training.Validation}),
     ):
         with pytest.raises(OptionError, match=match):
             trainer().fit(x, labels, **options)
+
+
+def test_optimizers_and_validations_that_are_none_are_refused() -> None:
+    x, labels = examples()
+    with pytest.raises(OptionError, match="optimizer made None of the parameters"):
+        trainer(optimizer=lambda parameters: None).fit(x, labels)
+    with pytest.raises(ShapeError, match="Linear takes"):  # at once, not after the first hundred steps
+        trainer().fit(x, labels, validation=(x[:, :4], labels), callback=lambda step: pytest.fail("a step was taken"))
+    for returned in (None, 0.5, {"score": "high"}, {"score": np.nan}, {}):
+        with pytest.raises(OptionError, match="wanted measures by name, all numbers, the first not NaN"):
+            trainer().fit(x, labels, validation=lambda encode, returned=returned: returned, validate_every=1)
+
+
+def test_an_encoding_that_is_not_finite_is_told_of() -> None:
+    x, _ = examples()
+    holes = x.copy()
+    holes[70, 1, 2, 0] = np.nan
+    with pytest.raises(OptionError, match="example 70 of x has NaN or infinity"):
+        training.encode(encoder(), holes)
+    broken = encoder()
+    broken["conv0"].weight.assign(np.full((3, 3, 1, 6), np.inf))  # type: ignore[attr-defined]
+    with pytest.raises(DivergedError, match="gives NaN or infinity for example 0"):
+        training.encode(broken, x)
+    with pytest.raises(DivergedError, match="row 1 of encodings is not finite"):
+        training.one_shot_accuracy([[0.0], [np.nan], [5.0], [5.1]], ["a", "a", "b", "b"])
 
 
 def test_wrong_losses_are_refused() -> None:
@@ -351,6 +380,7 @@ def test_wrong_losses_are_refused() -> None:
         (DTypeError, "weight is float64", triplet.ArcFaceLoss(12, 16, dtype=np.float64)),
         (OptionError, "reduction='none'", triplet.ContrastiveLoss(reduction="none")),
         (OptionError, "give a loss over", nn.MSELoss()),
+        (OptionError, "give a loss over", triplet.TripletLoss),
     ):
         with pytest.raises(error, match=match):
             trainer(loss=loss).fit(x, labels)
@@ -360,5 +390,7 @@ def test_wrong_augmentations_are_refused() -> None:
     x, labels = examples()
     with pytest.raises(ShapeError, match="augment made shape"):
         trainer(augment=lambda batch, rng: batch[:-1]).fit(x, labels)
+    with pytest.raises(OptionError, match="augment made NaN or infinity"):
+        trainer(augment=lambda batch, rng: batch * np.float32(np.nan)).fit(x, labels)
     with pytest.raises(DTypeError, match="augment made float64"):
         trainer(augment=lambda batch, rng: batch + rng.standard_normal(batch.shape)).fit(x, labels)

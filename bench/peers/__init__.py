@@ -1,9 +1,9 @@
 """The libraries to compare with, each used if it is installed: how they are found, held to one instruction set, asked.
 
 A peer is a module of this folder with functions named after what is asked (conv, gram, pool, distances, nearest,
-trunk, triplet_step, mined_triplets, face_encoding, face_scores, face_detection, face_folder), each returning the sides
-that can do a problem, or raising Unsupported. Peers get their best: weights packed beforehand where they can, outputs
-bound, the layout that they like.
+trunk, triplet_step, norm_step, mined_triplets, face_encoding, face_scores, face_detection, face_folder), each returning
+the sides that can do a problem, or raising Unsupported. Peers get their best: weights packed beforehand where they can,
+outputs bound, the layout that they like.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from bench.arrays import Array
 from bench.harness import Results, Side
+from bench.norm import EPS, Block
 from bench.peers.pytorch import array, name_of, tensor, weight_tensor
 from bench.shapes import Trunk
 from bench.triplet import MARGIN, RATE, Encoder
@@ -97,6 +98,37 @@ def step_side(encoder: Encoder, x: Array, channels_last: bool) -> Side:
     def read(loss: torch.Tensor) -> Results:
         results = [array_of(p.grad) for p in parameters] + [array_of(p.detach()) for p in parameters]
         return (loss.numpy().reshape(1), *results)
+
+    return Side(name_of(channels_last), call, read)
+
+
+def norm_step(blocks: list[Block], x: Array, slope: Array, threads: int) -> list[Side]:
+    torch.set_num_threads(threads)
+    return [norm_side(blocks, x, slope, channels_last) for channels_last in (True, False)]
+
+
+def norm_side(blocks: list[Block], x: Array, slope: Array, channels_last: bool) -> Side:
+    """Gradients by autograd, statistics of the batch, running ones as a layer keeps them, ReLU in place."""
+    source, down = tensor(x, 2, channels_last), tensor(slope, 2, channels_last)
+    weights = [weight_tensor(block.w, 2, channels_last).clone().requires_grad_() for block in blocks]
+    affine = [tuple(torch.tensor(part).requires_grad_() for part in block[1:]) for block in blocks]
+    running = [(torch.zeros(len(block.scale)), torch.ones(len(block.scale))) for block in blocks]
+    parameters = [part for w, pair in zip(weights, affine, strict=True) for part in (w, *pair)]
+    descent = torch.optim.SGD(parameters, RATE, foreach=True)
+
+    def call() -> torch.Tensor:
+        y = source
+        for w, pair, moments in zip(weights, affine, running, strict=True):
+            z = functional.batch_norm(functional.conv2d(y, w, padding=1), *moments, *pair, training=True, eps=EPS)
+            y = functional.max_pool2d(z.relu_(), 2)
+        descent.zero_grad()
+        y.backward(down)  # type: ignore[no-untyped-call]
+        descent.step()
+        return y.detach()
+
+    def read(y: torch.Tensor) -> Results:
+        results = [array_of(p.grad) for p in parameters] + [array_of(p.detach()) for p in parameters]
+        return (array(y, 2), *results)
 
     return Side(name_of(channels_last), call, read)
 

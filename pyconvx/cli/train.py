@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,6 @@ from pyconvx.cli.train_flags import STRATEGIES, add_flags
 from pyconvx.errors import DivergedError, Interrupted, OptionError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from pyconvx.cli.train_recipe import Clock, Parts
     from pyconvx.nn import Layer
     from pyconvx.training import LabelledSet, TrainingResult
@@ -90,15 +87,16 @@ def _run(arguments: argparse.Namespace, communicator: MpiCommunicator | None) ->
         progress=not arguments.quiet,
     )
     parts = train_recipe.split(arguments, data)
-    if arguments.validation and not len(parts.held_out) and tells:
+    if arguments.validation and not len(parts.held_out.x) and tells:
         _tell(f"{len(data.classes)} classes are too few to hold some out: there is no validation")
     encoder = train_recipe.make_encoder(arguments, data.x.shape[1:])
     with _plain_warnings(tells):
         try:
-            result = _train(arguments, data, parts, encoder, clock, communicator)
+            result = _train(arguments, parts, encoder, clock, communicator)
         except (Interrupted, DivergedError) as stop:
             if stop.result is not None and stop.result.best_step and tells:
-                _save(arguments, output, data, parts, encoder, stop.result)
+                with suppress(DivergedError):  # the last weights are the best ones without a validation, and no better
+                    _save(arguments, output, data, parts, encoder, stop.result)
             raise
     if tells:
         _save(arguments, output, data, parts, encoder, result)
@@ -125,7 +123,6 @@ def _checked_output(arguments: argparse.Namespace) -> Path:
 
 def _train(
     arguments: argparse.Namespace,
-    data: LabelledSet,
     parts: Parts,
     encoder: Layer,
     clock: Clock | None,
@@ -136,8 +133,7 @@ def _train(
     from pyconvx._progress import make_bar, time_left
     from pyconvx.cli.train_recipe import make_trainer
 
-    labels = data.labels[parts.learned]
-    trainer = make_trainer(arguments, encoder, len(np.unique(labels)), clock, communicator=communicator)
+    trainer = make_trainer(arguments, encoder, len(np.unique(parts.learned.labels)), clock, communicator=communicator)
     bar = make_bar(not arguments.quiet and clock is not None, unit="s", describe=lambda info: _known(info))
 
     def report(done: int, total: int, info: dict[str, Any]) -> None:
@@ -148,9 +144,8 @@ def _train(
 
     try:
         return trainer.fit(
-            _rows(data.x, parts.learned),
-            labels,
-            validation=(data.x[parts.held_out], data.labels[parts.held_out]) if len(parts.held_out) else None,
+            *parts.learned,
+            validation=parts.held_out if len(parts.held_out.x) else None,
             validate_every=arguments.validate_every,
             patience=arguments.patience,
             progress=not arguments.quiet if clock is None else report,
@@ -162,11 +157,6 @@ def _train(
         )
     finally:
         bar.close()
-
-
-def _rows(x: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Without a copy where all rows are meant: it is the largest array there is."""
-    return x if len(rows) == len(x) else x[rows]
 
 
 def _known(info: dict[str, Any]) -> str:
@@ -190,14 +180,14 @@ def _save(
     from pyconvx.training import save_encoder
 
     notes = {
-        "classes": len(np.unique(data.labels[parts.learned])),
-        "examples": len(parts.learned),
-        "held_out": [data.classes[place] for place in np.unique(data.labels[parts.held_out])],
+        "classes": len(np.unique(parts.learned.labels)),
+        "examples": len(parts.learned.x),
+        "held_out": [data.classes[place] for place in np.unique(parts.held_out.labels)],
         "loss": arguments.loss,
         "steps": result.steps,
         "best_step": result.best_step,
         "measures": result.measures,
-        "threshold": _threshold(data, parts, encoder),
+        "threshold": _threshold(parts, encoder),
         "stopped": result.stopped,
     }
     save_encoder(output, encoder, data.format, notes)
@@ -216,14 +206,15 @@ def _save(
         _tell(result.message)
 
 
-def _threshold(data: LabelledSet, parts: Parts, encoder: Layer) -> float | None:
+def _threshold(parts: Parts, encoder: Layer) -> float | None:
     """The squared distance at the equal error rate of the classes that were held out."""
-    if not len(parts.held_out):
+    x, labels = parts.held_out
+    if not len(x):
         return None
     from pyconvx.metrics import all_pairs, eer
     from pyconvx.training import encode
 
-    pairs = all_pairs(encode(encoder, data.x[parts.held_out]), data.labels[parts.held_out], metric="sqeuclidean")
+    pairs = all_pairs(encode(encoder, x), labels, metric="sqeuclidean")
     return eer(pairs.distances, pairs.same).threshold
 
 

@@ -66,6 +66,13 @@ def _add_training_flags(group: argparse._ArgumentGroup) -> None:
         default="repeat",
         help="what becomes of classes with fewer than K examples",
     )
+    add(
+        "--offline-every",
+        type=int,
+        metavar="N",
+        help="every N steps encode some examples of all classes, and have those that look most alike in one batch",
+    )
+    add("--offline-classes", type=int, metavar="N", help="how many classes lie together then (4)")
     length = group.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, metavar="N", help="batches (1000)")
     length.add_argument("--minutes", type=float, metavar="X", help="train for so long")
@@ -78,7 +85,7 @@ def _add_training_flags(group: argparse._ArgumentGroup) -> None:
     )
     add("--warmup", type=int, default=20, metavar="N", help="steps in which a cosine's rate rises")
     add("--optimizer", choices=("adamw", "adam", "sgd"), default="adamw", help="sgd has momentum 0.9")
-    add("--seed", type=int, default=0, metavar="N", help="of weights, batches, changes and the classes held out")
+    add("--seed", type=_seed, default=0, metavar="N", help="of weights, batches, changes and the classes held out")
 
 
 def _add_change_flags(group: argparse._ArgumentGroup) -> None:
@@ -124,6 +131,12 @@ def _size(text: str) -> tuple[int, int]:
     if min(found) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size in pixels such as 64 or 56x46")
     return found
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 up")
+    return int(text)
 
 
 def _batch(text: str) -> tuple[int, int]:

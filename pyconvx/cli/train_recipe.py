@@ -22,15 +22,24 @@ if TYPE_CHECKING:
 
 STEPS = 1000
 BATCH = (8, 4)
+TOGETHER = 4  # classes
+AT_ONCE = 64  # examples that are moved together
 FEWEST = 2  # classes that can be told apart
 WITH_MARGIN = (*STRATEGIES, "contrastive", "arcface", "proxy_anchor")
 
 
-class Parts(NamedTuple):
-    """Rows that are learned from, and rows of other classes; the latter are none without a validation."""
+class Part(NamedTuple):
+    """Examples and the numbers of their classes."""
 
-    learned: NDArray[np.int64]
-    held_out: NDArray[np.int64]
+    x: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+class Parts(NamedTuple):
+    """What is learned from, and what is of other classes; the latter is empty without a validation."""
+
+    learned: Part
+    held_out: Part
 
 
 class Clock:
@@ -60,7 +69,10 @@ class Clock:
 
 
 def split(arguments: argparse.Namespace, data: LabelledSet) -> Parts:
-    """Hold out a share of the classes, drawn by the seed among those with two examples or more."""
+    """Hold out a share of the classes, drawn by the seed among those with two examples or more.
+
+    Examples are moved where they lie, so that memory holds them once: `data.x` is in another order afterwards.
+    """
     import numpy as np
 
     share = arguments.validation
@@ -75,10 +87,16 @@ def split(arguments: argparse.Namespace, data: LabelledSet) -> Parts:
     if wanted < FEWEST:
         if share and arguments.patience is not None:
             raise OptionError(f"--patience: {len(counts)} classes are too few to hold {FEWEST} out of them")
-        return Parts(np.arange(len(data.labels)), np.empty(0, np.int64))
+        return Parts(Part(data.x, data.labels), Part(data.x[:0], data.labels[:0]))
     held = np.random.default_rng(arguments.seed).permutation(several)[:wanted]
     out = np.isin(data.labels, held)
-    return Parts(np.flatnonzero(~out), np.flatnonzero(out))
+    kept = np.flatnonzero(~out)
+    held_out = data.x[out]
+    for start in range(0, len(kept), AT_ONCE):  # a row only moves forward, to where all have been moved already
+        rows = kept[start : start + AT_ONCE]
+        data.x[start : start + len(rows)] = data.x[rows]
+    data.x[len(kept) :] = held_out
+    return Parts(Part(data.x[: len(kept)], data.labels[~out]), Part(data.x[len(kept) :], data.labels[out]))
 
 
 def make_encoder(arguments: argparse.Namespace, shape: tuple[int, ...]) -> Layer:
@@ -104,12 +122,17 @@ def make_trainer(
     makers: dict[str, Any] = {"adamw": nn.AdamW, "adam": nn.Adam, "sgd": partial(nn.SGD, momentum=0.9)}
     several, each = arguments.batch or (min(BATCH[0], classes), BATCH[1])
     steps = arguments.steps or STEPS
+    together = arguments.offline_classes
+    if together is not None and arguments.offline_every is None:
+        raise OptionError("--offline-classes goes with --offline-every")
     return triplet.TripletTrainer(
         encoder,
         loss=make_loss(arguments, classes),
         n_classes=several,
         n_per_class=each,
         small=arguments.small,
+        offline_every=arguments.offline_every,
+        offline_classes=min(TOGETHER, several) if together is None else together,
         steps=steps if clock is None else 1 << 40,  # the clock ends it
         lr=rates(arguments, steps) if clock is None else clock.rate,
         optimizer=makers[arguments.optimizer],

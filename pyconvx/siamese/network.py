@@ -20,9 +20,10 @@ from pyconvx.siamese.pair_losses import ContrastivePairLoss, LogisticPairLoss
 from pyconvx.siamese.verifier import PairVerifier
 from pyconvx.training.encoders import Size
 from pyconvx.training.examples import read_examples
+from pyconvx.training.holder import EncoderHolder
 from pyconvx.training.loop import Augment, Objective
 from pyconvx.training.parallel import Communicator
-from pyconvx.training.recipe import MakeOptimizer, Recipe, check_kind_of_encoder, existing
+from pyconvx.training.recipe import MakeOptimizer, Recipe
 from pyconvx.training.result import TrainingResult
 from pyconvx.training.schedules import Schedule
 from pyconvx.training.session import Callback, Outside, fit
@@ -32,7 +33,7 @@ Array = NDArray[Any]
 _MOST = 2000  # examples whose pairs the threshold is found from
 
 
-class SiameseNetwork:
+class SiameseNetwork(EncoderHolder):
     """Compares two inputs by the encodings that one and the same network gives them: d(x_1, x_2) = ||f(x_1) - f(x_2)||.
 
     Parameters
@@ -71,20 +72,11 @@ class SiameseNetwork:
     """
 
     def __init__(self, encoder: Layer | Size = "small", *, features: Kind = "absolute") -> None:
-        self._encoder = check_kind_of_encoder(encoder)
+        super().__init__(encoder)
         check_kind(features)
         self.features = features
         self.head: LogisticPairLoss | None = None
         self.threshold: float | None = None
-
-    @property
-    def encoder(self) -> Layer:
-        """The encoder; one that is made to fit the examples is there once `fit` has begun."""
-        return existing(self._encoder)
-
-    def encode(self, x: ArrayLike, *, batch_size: int = 64) -> Array:
-        """Return the encodings of inputs, (examples, depth); see `pyconvx.training.encode`."""
-        return training.encode(self.encoder, x, batch_size=batch_size)
 
     def distance(self, first: ArrayLike, second: ArrayLike, *, batch_size: int = 64) -> Array:
         """Return d of pairs of inputs, (pairs,); all are encoded as one batch, `batch_size` at a time."""

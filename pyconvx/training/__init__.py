@@ -9,15 +9,17 @@ from pyconvx.training.cluster import embed_with_dask
 from pyconvx.training.embedding import embed
 from pyconvx.training.encoders import encoder1d, encoder2d, encoder3d
 from pyconvx.training.encoding import encode
-from pyconvx.training.folders import LabelledSet, load_classes, scan_files
-from pyconvx.training.history import History, compare
+from pyconvx.training.folders import scan_files
+from pyconvx.training.history import History
 from pyconvx.training.inputs import InputFormat
+from pyconvx.training.loading import LabelledSet, load_classes
 from pyconvx.training.mpi import MpiCommunicator
 from pyconvx.training.parallel import Communicator
 from pyconvx.training.result import TrainingResult, TrainingStep
 from pyconvx.training.sampler import PKSampler
 from pyconvx.training.saved import SavedEncoder, load_encoder, save_encoder
 from pyconvx.training.schedules import constant, cosine, step_decay
+from pyconvx.training.shares import compare
 from pyconvx.training.validation import OneShot, Validation, one_shot_accuracy
 from pyconvx.training.warp import warp
 

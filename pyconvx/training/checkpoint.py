@@ -44,6 +44,7 @@ def save(path: PathLike, task: Task, state: State, identity: dict[str, Any]) -> 
             "measures": state.measures,
             "done": state.done,
             "waited": state.waited,
+            "neighbours": state.neighbours,
             "optimizers": [None if own is None else own.state_dict() for own in task.optimizers],
             "generators": [generator.bit_generator.state for generator in _generators(task)],
             "history": np.frombuffer(json.dumps(history).encode(), np.uint8),  # too long for a header
@@ -81,10 +82,12 @@ def resume(path: PathLike, task: Task, identity: dict[str, Any]) -> State:
             generator.bit_generator.state = drawn
         if {name: a.shape for name, a in read["best"].items()} != {name: a.shape for name, a in before.items()}:
             raise WeightsError("the best weights are not of this encoder")
+        _check_neighbours(read.get("neighbours"), len(task.examples.names))
+        kept = ("best", "best_step", "measures", "done", "waited", "history")
+        return State(**{name: read[name] for name in kept}, neighbours=read.get("neighbours"))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         task.assign(before)
         raise WeightsError(f"{os.fspath(path)}: the checkpoint is damaged ({error!r})") from error
-    return State(**{name: read[name] for name in ("best", "best_step", "measures", "done", "waited", "history")})
 
 
 def identity_of(task: Task) -> dict[str, Any]:
@@ -104,7 +107,8 @@ def identity_of(task: Task) -> dict[str, Any]:
         "steps": task.steps,
         "rates": digest(rates),
         "examples": digest(task.examples.x, task.examples.classes),
-        "batches": [task.sampler.n_classes, task.sampler.n_per_class, len(task.sampler)],
+        "batches": _batches(task),
+        "offline": _offline(task),
         "seed": task.seed,
         "augment": None if task.augment is None else _described(task.augment),
         "loss": _described(task.loss),
@@ -129,9 +133,11 @@ def fingerprints(task: Task, state: State) -> dict[str, str]:
         "instruction set": active_isa(),
         "examples": digest(task.examples.x, task.examples.classes),
         "weights": digest(*task.weights().values()),
-        "options": repr([task.steps, task.seed, task.sampler.n_classes, task.sampler.n_per_class, len(task.sampler)]),
+        "options": repr([task.steps, task.seed, *_batches(task), _offline(task)]),
+        "augmentation": repr(None if task.augment is None else _described(task.augment)),
         "loss and optimiser": repr([_described(task.loss), _described(encoder), task.loss_rate, loss is None]),
-        "state": repr([state.done, state.waited, generators]),
+        "state": repr([state.done, state.waited, generators])
+        + digest(np.array([] if state.neighbours is None else state.neighbours)),
         "validation": repr([task.validate is None, task.validate_every, task.patience, task.batch_size]),
     }
 
@@ -139,10 +145,29 @@ def fingerprints(task: Task, state: State) -> dict[str, str]:
 def _complete(values: dict[str, Any]) -> dict[str, Any]:
     """What was saved, its history read; a KeyError or TypeError if something is missing."""
     history = json.loads(values["history"].tobytes())
+    for record in history["steps"]:
+        if not {"step", "loss", "lr", "spread"} <= set(record):
+            raise ValueError("a step's record is not whole")
     values["history"] = History(list(history["steps"]), list(history["validations"]))
     if not values["done"] == len(values["history"].steps):
         raise ValueError(f"{values['done']} steps were made, and {len(values['history'].steps)} are told of")
     return values
+
+
+def _batches(task: Task) -> list[int]:
+    return [task.sampler.n_classes, task.sampler.n_per_class, len(task.sampler)]
+
+
+def _offline(task: Task) -> list[int] | None:
+    return None if task.offline is None else [task.offline.every, task.sampler.together]
+
+
+def _check_neighbours(table: Any, classes: int) -> None:
+    if table is None:
+        return
+    fits = table.dtype == np.int64 and table.ndim == 2 and len(table) == classes
+    if not fits or not ((table >= -1) & (table < classes)).all():
+        raise WeightsError("the neighbours are not of these classes")
 
 
 def _described(thing: Any) -> Any:

@@ -12,7 +12,8 @@ from pyconvx._progress import Report, reporter
 from pyconvx.functional._arguments import integer
 from pyconvx.training._npy import printable
 from pyconvx.training.encoding import encode
-from pyconvx.training.folders import Entry, Problem, read_all
+from pyconvx.training.folders import Entry, Problem
+from pyconvx.training.loading import read_all
 from pyconvx.training.saved import SavedEncoder
 
 

@@ -118,6 +118,8 @@ def _encoder(
 ) -> nn.Sequential:
     choice("size", size, tuple(_PLANS))
     channels, dimensions = integer("in_channels", in_channels, 1), integer("dimensions", dimensions, 1)
+    if not isinstance(seed, np.random.Generator) and seed is not None:
+        integer("seed", seed, 0)
     plan, rng = _PLANS[size], np.random.default_rng(seed)
     layers: dict[str, nn.Layer] = {}
     depth = 0

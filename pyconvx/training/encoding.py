@@ -11,6 +11,7 @@ from pyconvx.errors import DivergedError, OptionError, ShapeError
 from pyconvx.functional._arguments import integer
 from pyconvx.nn import Layer
 from pyconvx.nn._arrays import as_float
+from pyconvx.training.examples import as_inputs, first_not_finite
 
 Array = NDArray[Any]
 
@@ -37,6 +38,8 @@ def encode(encoder: Layer, x: ArrayLike, *, batch_size: int = 64) -> Array:
     ------
     ShapeError, DTypeError
         If the encoder does not take `x`, or gives something else.
+    OptionError, DivergedError
+        If an example has NaN or infinity in it, or the encoder makes one of it.
 
     Examples
     --------
@@ -47,7 +50,7 @@ def encode(encoder: Layer, x: ArrayLike, *, batch_size: int = 64) -> Array:
            [0. , 1. ]])
     """
     size = integer("batch_size", batch_size, 1)
-    inputs = np.asarray(x)
+    inputs = as_inputs(x)
     if inputs.ndim < 2 or not len(inputs):
         raise ShapeError(f"x has shape {inputs.shape}; wanted (examples, *spatial, channels), not empty")
     training = encoder.training
@@ -61,7 +64,19 @@ def encode(encoder: Layer, x: ArrayLike, *, batch_size: int = 64) -> Array:
             result[start : start + size] = part
     finally:
         encoder.train(training)
+    _check_finite(result, inputs)
     return result
+
+
+def _check_finite(encodings: Array, x: Array) -> None:
+    bad = first_not_finite(encodings)
+    if bad is None:
+        return
+    if first_not_finite(x[bad : bad + 1]) is not None:
+        raise OptionError(f"example {bad} of x has NaN or infinity in it; mend it, or leave it out")
+    raise DivergedError(
+        f"the encoder gives NaN or infinity for example {bad}; its weights are wrong, or it is too large"
+    )
 
 
 def check_encoder(encoder: Layer, x: Array, normalized: bool) -> Array:
@@ -77,8 +92,6 @@ def check_encoder(encoder: Layer, x: Array, normalized: bool) -> Array:
     if not isinstance(encoder, Layer):
         raise OptionError(f"encoder is {encoder!r}; it must be a layer or a network of pyconvx.nn")
     encodings = encode(encoder, x[:2])
-    if not np.isfinite(encodings).all():
-        raise DivergedError("the encoder gives NaN or infinity for the first examples; its weights, or they, are wrong")
     lengths = np.sqrt(np.square(encodings, dtype=np.float64).sum(axis=1))
     if normalized and (np.abs(lengths - 1) > UNIT)[lengths > 0].any():  # nothing has a direction in a blank example
         raise OptionError(

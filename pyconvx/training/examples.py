@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,7 +34,7 @@ def read_examples(x: ArrayLike, labels: ArrayLike, name: str = "x") -> Examples:
     OptionError
         A number that is not finite, one class alone, or no class with two examples.
     """
-    inputs = np.asarray(x)
+    inputs = as_inputs(x, name)
     if inputs.dtype.newbyteorder("=") not in _FLOATS:
         raise DTypeError(f"{name} is {inputs.dtype}; wanted float32, float64 or float16: {name}.astype(np.float32)")
     if inputs.ndim < 2 or not inputs.size:
@@ -49,6 +50,17 @@ def read_examples(x: ArrayLike, labels: ArrayLike, name: str = "x") -> Examples:
     if len(names) == len(given):
         raise OptionError(f"each of the {len(given)} examples has a class of its own; wanted classes of two or more")
     return Examples(inputs, classes.reshape(-1).astype(np.int64), names)
+
+
+def as_inputs(x: ArrayLike, name: str = "x") -> Array:
+    """The examples as one array; a list must have examples of one shape."""
+    try:
+        return np.asarray(x)
+    except ValueError:
+        assert isinstance(x, Sequence), "only what holds others can have them of several shapes"
+        shapes = list(dict.fromkeys(np.shape(example) for example in x))
+        what = f", such as {shapes[0]} and {shapes[1]}" if len(shapes) > 1 else ""
+        raise ShapeError(f"{name} has examples of several shapes{what}; bring all to one") from None
 
 
 def read_labels(labels: ArrayLike, rows: int | None = None) -> Array:

@@ -1,4 +1,4 @@
-"""Folders of examples: one sub-folder per class to arrays and labels, or any files, one after the other.
+"""Folders of examples: which files there are, and of which class each is.
 
 Names that begin with a dot are not looked at, nor are files that are neither pictures nor .npy arrays. A file that
 cannot be used is one line among the problems, and ends nothing. The order is that of the paths.
@@ -8,19 +8,13 @@ from __future__ import annotations
 
 import glob
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pyconvx._progress import Report, reporter
-from pyconvx.errors import DataError, OptionError
+from pyconvx.errors import DataError
 from pyconvx.training._npy import printable
-from pyconvx.training.inputs import ARRAYS, UNREADABLE, Array, InputFormat, is_example
+from pyconvx.training.inputs import is_example
 
 Problem = Callable[[str], object]
 """Takes one line about a file or folder that cannot be used."""
@@ -34,131 +28,14 @@ class Entry(NamedTuple):
     label: str
 
 
-class LabelledSet(NamedTuple):
-    """The examples of a folder of classes.
-
-    Attributes
-    ----------
-    x : ndarray of float32, (examples, *spatial, channels)
-    labels : ndarray of int64, (examples,)
-        Places in `classes`.
-    classes : tuple of str
-        Names of the sub-folders with examples, sorted.
-    entries : tuple of Entry
-        The file of each example.
-    format : InputFormat
-        How they were read, and their shape.
-    """
-
-    x: Array
-    labels: NDArray[np.int64]
-    classes: tuple[str, ...]
-    entries: tuple[Entry, ...]
-    format: InputFormat
-
-
-def load_classes(
-    folder: str | os.PathLike[str],
-    format: InputFormat | None = None,
-    *,
-    nested: bool = False,
-    problem: Problem | None = None,
-    progress: bool | Report = False,
-) -> LabelledSet:
-    """Read a folder with one sub-folder per class.
-
-    Parameters
-    ----------
-    folder : str or path
-        `folder/Ann/*.png` and below are of the class Ann.
-    format : InputFormat, optional
-        Size, colour and so on. All examples must come out in one shape.
-    nested : bool
-        Whether each folder that holds files is a class of its own, named by its whole path, as in Omniglot's alphabets
-        of characters.
-    problem : callable, optional
-        Takes a line about each file that cannot be used.
-    progress : bool or callable
-        Whether to show a bar on a terminal, or a function (done, total, info).
-
-    Raises
-    ------
-    DataError
-        If the folder cannot be used, nothing in it can, or most of it has another shape than the rest.
-    OptionError
-        If pictures have different sizes and `format` gives none.
-    """
-    tell = problem or (lambda line: None)
-    entries, problems = scan_classes(folder, nested=nested)
-    for line in problems:
-        tell(line)
-    reading = format or InputFormat()
-    kept: list[Entry] = []
-    x: Array | None = None
-    unfit = 0
-    with reporter(progress, unit="files") as report:
-        for done, (entry, found) in enumerate(read_all(entries, reading), 1):
-            report(done, len(entries), {})
-            if not isinstance(found, np.ndarray):
-                tell(printable(str(found)))
-                continue
-            if x is None:
-                x = np.empty((len(entries), *found.shape), np.float32)
-            if found.shape != x.shape[1:]:
-                unfit += 1
-                tell(_other_shape(entry, found.shape, kept[0], x.shape[1:], reading))
-                continue
-            x[len(kept)] = found
-            kept.append(entry)
-    if x is None:
-        what = "nothing in it can be used" if entries else "no pictures or .npy arrays in sub-folders of it"
-        raise DataError(f"{printable(str(folder))}: {what}; wanted one sub-folder for each class")
-    if unfit > len(kept):
-        raise DataError(
-            f"{printable(str(folder))}: {len(kept)} examples have shape {x.shape[1:]} and {unfit} have others; wanted "
-            "one shape"
-        )
-    classes = tuple(sorted({entry.label for entry in kept}))
-    for name in sorted({entry.label for entry in entries} - set(classes)):
-        tell(f"{printable(str(Path(folder, name)))}: no example of this class can be used")
-    places = {name: place for place, name in enumerate(classes)}
-    labels = np.array([places[entry.label] for entry in kept], np.int64)
-    return LabelledSet(x[: len(kept)], labels, classes, tuple(kept), reading.fitted(x.shape[1:]))
-
-
-def read_all(
-    entries: Iterable[Entry], format: InputFormat, *, workers: int = 2
-) -> Iterator[tuple[Entry, Array | Exception]]:
-    """Read files in order, each to an example or to why it cannot be one; threads read a few ahead, and no more."""
-    waiting: deque[tuple[Entry, Future[Array | Exception]]] = deque()
-
-    def work(entry: Entry) -> Array | Exception:
-        try:
-            return format.read(entry.path)
-        except UNREADABLE as error:
-            return error
-
-    with ThreadPoolExecutor(workers, "pyconvx-read") as pool:
-        try:
-            for entry in entries:
-                waiting.append((entry, pool.submit(work, entry)))
-                if len(waiting) > 4 * workers:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
-            while waiting:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        finally:
-            for _, future in waiting:
-                future.cancel()
-
-
 def scan_classes(folder: str | os.PathLike[str], *, nested: bool = False) -> tuple[list[Entry], list[str]]:
     """The files of a folder of classes in the order of their paths, and a line about each that cannot be used."""
     root = _folder(folder)
     problems: list[str] = []
     entries = []
-    for name in _below(root, problems):
+    found = _below(root, problems)
+    problems += _empty_classes(root, {name.partition("/")[0] for name in found})
+    for name in found:
         if "/" in name:
             entries.append(Entry(str(root / name), name, _label(name, nested)))
         else:
@@ -216,6 +93,19 @@ def _folder(folder: str | os.PathLike[str]) -> Path:
     return root
 
 
+def _empty_classes(root: Path, used: set[str]) -> list[str]:
+    """A line about each sub-folder in which there is nothing to see: a copy that failed, more often than not."""
+    names = sorted(path.name for path in root.iterdir() if path.name not in used and not path.name.startswith("."))
+    return [f"{printable(str(root / name))}: an empty folder" for name in names if _is_empty(root / name)]
+
+
+def _is_empty(folder: Path) -> bool:
+    try:
+        return folder.is_dir() and not any(folder.iterdir())
+    except OSError:  # told of already
+        return False
+
+
 def _below(root: Path, problems: list[str]) -> list[str]:
     """Paths of examples relative to `root`, sorted; links are followed, but not in a circle."""
     found: list[str] = []
@@ -241,12 +131,3 @@ def _below(root: Path, problems: list[str]) -> list[str]:
                 found.append(path)
     problems.sort()
     return sorted(found)
-
-
-def _other_shape(
-    entry: Entry, shape: tuple[int, ...], first: Entry, wanted: tuple[int, ...], format: InputFormat
-) -> str:
-    line = f"{printable(entry.path)}: has shape {shape}, and {printable(first.path)} {wanted}"
-    if format.size is None and Path(entry.path).suffix.lower() not in ARRAYS and len(wanted) == 3:
-        raise OptionError(f"{line}; say to which size all pictures should be brought")
-    return line

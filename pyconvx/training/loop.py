@@ -19,8 +19,9 @@ from pyconvx.nn import Layer, Parameter
 from pyconvx.nn._arrays import as_float
 from pyconvx.training.collapse import spread_of
 from pyconvx.training.encoding import check_rank, encode
-from pyconvx.training.examples import Examples
+from pyconvx.training.examples import Examples, first_not_finite
 from pyconvx.training.history import History, Record
+from pyconvx.training.offline import Offline
 from pyconvx.training.parallel import Communicator, anyone, first_says, own_rows
 from pyconvx.training.result import Stopped, Weights
 from pyconvx.training.sampler import PKSampler
@@ -30,7 +31,11 @@ from pyconvx.training.validation import Validate
 Array = NDArray[Any]
 Gradients = dict[str, Array]
 Augment = Callable[[Array, np.random.Generator], Array]
-"""From a batch `(examples, *spatial, channels)` to one of the same shape and type; draws from the generator alone."""
+"""From a batch `(examples, *spatial, channels)` to one of the same shape and type; draws from the generator alone.
+
+One with a method `part(rows, rng, first, count)`, as `training.Augment` has it, changes only its own rows where several
+processes train together.
+"""
 Observe = Callable[[Array, NDArray[np.int64], int], Record]
 """From the encodings of a batch, their classes and the step, to what a trainer adds to the step's record."""
 
@@ -78,11 +83,12 @@ class Task:
     loss_rate: float
     optimizers: tuple[Moves, Moves | None]  # of the encoder, of what the loss learns
     augment: Augment | None
+    offline: Offline | None
     observe: Observe | None
     validate: Validate | None
     validate_every: int
     patience: int | None
-    batch_size: int  # of validation
+    batch_size: int  # of validation, and of a look at the whole set
     seed: int
     communicator: Communicator
 
@@ -108,6 +114,7 @@ class State:
     measures: dict[str, float] = field(default_factory=dict)
     done: int = 0
     waited: int = 0  # validations since the best one
+    neighbours: NDArray[np.int64] | None = None  # of the classes, as the sampler has them
     history: History = field(default_factory=History)
 
 
@@ -130,6 +137,7 @@ def train(task: Task, state: State, between: Between) -> Stopped:
         started = time.perf_counter()
         task.encoder.train()
         try:
+            _look_for_neighbours(task, state)
             record = _step(task, next(batches), state.done)
         finally:
             task.encoder.eval()
@@ -142,6 +150,15 @@ def train(task: Task, state: State, between: Between) -> Stopped:
         if anyone(task.communicator, between(state, found)):
             return "callback"
     return "finished"
+
+
+def _look_for_neighbours(task: Task, state: State) -> None:
+    """Tell the sampler which classes look most alike, found anew if it is time to."""
+    if task.offline is not None and task.offline.is_time(state.done):
+        state.neighbours = task.offline.neighbours(
+            task.encoder, task.examples, task.seed, state.done, task.batch_size, task.communicator
+        )
+    task.sampler.neighbours = state.neighbours
 
 
 def _batches(sampler: PKSampler, done: int) -> Iterator[NDArray[np.int64]]:
@@ -160,7 +177,7 @@ def _step(task: Task, rows: NDArray[np.int64], step: int) -> Record:
     record: Record = {"step": step + 1, "loss": 0.0, "lr": lr}
     classes = task.examples.classes[rows]
     part = own_rows(task.communicator, len(rows))
-    x = _drawn(task, rows, step)[part]
+    x = _drawn(task, rows, part, step)
     with np.errstate(over="ignore", invalid="ignore"):  # looked at here, and said in words
         own, pullback = task.encoder.vjp(x, wrt="parameters", once=True)
         del x
@@ -179,17 +196,22 @@ def _step(task: Task, rows: NDArray[np.int64], step: int) -> Record:
     return record
 
 
-def _drawn(task: Task, rows: NDArray[np.int64], step: int) -> Array:
-    """The inputs of a batch, augmented. All processes draw the whole batch, so that all draw the same."""
-    x = as_float(task.examples.x[rows], "x")
-    if task.augment is None:
+def _drawn(task: Task, rows: NDArray[np.int64], part: slice, step: int) -> Array:
+    """The inputs of a part of a batch, augmented as they are in the whole batch on one process."""
+    augment, rng = task.augment, np.random.default_rng([task.seed, step])
+    by_part = getattr(augment, "part", None)
+    alone = augment is None or by_part is not None
+    x = as_float(task.examples.x[rows[part] if alone else rows], "x")
+    if augment is None:
         return x
-    changed = np.asarray(task.augment(x, np.random.default_rng([task.seed, step])))
+    changed = np.asarray(by_part(x, rng, part.start, len(rows)) if by_part is not None else augment(x, rng))
     if changed.shape != x.shape:
         raise ShapeError(f"augment made shape {changed.shape} of {x.shape}; it must keep the shape")
     if changed.dtype != x.dtype:
         raise DTypeError(f"augment made {changed.dtype} of {x.dtype}; it must keep the type")
-    return changed
+    if first_not_finite(changed) is not None:
+        raise OptionError("augment made NaN or infinity of finite examples")
+    return changed if alone else changed[part]  # a mere function draws for the whole batch, so that all draw the same
 
 
 def _move(task: Task, gradients: Gradients, loss_gradients: Gradients, lr: float) -> None:
@@ -209,11 +231,16 @@ def validated(task: Task, state: State, *, last: bool = False) -> Record | None:
     is_time = state.done % task.validate_every == 0 or state.done == task.steps
     if task.validate is None or not state.done or is_time == last:
         return None
-    found = dict(task.validate(lambda x: encode(task.encoder, x, batch_size=task.batch_size)))
-    told = first_says(task.communicator, [float(value) for value in found.values()])
-    measures = dict(zip(found, told, strict=True))
+    found = task.validate(lambda x: encode(task.encoder, x, batch_size=task.batch_size))
+    try:
+        own = {name: float(value) for name, value in found.items()}
+    except (AttributeError, TypeError, ValueError):
+        own = {}
+    measures = dict(zip(own, first_says(task.communicator, list(own.values())), strict=True))
     if not measures or np.isnan(next(iter(measures.values()))):
-        raise OptionError(f"the validation returned {measures}; wanted measures by name, the first one a number")
+        raise OptionError(
+            f"the validation returned {str(found)[:80]}; wanted measures by name, all numbers, the first not NaN"
+        )
     record: Record = {"step": state.done, **measures}
     state.history.validations.append(record)
     if not state.measures or _rank(measures) > _rank(state.measures):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,10 +16,11 @@ from pyconvx.training.encoders import Size, encoder1d, encoder2d, encoder3d
 from pyconvx.training.encoding import check_encoder
 from pyconvx.training.examples import read_examples
 from pyconvx.training.loop import Augment, Moves, Objective, Observe, Task
+from pyconvx.training.offline import Offline
 from pyconvx.training.parallel import Alone, Communicator, check_parallel
 from pyconvx.training.sampler import PKSampler
 from pyconvx.training.schedules import Schedule, as_schedule
-from pyconvx.training.validation import as_validation
+from pyconvx.training.validation import Validation, as_validation
 
 Array = NDArray[Any]
 MakeOptimizer = Callable[[Mapping[str, Parameter]], Moves]
@@ -41,6 +42,8 @@ class Recipe:
     normalized: bool = True
     seed: int = 0
     communicator: Communicator | None = None
+    offline: Offline | None = None
+    together: int = 1
 
     def __post_init__(self) -> None:
         for name, least in (("n_classes", 2), ("n_per_class", 2), ("steps", 1), ("seed", 0)):
@@ -70,7 +73,12 @@ class Recipe:
         """Bring everything together; `make_loss` gets two encodings, so that it knows their depth and type."""
         examples = read_examples(x, labels)
         sampler = PKSampler(
-            examples.classes, self.n_classes, self.n_per_class, small=self.small, random_state=self.seed
+            examples.classes,
+            self.n_classes,
+            self.n_per_class,
+            small=self.small,
+            together=self.together,
+            random_state=self.seed,
         )
         encoder = fitting(encoder, examples.x, self.seed)
         communicator = Alone() if self.communicator is None else self.communicator
@@ -81,6 +89,8 @@ class Recipe:
         validate = as_validation(validation)
         if validate is None and patience is not None:
             raise OptionError("patience counts validations; give validation=(x, labels), too")
+        if isinstance(validate, Validation):
+            check_encoder(encoder, validate.x, self.normalized)
         own = loss.named_parameters()
         return Task(
             encoder=encoder,
@@ -90,8 +100,9 @@ class Recipe:
             steps=self.steps,
             rate=as_schedule(self.lr, self.steps),
             loss_rate=float(self.loss_rate),
-            optimizers=(self.optimizer(encoder.named_parameters()), self.optimizer(own) if own else None),
+            optimizers=(self._moves(encoder.named_parameters()), self._moves(own) if own else None),
             augment=self.augment,
+            offline=self.offline,
             observe=observe,
             validate=validate,
             validate_every=integer("validate_every", validate_every, 1),
@@ -101,19 +112,11 @@ class Recipe:
             communicator=communicator,
         )
 
-
-def check_kind_of_encoder(encoder: Layer | Size) -> Layer | Size:
-    """Refuse at once what is neither a layer nor the name of a size."""
-    if not isinstance(encoder, Layer) and encoder not in get_args(Size):
-        raise OptionError(f"encoder is {encoder!r}; it must be a layer, a network of pyconvx.nn, 'small' or 'medium'")
-    return encoder
-
-
-def existing(encoder: Layer | Size) -> Layer:
-    """The encoder, if it is more than a name."""
-    if not isinstance(encoder, Layer):
-        raise OptionError(f"the {encoder!r} encoder is made to fit the examples; call fit first")
-    return encoder
+    def _moves(self, parameters: Mapping[str, Parameter]) -> Moves:
+        made = self.optimizer(parameters)
+        if not hasattr(made, "lr") or not callable(getattr(made, "step", None)):
+            raise OptionError(f"optimizer made {made!r} of the parameters; wanted an optimiser such as nn.Adam's")
+        return made
 
 
 def fitting(encoder: Layer | Size, x: Array, seed: int) -> Layer:
@@ -132,7 +135,7 @@ def fitting(encoder: Layer | Size, x: Array, seed: int) -> Layer:
 
 def _check_loss(loss: Any, classes: int, depth: int, dtype: np.dtype[Any]) -> None:
     """Refuse a loss whose values cannot be summed up, or whose proxies are of other classes or encodings."""
-    if not hasattr(loss, "named_parameters") or not hasattr(loss, "vjp"):
+    if isinstance(loss, type) or not hasattr(loss, "named_parameters") or not hasattr(loss, "vjp"):
         raise OptionError(f"loss is {loss!r}; give a loss over encodings and labels, such as triplet.TripletLoss()")
     if getattr(loss, "reduction", "mean") == "none":
         raise OptionError("the loss has reduction='none'; a training step needs one number")

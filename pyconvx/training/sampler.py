@@ -33,6 +33,9 @@ class PKSampler:
     small : {"error", "skip", "repeat"}
         What becomes of classes with fewer than K examples: an error, they are left out, or their examples come more
         than once.
+    together : int
+        Above 1, a batch is made of groups of so many classes, one drawn as above and the first of its `neighbours`. As
+        long as these are None, or too few, other classes are drawn in their place.
     random_state : int, numpy.random.Generator or None
         Where the draws begin.
 
@@ -40,6 +43,9 @@ class PKSampler:
     ----------
     epoch : int
         The epoch that the next pass draws; it grows when a pass begins, and may be set.
+    neighbours : ndarray of int64, (classes, m), or None
+        Of each class in sorted order the classes that look most like it, the nearest first, -1 where there are no more.
+        To be set; the next batch goes by it. See `pyconvx.triplet.nearest_classes`.
 
     Raises
     ------
@@ -67,6 +73,7 @@ class PKSampler:
         *,
         batches: int | None = None,
         small: Literal["error", "skip", "repeat"] = "error",
+        together: int = 1,
         random_state: int | np.random.Generator | None = None,
     ) -> None:
         choice("small", small, ("error", "skip", "repeat"))
@@ -81,10 +88,16 @@ class PKSampler:
                 f"{len(few)} of {len(names)} classes have fewer than {n_per_class} examples, {few[0].item()!r} among "
                 "them: take a smaller n_per_class, or say small='skip' or 'repeat'"
             )
-        self._members = [own for own in members if small == "repeat" or len(own) >= self.n_per_class]
+        kept = [c for c, own in enumerate(members) if small == "repeat" or len(own) >= self.n_per_class]
+        self._members = {c: members[c] for c in kept}
         if len(self._members) < self.n_classes:
             raise OptionError(f"a batch wants {n_classes} classes; there are {len(self._members)} to draw from")
-        default = -(-len(self._members) // self.n_classes)
+        self.together = integer("together", together, 1)
+        self.neighbours: Indices | None = None
+        if self.together > self.n_classes:
+            raise OptionError(f"together is {together}; a batch has {n_classes} classes")
+        self._drawn = self.n_classes // self.together  # classes of a batch that come in turn
+        default = -(-len(self._members) // self._drawn)
         self._batches = default if batches is None else integer("batches", batches, 1)
         if isinstance(random_state, np.random.Generator):
             self._seed = int(random_state.integers(1 << 62))
@@ -107,14 +120,30 @@ class PKSampler:
     def _draw(self, epoch: int) -> Iterator[Indices]:
         rng = np.random.default_rng([self._seed, epoch])
         waiting: list[int] = []
-        for _ in range(self._batches):
+        for place in range(self._batches):
             chosen: list[int] = []
-            while len(chosen) < self.n_classes:
+            while len(chosen) < self._drawn:
                 if not waiting:
-                    waiting = [int(c) for c in rng.permutation(len(self._members))]
+                    waiting = [int(c) for c in rng.permutation(list(self._members))]
                 # A batch that begins with the last of one shuffle goes on with the next, but for those it has.
-                chosen += [waiting.pop(place) for place in _first_new(waiting, chosen, self.n_classes)]
-            yield np.concatenate([self._examples(rng, self._members[c]) for c in chosen])
+                chosen += [waiting.pop(place) for place in _first_new(waiting, chosen, self._drawn)]
+            own = rng
+            if self.together > 1:  # neighbours must not touch what later batches draw: a run that goes on skips these
+                own = np.random.default_rng([self._seed, epoch, place])
+                chosen = self._with_neighbours(chosen, own)
+            yield np.concatenate([self._examples(own, self._members[c]) for c in chosen])
+
+    def _with_neighbours(self, drawn: list[int], rng: np.random.Generator) -> list[int]:
+        """The classes of a batch: each drawn one with its nearest, then others until there are enough."""
+        chosen = list(drawn)
+        table = np.empty((0, 0), np.int64) if self.neighbours is None else self.neighbours
+        for c in drawn[: len(table)]:
+            near = [int(n) for n in table[c] if n in self._members and n not in chosen]
+            chosen += near[: self.together - 1]
+        if len(chosen) < self.n_classes:
+            rest = sorted(self._members.keys() - chosen)
+            chosen += [int(c) for c in rng.permutation(rest)[: self.n_classes - len(chosen)]]
+        return chosen
 
     def _examples(self, rng: np.random.Generator, own: Indices) -> Indices:
         drawn = [rng.permutation(own) for _ in range(-(-self.n_per_class // len(own)))]

@@ -12,7 +12,8 @@ from pyconvx._progress import Report, TimeLeft, reporter, time_left
 from pyconvx.errors import DivergedError, Interrupted, OptionError
 from pyconvx.training import checkpoint as checkpoints
 from pyconvx.training.collapse import CollapseDetector, warn_of
-from pyconvx.training.history import Log, Record
+from pyconvx.training.history import Record
+from pyconvx.training.log import Log
 from pyconvx.training.loop import State, Task, train, validated
 from pyconvx.training.parallel import check_same, joined
 from pyconvx.training.result import MESSAGES, Stopped, TrainingResult, TrainingStep
@@ -36,6 +37,8 @@ class Outside:
             raise OptionError(f"callback is {self.callback!r}; give a function of a TrainingStep")
         if self.log is not None and not Path(self.log).resolve().parent.is_dir():
             raise OptionError(f"log: the folder {Path(self.log).parent} does not exist")
+        if self.log is not None and Path(self.log).is_dir():
+            raise OptionError(f"log: {self.log} is a folder; give a file")
         check_target(self.checkpoint, self.checkpoint_every, self.resume)
 
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyconvx.errors import OptionError, ShapeError
+from pyconvx.errors import DivergedError, OptionError, ShapeError
 from pyconvx.functional import pairwise_distances
 from pyconvx.functional._arguments import integer
 from pyconvx.metrics import all_pairs, eer
-from pyconvx.training.examples import read_examples, read_labels
+from pyconvx.training.examples import first_not_finite, read_examples, read_labels
 
 Array = NDArray[Any]
 Indices = NDArray[np.int64]
@@ -72,8 +72,8 @@ def one_shot_accuracy(
     ------
     OptionError
         Fewer than `way` classes with two examples, in all or in a group.
-    ShapeError, DTypeError
-        Arrays that do not fit.
+    ShapeError, DTypeError, DivergedError
+        Arrays that do not fit, or are not finite.
 
     References
     ----------
@@ -87,6 +87,9 @@ def one_shot_accuracy(
     """
     rows = np.asarray(encodings)
     given = read_labels(labels, len(rows))
+    bad = first_not_finite(rows)
+    if bad is not None:
+        raise DivergedError(f"row {bad} of encodings is not finite; the network that computed it has diverged")
     episodes = draw_episodes(given, way, trials, groups, random_state)
     return _accuracy(rows, episodes, metric)
 

@@ -12,7 +12,7 @@ from pyconvx.triplet.contrastive import ContrastiveLoss
 from pyconvx.triplet.cost import triplet_loss, triplet_loss_grad
 from pyconvx.triplet.information import NPairsLoss, NTXentLoss, SupConLoss
 from pyconvx.triplet.mining import Triplets, mine
-from pyconvx.triplet.offline import mine_offline
+from pyconvx.triplet.offline import mine_offline, nearest_classes
 from pyconvx.triplet.proxies import ArcFaceLoss, ProxyAnchorLoss
 from pyconvx.triplet.trainer import TripletTrainer
 from pyconvx.triplet.weighted import CircleLoss, MultiSimilarityLoss
@@ -33,6 +33,7 @@ __all__ = [
     "Triplets",
     "mine",
     "mine_offline",
+    "nearest_classes",
     "triplet_loss",
     "triplet_loss_grad",
 ]

@@ -6,13 +6,16 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pyconvx.functional import nearest, pairwise_distances
 from pyconvx.functional._arguments import choice, integer
 from pyconvx.functional.distance import METRICS
 from pyconvx.triplet.batch import Array, check_comparable, read_batch
 from pyconvx.triplet.mining import Triplets
+
+Indices = NDArray[np.int64]
+_FEW = 64  # rows of a class up to which one search for all classes is the quicker one
 
 Positives = Literal["all", "random", "hard"]
 
@@ -78,13 +81,18 @@ def mine_offline(
     rng = np.random.default_rng(random_state)
     order = np.argsort(classes, kind="stable")
     ordered = x[order]
-    starts = np.concatenate([[0], np.cumsum(np.bincount(classes))])
+    counts = np.bincount(classes)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    at_once = _all_others(ordered, classes[order], k, int(counts.max()), metric) if counts.max() <= _FEW else None
     found = []
     for first, end in pairwise(starts):
         if end - first < 2:
             continue
         own = ordered[first:end]
-        impostors = _nearest_others(own, ordered, first, end, k, metric)
+        if at_once is None:
+            impostors = _nearest_others(own, ordered, first, end, k, metric)
+        else:
+            impostors = at_once[first:end, : len(ordered) - len(own)]
         pairs = _pairs(own, positives, metric, rng)
         chosen = impostors[pairs[:, 0]]
         repeated = np.repeat(pairs + first, chosen.shape[1], axis=0)
@@ -93,6 +101,63 @@ def mine_offline(
     triplets = triplets[np.lexsort((triplets[:, 1], triplets[:, 0]))]  # stable: impostors stay by nearness
     anchor, positive, negative = np.ascontiguousarray(triplets.T, np.int64)
     return Triplets(anchor, positive, negative)
+
+
+def nearest_classes(encodings: ArrayLike, labels: ArrayLike, k: int = 8, *, metric: str = "sqeuclidean") -> Indices:
+    """Of each class, the classes that its rows have most of their nearest impostors in.
+
+    Parameters
+    ----------
+    encodings : array_like, (rows, depth)
+        Of the whole set, float32 or float64; some rows of each class will do.
+    labels : array_like, (rows,)
+        Integers or strings, equal for the same class.
+    k : int
+        How many impostors of each row count.
+    metric : str
+        As `pyconvx.nearest` has them.
+
+    Returns
+    -------
+    ndarray of int64, (classes, m)
+        Classes by their places in sorted order, as `PKSampler.neighbours` wants them: by the number of impostors, the
+        most first; -1 where there are no more.
+
+    Raises
+    ------
+    OptionError, ShapeError, DTypeError, DivergedError
+        As `mine_offline`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> nearest_classes(np.array([[0.0], [1.0], [1.5], [3.0], [9.0], [9.1]]), list("aabbcc"), 2).tolist()
+    [[1], [0], [1]]
+    """
+    x, classes = read_batch(encodings, labels)
+    found = mine_offline(x, classes, k, metric=metric, random_state=0)
+    pairs = np.stack([classes[found.anchor], classes[found.negative]])
+    count = int(classes.max()) + 1
+    codes, times = np.unique(pairs[0].astype(np.int64) * count + pairs[1], return_counts=True)
+    owners, others = np.divmod(codes, count)
+    order = np.lexsort((others, -times, owners))
+    owners, others = owners[order], others[order]
+    place = np.arange(len(owners)) - np.searchsorted(owners, owners)
+    result = np.full((count, int(place.max()) + 1), -1, np.int64)
+    result[owners, place] = others
+    return result
+
+
+def _all_others(ordered: Array, classes: Array, k: int, largest: int, metric: str) -> Array:
+    """For every row the k nearest of other classes: of its nearest k + `largest` at least k are that, if so many exist.
+
+    One search for all, where a search for each of many small classes would read the whole set as many times.
+    """
+    nearness = nearest(ordered, ordered, min(k + largest, len(ordered)), metric=metric)[1]
+    own = classes[nearness] == classes[:, np.newaxis]
+    others_first = np.argsort(own, axis=1, kind="stable")[:, :k]
+    result: Array = np.take_along_axis(nearness, others_first, axis=1)
+    return result
 
 
 def _nearest_others(own: Array, ordered: Array, first: int, end: int, k: int, metric: str) -> Array:

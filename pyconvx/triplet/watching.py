@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ class Watch:
 
     def __init__(self, loss: BatchLoss, strategies: Sequence[Strategy], every: int, seed: int) -> None:
         self._loss, self._seed, self._every = loss, seed, integer("watch_every", every, 1)
+        if not isinstance(strategies, Iterable):
+            raise OptionError(f"watch is {strategies!r}; give strategies, () for none")
         self._strategies: tuple[Any, ...] = (strategies,) if isinstance(strategies, str) else tuple(strategies)
         for strategy in self._strategies:
             if strategy not in STRATEGIES:
