@@ -177,6 +177,23 @@ def test_a_folder_is_calibrated(tmp_path: Path, stub_pictures: StubPictures) -> 
 
 
 def test_a_gallery_is_calibrated_by_the_same_function(crew: Gallery) -> None:
-    assert faces.calibrate(crew, 0.1) == crew.calibration
-    with pytest.raises(OptionError, match="leave out how to encode"):
-        faces.calibrate(crew, 0.1, upsample=1)
+    found = faces.calibrate(crew, 0.1)
+    assert found == crew.calibration
+    crew.calibration = None
+    assert faces.calibrate(crew.path, 0.1) == found == crew.calibration
+    for source in (crew, crew.path, crew.pairs()):
+        with pytest.raises(OptionError, match="leave out how to encode"):
+            faces.calibrate(source, 0.1, upsample=1)
+
+
+def test_what_metrics_calibrate_is_passed_on(crew: Gallery, tmp_path: Path) -> None:
+    pairs = crew.pairs()
+    assert faces.calibrate(pairs, 0.1) == metrics.calibrate(pairs, 0.1)
+    assert faces.calibrate((pairs.distances, pairs.same), 0.1, gallery_size=2).gallery_size == 2
+    with pytest.raises(OptionError, match=r"got int; wanted metrics\.Pairs"):
+        faces.calibrate(3)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match=r"nobody: does not exist; wanted a folder of people, or a gallery"):
+        faces.calibrate(tmp_path / "nobody")
+    (tmp_path / "a.jpg").write_bytes(b"x" * 600)
+    with pytest.raises(GalleryError, match=r"a\.jpg: not a gallery"):
+        faces.calibrate(tmp_path / "a.jpg")

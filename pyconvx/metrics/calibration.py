@@ -126,8 +126,9 @@ def calibrate(
     pairs : Pairs, (distances, same), or an object with a method `pairs()`
         The latter such as a `faces.Gallery`: it is measured for one comparison unless `gallery_size` says otherwise,
         and does not keep the result; its own method `calibrate` counts its entries, and does. `all_pairs` makes pairs
-        of encodings, which say who is on them: without that there is no interval. A folder of pictures is not read
-        here, for metrics know nothing of faces: `pyconvx.faces.calibrate` takes one.
+        of encodings, which say who is on them: without that there is no interval. A path is refused, for metrics know
+        nothing of faces and pictures: `pyconvx.faces.calibrate` takes all of these, and the path of a folder of
+        pictures or of a gallery.
     far : float
         How often a stranger may be accepted, at most: in one comparison, or in a search of `gallery_size` entries.
     gallery_size : int
@@ -148,6 +149,7 @@ def calibrate(
     ------
     OptionError
         If there are fewer than 3 / far impostor pairs (with `far` of one comparison): they cannot support that rate.
+        If `pairs` is none of these.
     ShapeError, DTypeError
         If there are no genuine or no impostor pairs.
 
@@ -203,8 +205,8 @@ def _pairs(source: Pairs | HasPairs | tuple[Any, ...]) -> Pairs:
         return Pairs(*source)
     if isinstance(source, (str, os.PathLike)):
         raise OptionError(
-            f"pairs: got the path {os.fspath(source)!r}; pyconvx.faces.calibrate reads a folder of pictures, and of a "
-            "gallery pass the opened pyconvx.faces.Gallery"
+            f"pairs: got a path, {os.fspath(source)!r}, but metrics read no pictures; "
+            f"pyconvx.faces.calibrate({os.fspath(source)!r}, ...) does: it takes a folder of people, or a gallery"
         )
     if isinstance(source, tuple) or not callable(getattr(source, "pairs", None)):
         raise OptionError(
