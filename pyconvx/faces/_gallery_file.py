@@ -83,7 +83,11 @@ class GalleryFile:
         with self._transaction("BEGIN IMMEDIATE") as connection:
             yield connection
             for name in ("revision", "rewrites") if rewrites else ("revision",):
-                connection.execute("UPDATE facts SET value = CAST(value AS INTEGER) + 1 WHERE name = ?", (name,))
+                self.count(connection, name)
+
+    def count(self, connection: sqlite3.Connection, name: str) -> None:
+        """Note a change of the gallery ("revision"), or one that is not an addition ("rewrites")."""
+        connection.execute("UPDATE facts SET value = CAST(value AS INTEGER) + 1 WHERE name = ?", (name,))
 
     def erase(self) -> None:
         """Leave nothing in the file or its log of what has been deleted.
