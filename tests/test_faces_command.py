@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from gallery_people import open_gallery, person
 from pyconvx import _progress, cli, faces, image
 from pyconvx.cli import exit_codes
 from pyconvx.errors import Interrupted
+from pyconvx.faces import _gallery_access
 
 Capture = pytest.CaptureFixture[str]
 
@@ -194,13 +196,67 @@ def test_sync(here: Path, capsys: Capture) -> None:
 
 def test_an_interrupted_sync_says_how_far_it_came(here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def stopped(self: faces.Gallery, folder: str, **options: Any) -> None:
-        raise Interrupted("stopped after 7 pictures", faces.SyncReport(added=7))
+        raise Interrupted("stopped after 7 pictures", faces.SyncReport(added=7, problems=["cat.jpg: no face"]))
 
     monkeypatch.setattr(faces.Gallery, "sync", stopped)
     assert run("sync", "crew", "album", "--json") == exit_codes.INTERRUPTED
     captured = capsys.readouterr()
     assert json.loads(captured.out)["added"] == 7
     assert "stopped after 7 pictures" in captured.err
+    assert "cat.jpg: no face" in captured.err
+
+
+def test_an_interrupted_enrolment_says_what_was_added(
+    here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = faces.stream
+
+    def stopped(*arguments: Any, **options: Any) -> Iterator[faces.Outcome]:
+        yield next(original(*arguments, **options))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(faces, "stream", stopped)
+    assert run("enrol", "crew", "Eileen", "album/eileen.png", "album/more", "--json") == exit_codes.INTERRUPTED
+    captured = capsys.readouterr()
+    assert (json.loads(captured.out)["added"], json.loads(captured.out)["encodings"]) == (1, 1)
+    assert "interrupted" in captured.err
+    assert run("people", "crew") == exit_codes.OK
+    assert capsys.readouterr().out.split() == ["1", "Eileen"]
+
+
+def test_what_is_not_there_or_empty(here: Path, capsys: Capture) -> None:
+    """No gallery is made for a folder that is not there, and a name that is empty does not mean the current folder."""
+    Path("empty").mkdir()
+    for arguments, code, message in (
+        (("sync", "crew", "none"), exit_codes.USAGE, "none: not a folder"),
+        (("sync", "crew", ""), exit_codes.USAGE, "folder: got an empty name"),
+        (("detect", ""), exit_codes.USAGE, "PICTURE: got an empty name"),
+        (("calibrate", ""), exit_codes.USAGE, "SOURCE: got an empty name"),
+        (("people", ""), exit_codes.BAD_INPUT, "gallery: got an empty name"),
+        (("calibrate", "none"), exit_codes.BAD_INPUT, "none: does not exist; wanted a folder of people, or a gallery"),
+        (("identify", "none", "album"), exit_codes.BAD_INPUT, "there is no such gallery"),
+        (("detect", "empty"), exit_codes.BAD_INPUT, "empty: no pictures in this folder"),
+    ):
+        assert run(*arguments) == code, arguments
+        assert message in capsys.readouterr().err, arguments
+        assert not Path("crew").exists()
+    assert run("sync", "crew", "empty") == exit_codes.OK
+    assert "empty: no pictures in this folder" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_gallery_where_nothing_may_be_written(here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_gallery(here / "crew", encoder=None) as gallery:
+        gallery.enrol("Eileen", "album/eileen.png")
+    may = _gallery_access._may
+    monkeypatch.setattr(_gallery_access, "_may", lambda path, what: may(path, what) and not what & os.W_OK)
+    assert run("identify", "crew", "album/more/mirrored.jpg") == exit_codes.OK
+    assert capsys.readouterr().out.startswith("album/more/mirrored.jpg,Eileen,")
+    assert run("people", "crew") == exit_codes.OK
+    assert run("export", "crew", "crew.csv") == exit_codes.OK
+    capsys.readouterr()
+    assert run("enrol", "crew", "Ann", "album/eileen.png") == exit_codes.BAD_INPUT
+    assert "not write to it" in capsys.readouterr().err
 
 
 def test_people_are_renamed_merged_removed_and_carried_over(here: Path, capsys: Capture) -> None:

@@ -13,7 +13,7 @@ from pyconvx.cli.faces_flags import add_action, add_gallery, add_pictures, add_s
 from pyconvx.cli.faces_report import Report, encode_alike, outcomes, search_options, tell
 from pyconvx.cli.faces_sources import Copies, expand
 from pyconvx.cli.output import write
-from pyconvx.errors import ImageError, OptionError
+from pyconvx.errors import DataError, ImageError, OptionError
 
 if TYPE_CHECKING:
     from pyconvx.faces import Gallery
@@ -127,6 +127,8 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
     """Find a threshold, and keep it."""
     from pyconvx import faces
 
+    if not arguments.source:
+        raise OptionError("SOURCE: got an empty name; wanted a folder of people, or a gallery")
     wanted = {"far": arguments.far, "confidence": arguments.confidence}
     problems = []
     if Path(arguments.source).is_dir():
@@ -157,6 +159,8 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
     else:
         if arguments.save:
             raise OptionError("--save: a gallery keeps its own calibration; leave it out")
+        if not Path(arguments.source).exists():
+            raise DataError(f"{arguments.source}: does not exist; wanted a folder of people, or a gallery")
         with faces.Gallery(arguments.source, create=False) as gallery:
             found = gallery.calibrate(gallery_size=arguments.gallery_size, save=not arguments.dry_run, **wanted)
     write(arguments, {**found.as_dict(), "search_far": found.search_far()}, _calibrated)

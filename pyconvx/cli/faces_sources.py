@@ -27,9 +27,13 @@ def expand(arguments: Iterable[str]) -> list[Source]:
     ------
     ImageError
         If an argument names nothing, or a folder without pictures.
+    OptionError
+        If an argument is empty, as of a variable that is not set: it does not mean the current folder.
     """
     found: dict[str, Source] = {}
     for argument in arguments:
+        if not argument:
+            raise OptionError("PICTURE: got an empty name; wanted a file, a folder (. is this one) or a pattern")
         some = list(_expanded(argument))
         if not some:
             what = "no pictures in this folder" if Path(argument).is_dir() else "matches no file"

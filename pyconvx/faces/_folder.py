@@ -26,9 +26,7 @@ class PersonPicture(NamedTuple):
 
 def scan(folder: str | os.PathLike[str]) -> tuple[list[PersonPicture], list[str]]:
     """The pictures of a folder of people in the order of their paths, and lines about what cannot be used."""
-    root = Path(folder)
-    if not root.is_dir():
-        raise OptionError(f"{root}: not a folder; wanted one with a sub-folder of pictures for each person")
+    root = check_folder(folder)
     found: list[PersonPicture] = []
     problems: list[str] = []
     for path in sorted(pictures_below(root, problems)):
@@ -41,6 +39,15 @@ def scan(folder: str | os.PathLike[str]) -> tuple[list[PersonPicture], list[str]
         except OptionError as error:
             problems.append(f"{root / path}: cannot be a person's {error}")
     return found, problems
+
+
+def check_folder(folder: str | os.PathLike[str]) -> Path:
+    """The folder, if it is one; no name at all, as of a variable that is not set, does not mean the current one."""
+    if not os.fspath(folder) or not Path(folder).is_dir():
+        said = os.fspath(folder) or "folder"
+        what = "not a folder" if os.fspath(folder) else "got an empty name"
+        raise OptionError(f"{said}: {what}; wanted one with a sub-folder of pictures for each person")
+    return Path(folder)
 
 
 def pictures_below(root: Path, problems: list[str]) -> Iterator[str]:

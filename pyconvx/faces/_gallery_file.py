@@ -51,6 +51,8 @@ class GalleryFile:
     """A connection of this process, used by one thread at a time."""
 
     def __init__(self, path: str | os.PathLike[str], *, create: bool, timeout: float) -> None:
+        if not os.fspath(path):
+            raise GalleryError("gallery: got an empty name; wanted the path of a file")
         self.path = Path(os.path.abspath(path))  # noqa: PTH100  links stay links; the folder may change
         self._timeout = timeout
         self._lock = threading.RLock()
