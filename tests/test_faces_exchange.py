@@ -14,7 +14,7 @@ from stub_pictures import StubPictures, stub_pictures
 
 from pyconvx import faces, metrics
 from pyconvx.errors import GalleryError, OptionError, ShapeError
-from pyconvx.faces import Gallery
+from pyconvx.faces import Gallery, calibration
 from pyconvx.nn import safetensors
 
 __all__ = ["stub_pictures"]
@@ -174,6 +174,30 @@ def test_a_folder_is_calibrated(tmp_path: Path, stub_pictures: StubPictures) -> 
         assert faces.calibrate(root, 0.01) == found
     with pytest.raises(OptionError, match="cannot support"):
         faces.calibrate(root, 1e-4, problem=problems.append)
+
+
+def test_what_cannot_be_enough_is_told_of_before_it_is_encoded(
+    tmp_path: Path, stub_pictures: StubPictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encoded(*arguments: object, **options: object) -> None:
+        raise AssertionError("work that cannot be enough")
+
+    monkeypatch.setattr(calibration, "_encoded", encoded)
+    (tmp_path / "Ann").mkdir()
+    with pytest.raises(OptionError, match="no pictures in it"):
+        faces.calibrate(tmp_path)
+    (tmp_path / "Ann" / "1.jpg").write_text("1")
+    (tmp_path / "Ann" / "2.jpg").write_text("1 ")
+    with pytest.raises(
+        ShapeError, match="2 pictures of 1 people: 1 genuine and 0 impostor pairs; wanted several people"
+    ):
+        faces.calibrate(tmp_path)
+    (tmp_path / "Bob.jpg").write_text("2")
+    with pytest.raises(OptionError, match=r"far is 0\.001; 2 impostor pairs cannot support that: it takes 3000"):
+        faces.calibrate(tmp_path)
+    for wrong in ({"far": 0}, {"far": "x"}, {"gallery_size": 0}, {"confidence": 1}, {"resamples": 5}):
+        with pytest.raises(OptionError, match=next(iter(wrong))):
+            faces.calibrate(tmp_path, **wrong)
 
 
 def test_a_gallery_is_calibrated_by_the_same_function(crew: Gallery) -> None:

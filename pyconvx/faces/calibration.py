@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyconvx import metrics
-from pyconvx.errors import OptionError
-from pyconvx.faces._folder import scan
+from pyconvx.errors import OptionError, ShapeError
+from pyconvx.faces._folder import PersonPicture, scan
 from pyconvx.faces._models import FaceModels
 from pyconvx.faces.gallery import Gallery
 from pyconvx.faces.gallery_enrolment import one_face
 from pyconvx.faces.selection import Policy
 from pyconvx.faces.streaming import stream
 from pyconvx.metrics import Calibration, Pairs
+from pyconvx.metrics.calibration import check_impostors, check_options
 
 
 def calibrate(
@@ -85,8 +87,13 @@ def calibrate(
     certainty: dict[str, Any] = {"confidence": confidence, "resamples": resamples, "seed": seed}
     size = 1 if gallery_size is None else gallery_size
     if isinstance(source, (str, os.PathLike)) and Path(source).is_dir():
+        check_options(far, size, confidence, resamples)
+        found, problems = scan(source)
+        _check_people(os.fspath(source), found, far, size)
         tell = problem or (lambda line: warnings.warn(line, stacklevel=4))
-        rows, people = _encoded(source, tell, progress, policy=policy, models=models, **options)
+        for line in problems:
+            tell(line)
+        rows, people = _encoded(Path(source), found, tell, progress, policy=policy, models=models, **options)
         return metrics.calibrate(metrics.all_pairs(rows, people, seed=seed), far, gallery_size=size, **certainty)
     if options or models is not None or policy != "error":
         raise OptionError(
@@ -103,8 +110,24 @@ def calibrate(
     return metrics.calibrate(source, far, gallery_size=size, **certainty)
 
 
+def _check_people(folder: str, found: Sequence[PersonPicture], far: float, gallery_size: int) -> None:
+    """Refuse, before they are encoded, pictures that would not be enough even if all could be used."""
+    counts = Counter(picture.person for picture in found).values()
+    genuine = sum(count * (count - 1) // 2 for count in counts)
+    strangers = len(found) * (len(found) - 1) // 2 - genuine
+    if not found:
+        raise OptionError(f"{folder}: no pictures in it; wanted a sub-folder of them for each person")
+    if not genuine or not strangers:
+        raise ShapeError(
+            f"{folder}: {len(found)} pictures of {len(counts)} people: {genuine} genuine and {strangers} impostor "
+            "pairs; wanted several people, and of some of them two pictures or more"
+        )
+    check_impostors(strangers, far, gallery_size)
+
+
 def _encoded(
-    folder: str | os.PathLike[str],
+    folder: Path,
+    found: Sequence[PersonPicture],
     tell: Callable[[str], None],
     progress: Callable[[int, int], None] | None,
     *,
@@ -112,11 +135,8 @@ def _encoded(
     **how: Any,
 ) -> tuple[NDArray[np.float32], list[str]]:
     """The encodings of a folder's pictures, and whose they are."""
-    found, problems = scan(folder)
-    for line in problems:
-        tell(line)
     rows, people = [], []
-    outcomes = stream([str(Path(folder, picture.path)) for picture in found], policy=one_face(policy), **how)
+    outcomes = stream([str(folder / picture.path) for picture in found], policy=one_face(policy), **how)
     for done, (picture, outcome) in enumerate(zip(found, outcomes, strict=True), 1):
         if outcome.error is not None:
             tell(str(outcome.error))
@@ -126,5 +146,5 @@ def _encoded(
         if progress is not None:
             progress(done, len(found))
     if not rows:
-        raise OptionError(f"{os.fspath(folder)}: no picture of it can be used")
+        raise OptionError(f"{folder}: no picture of it can be used")
     return np.stack(rows), people

@@ -165,18 +165,9 @@ def calibrate(
     (True, 1.0, True)
     """
     known = _pairs(pairs)
-    if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 100:
-        raise OptionError(f"resamples is {resamples!r}; wanted a whole number from 100")
-    level = rate("confidence", confidence)
-    wanted = pair_rate(far, gallery_size)
+    wanted, level = check_options(far, gallery_size, confidence, resamples)
     genuine, impostor = split(known.distances, known.same)
-    if len(impostor) < least_impostors(wanted):
-        least = search_rate(min(1.0, TRIALS / len(impostor)), gallery_size)
-        raise OptionError(
-            f"far is {far:.3g} among {gallery_size} entries, so that one comparison may do {wanted:.2g}; "
-            f"{len(impostor)} impostor pairs cannot support that: it takes {least_impostors(wanted)}, 3 / rate. Bring "
-            f"more people, or ask for {rounded_up(least):.2g} or more"
-        )
+    check_impostors(len(impostor), far, gallery_size)
     point = operating_point(genuine, impostor, wanted)
     around = intervals(known, point.threshold, level, resamples, seed)
     return Calibration(
@@ -195,6 +186,35 @@ def calibrate(
         confidence=level,
         resamples=resamples,
         seed=seed,
+    )
+
+
+def check_options(far: float, gallery_size: int, confidence: float, resamples: int) -> tuple[float, float]:
+    """The rate that one comparison may have, and the confidence; for those, too, who have yet to make the pairs.
+
+    Raises
+    ------
+    OptionError
+        If a value will not do.
+    """
+    if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 100:
+        raise OptionError(f"resamples is {resamples!r}; wanted a whole number from 100")
+    return pair_rate(far, gallery_size), rate("confidence", confidence)
+
+
+def check_impostors(count: int, far: float, gallery_size: int) -> None:
+    """Refuse a rate that so many impostor pairs cannot show; raises OptionError."""
+    wanted = pair_rate(far, gallery_size)
+    if count >= least_impostors(wanted):
+        return
+    among = f" among {gallery_size} entries, so that one comparison may do {wanted:.2g}" if gallery_size > 1 else ""
+    remedy = "Bring more people"
+    least = search_rate(min(1.0, TRIALS / count), gallery_size) if count else 1.0
+    if least < 1:
+        remedy += f", or ask for {rounded_up(least):.2g} or more"
+    raise OptionError(
+        f"far is {far:.3g}{among}; {count} impostor pairs cannot support that: it takes {least_impostors(wanted)}, "
+        f"3 / rate. {remedy}"
     )
 
 
