@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -74,6 +75,28 @@ def test_a_folder_is_worked_on_to_its_end(here: Path, capsys: Capture) -> None:
     assert "truncated or damaged" in found[str(Path("album/cut.jpg"))]["error"]
     assert captured.err.startswith("pyconvx faces: album/cut.jpg: truncated or damaged")
     assert captured.err.count("\n") == 1
+
+
+def test_a_folder_inside_that_cannot_be_read_is_a_problem_of_its_own(
+    here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = os.scandir
+
+    def closed(path: Any = ".") -> Any:  # root may read anything
+        if str(path).endswith("private"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return original(path)
+
+    (here / "album" / "private").mkdir()
+    monkeypatch.setattr(os, "scandir", closed)
+    for command in (("detect",), ("enrol", "crew", "Eileen")):
+        assert run(*command, "album") == exit_codes.BAD_INPUT
+        assert "album/private: cannot be read: Permission denied" in capsys.readouterr().err
+    assert run("detect", "album", "--json") == exit_codes.BAD_INPUT
+    found = {picture["picture"]: len(picture["faces"]) for picture in document(capsys)}
+    assert (found["album/eileen.png"], found["album/private"]) == (1, 0)
+    assert run("people", "crew") == exit_codes.OK
+    assert capsys.readouterr().out.split() == ["2", "Eileen"]
 
 
 def test_patterns_and_repetitions(here: Path, capsys: Capture) -> None:

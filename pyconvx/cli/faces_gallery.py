@@ -8,7 +8,7 @@ from typing import Any
 from pyconvx._progress import make_bar
 from pyconvx.cli.exit_codes import BAD_INPUT, NO_FACE, OK
 from pyconvx.cli.faces_flags import add_action, add_gallery, add_search
-from pyconvx.cli.faces_report import encode_alike, search_options, tell
+from pyconvx.cli.faces_report import encode_alike, search_options, streamed, tell
 from pyconvx.cli.faces_sources import expand
 from pyconvx.cli.output import write
 from pyconvx.errors import Interrupted, MultipleFacesError, NoFaceError, PyconvxError
@@ -59,9 +59,9 @@ def run_enrol(arguments: argparse.Namespace) -> int:
     bar = make_bar(not arguments.quiet, unit="pictures")
     with faces.Gallery(arguments.gallery) as gallery:
         encode_alike(arguments, gallery)
-        found = faces.stream([source.path for source in sources], "encode", **search_options(arguments))
+        found = streamed(sources, "encode", search_options(arguments))
         try:
-            for done, outcome in enumerate(found, 1):
+            for done, (_, outcome) in enumerate(found, 1):
                 if outcome.error is None:
                     known = gallery.enrol(
                         arguments.name,

@@ -153,9 +153,6 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
             )
         finally:
             bar.close()
-        if arguments.save and not arguments.dry_run:
-            with faces.Gallery(arguments.save, create=False) as gallery:
-                gallery.calibration = found
     else:
         if arguments.save:
             raise OptionError("--save: a gallery keeps its own calibration; leave it out")
@@ -164,6 +161,9 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
         with faces.Gallery(arguments.source, create=False) as gallery:
             found = gallery.calibrate(gallery_size=arguments.gallery_size, save=not arguments.dry_run, **wanted)
     write(arguments, {**found.as_dict(), "search_far": found.search_far()}, _calibrated)
+    if arguments.save and not arguments.dry_run:  # last: what was found is told even if it cannot be kept
+        with faces.Gallery(arguments.save, create=False) as gallery:
+            gallery.calibration = found
     return BAD_INPUT if problems else OK
 
 

@@ -14,10 +14,12 @@ WRITABLE = {".png", ".jpg", ".jpeg", ".webp"}
 
 
 class Source(NamedTuple):
-    """A picture, and its path below the folder that was named (its file name, if the file was)."""
+    """A picture, and its path below the folder that was named (its file name, if the file was); or a folder in there
+    that cannot be read, with a line about why."""
 
     path: str
     below: str
+    problem: str = ""
 
 
 def expand(arguments: Iterable[str]) -> list[Source]:
@@ -50,8 +52,8 @@ def _expanded(argument: str) -> Iterator[Source]:
         unreadable: list[str] = []
         for below in sorted(pictures_below(Path(argument), unreadable)):
             yield Source(str(Path(argument, below)), below)
-        if unreadable:
-            raise ImageError(unreadable[0])
+        for problem in unreadable:  # a problem like a picture's: the others are worked on
+            yield Source(problem.rpartition(": cannot be read: ")[0], "", problem)
     elif not Path(argument).exists() and glob.has_magic(argument):  # a shell that expands nothing, or quotes
         for match in sorted(glob.glob(argument, recursive=True)):  # noqa: PTH207  any pattern, absolute ones too
             yield from _expanded(match)
