@@ -340,12 +340,17 @@ def test_calibrate_a_folder(here: Path, capsys: Capture, monkeypatch: pytest.Mon
     monkeypatch.setattr(faces, "calibrate", calibrate)
     code = run("calibrate", "album", "--far", "0.1", "--save", "crew", "--policy", "largest", "--upsample", "1")
     assert code == exit_codes.BAD_INPUT
-    assert (asked["far"], asked["policy"], asked["upsample"], asked["gallery_size"]) == (0.1, "largest", 1, None)
+    assert (asked["far"], asked["policy"], asked["upsample"]) == (0.1, "largest", 1)
+    assert asked["gallery_size"] == 120  # of the gallery that will search with it
     captured = capsys.readouterr()
     assert captured.out.startswith(f"threshold {wanted.threshold:.4f}\n")
     assert "album/x.jpg: no face" in captured.err
     with faces.Gallery("crew") as gallery:
         assert gallery.calibration == wanted
+    assert run("calibrate", "album", "--save", "crew", "--gallery-size", "7") == exit_codes.BAD_INPUT
+    assert asked["gallery_size"] == 7
+    assert run("calibrate", "album") == exit_codes.BAD_INPUT
+    assert asked["gallery_size"] is None
     assert run("calibrate", "crew", "--save", "crew") == exit_codes.USAGE
 
 

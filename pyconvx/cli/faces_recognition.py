@@ -66,7 +66,9 @@ def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     calibrate.add_argument("source", metavar="SOURCE", help="gallery, or folder with a sub-folder for each person")
     add = calibrate.add_argument
     add("--far", type=float, default=1e-3, metavar="X", help="how often a stranger may be accepted")
-    add("--gallery-size", type=int, metavar="K", help="among how many entries; all of a gallery, 1 for a folder")
+    add(
+        "--gallery-size", type=int, metavar="K", help="among how many entries; all of the gallery, 1 for a folder alone"
+    )
     add("--confidence", type=float, default=0.95, metavar="X", help="of the intervals")
     add("--save", metavar="GALLERY", help="of a folder: keep the result in this gallery (a gallery keeps its own)")
     add("--dry-run", action="store_true", help="do not keep the result")
@@ -131,10 +133,13 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
         raise OptionError("SOURCE: got an empty name; wanted a folder of people, or a gallery")
     wanted = {"far": arguments.far, "confidence": arguments.confidence}
     problems = []
+    size = arguments.gallery_size
     if Path(arguments.source).is_dir():
         if arguments.save:
             with faces.Gallery(arguments.save, create=False) as gallery:
                 encode_alike(arguments, gallery)
+                if size is None:  # `identify` will search among so many
+                    size = max(1, sum(gallery.people.values()))
         bar = make_bar(not arguments.quiet, unit="pictures")
 
         def problem(line: str) -> None:
@@ -145,7 +150,7 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
         try:
             found = faces.calibrate(
                 arguments.source,
-                gallery_size=arguments.gallery_size,
+                gallery_size=size,
                 problem=problem,
                 progress=bar.update,
                 **wanted,
@@ -159,7 +164,7 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
         if not Path(arguments.source).exists():
             raise DataError(f"{arguments.source}: does not exist; wanted a folder of people, or a gallery")
         with faces.Gallery(arguments.source, create=False) as gallery:
-            found = gallery.calibrate(gallery_size=arguments.gallery_size, save=not arguments.dry_run, **wanted)
+            found = gallery.calibrate(gallery_size=size, save=not arguments.dry_run, **wanted)
     write(arguments, {**found.as_dict(), "search_far": found.search_far()}, _calibrated)
     if arguments.save and not arguments.dry_run:  # last: what was found is told even if it cannot be kept
         with faces.Gallery(arguments.save, create=False) as gallery:
