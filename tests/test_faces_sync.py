@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -287,6 +288,18 @@ def test_real_pictures(tmp_path: Path) -> None:
         assert "no face" in report.problems[1]
         assert gallery.people == {"Eileen": 2}
         assert gallery.identify(picture)[0].name == "Eileen"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_does_not_stall(gallery: Gallery, folder: Path) -> None:
+    os.mkfifo(folder / "Ann" / "pipe.jpg")
+    reports: list[faces.SyncReport] = []
+    thread = threading.Thread(target=lambda: reports.append(gallery.sync(folder)), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert reports, "it waits for the pipe"
+    assert reports[0].problems == [f"{folder / 'Ann' / 'pipe.jpg'}: cannot be opened: not a regular file"]
+    assert counts(reports[0]) == (4, 0, 0, 0, 0)
 
 
 # Another process follows the same folder at the same time: it goes first, between what this one plans and writes.
