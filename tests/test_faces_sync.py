@@ -366,3 +366,24 @@ def test_a_picture_that_changed_between_two_who_follow(
     assert gallery.people == {"Ann": 3, "Bob": 1}
     assert counts(gallery.sync(folder)) == (0, 1, 0, 0, 3)
     assert gallery.identify(encodings=person(5), threshold=1)[0].name == "Bob"
+
+
+def test_a_move_to_where_another_picture_lies_by_now_is_left_to_the_next(
+    gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery.sync(folder)
+    (folder / "Ann" / "2.png").rename(folder / "Ann" / "two.png")
+    with stubbed_gallery(gallery.path) as other:
+        original = other.sync
+
+        def later(place: Path) -> faces.SyncReport:
+            (folder / "Ann" / "two.png").rename(folder / "Ann" / "2.png")
+            (folder / "Ann" / "two.png").write_text("1          ")
+            return original(place)
+
+        monkeypatch.setattr(other, "sync", later)
+        overtaken(monkeypatch, other, folder)
+        report = gallery.sync(folder)
+    assert counts(report) == (0, 0, 0, 0, 3)
+    assert counts(gallery.sync(folder)) == (0, 0, 0, 0, 5)
+    assert everything(gallery)[0] == ("Ann", ["Ann/1.jpg", "Ann/2.png", "Ann/more/3.JPG", "Ann/two.png"])
