@@ -160,8 +160,8 @@ class GalleryFile:
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
         with self._lock, self._named():
             connection = self._mine()
-            connection.execute(begin)
-            try:
+            try:  # Ctrl-C while a writer is waited for comes when the lock has been got: it must not stay
+                connection.execute(begin)
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
