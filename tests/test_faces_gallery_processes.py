@@ -189,6 +189,33 @@ def test_a_writer_who_never_ends_is_told_of(tmp_path: Path) -> None:
         gallery.enrol("Ann", encodings=person(0))
 
 
+@posix
+def test_a_stop_is_heard_while_another_writer_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "crew.gallery"
+    with open_gallery(path):
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        process = start(
+            """
+            import signal
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            gallery = open_gallery(sys.argv[1], timeout=60)
+            print(flush=True)
+            try:
+                gallery.enrol("Ann", encodings=person(0))
+            except KeyboardInterrupt:
+                print("stopped")
+            """,
+            str(path),
+        )
+        process.stdout.readline()
+        threading.Event().wait(0.1)
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=20)  # a third of its patience
+        assert out == "stopped\n", errors
+        other.close()
+
+
 def test_a_stop_while_another_writer_is_waited_for_leaves_no_lock(tmp_path: Path) -> None:
     path = tmp_path / "crew.gallery"
 

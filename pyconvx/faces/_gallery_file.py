@@ -35,6 +35,7 @@ SCHEMA = (
     "CREATE INDEX encodings_person ON encodings (person)",
     "CREATE INDEX encodings_file ON encodings (file)",
 )
+_SHORT_WAIT = 0.2  # seconds
 _SETTINGS = (
     "PRAGMA trusted_schema = OFF",
     "PRAGMA cell_size_check = ON",
@@ -161,13 +162,33 @@ class GalleryFile:
         with self._lock, self._named():
             connection = self._mine()
             try:  # Ctrl-C while a writer is waited for comes when the lock has been got: it must not stay
-                connection.execute(begin)
+                if begin == "BEGIN":
+                    connection.execute(begin)
+                else:
+                    self._wait_to(begin, connection)
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    def _wait_to(self, begin: str, connection: sqlite3.Connection) -> None:
+        """Begin to write, after other writers; in short waits, for SQLite's own do not hear Ctrl-C."""
+        import sqlite3
+
+        deadline = time.monotonic() + self._timeout
+        connection.execute(f"PRAGMA busy_timeout = {round(1000 * min(self._timeout, _SHORT_WAIT))}")
+        try:
+            while True:
+                try:
+                    connection.execute(begin)
+                    return
+                except sqlite3.OperationalError as error:  # noqa: PERF203  that it is locked is what is waited out
+                    if "locked" not in str(error) or time.monotonic() >= deadline:
+                        raise
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {round(1000 * self._timeout)}")
 
     @contextmanager
     def _named(self) -> Iterator[None]:
