@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from gallery_people import open_gallery, person
 from pyconvx import _progress, cli, faces, image
 from pyconvx.cli import exit_codes
 from pyconvx.errors import Interrupted
+from pyconvx.faces import _gallery_access
 
 Capture = pytest.CaptureFixture[str]
 
@@ -72,6 +75,28 @@ def test_a_folder_is_worked_on_to_its_end(here: Path, capsys: Capture) -> None:
     assert "truncated or damaged" in found[str(Path("album/cut.jpg"))]["error"]
     assert captured.err.startswith("pyconvx faces: album/cut.jpg: truncated or damaged")
     assert captured.err.count("\n") == 1
+
+
+def test_a_folder_inside_that_cannot_be_read_is_a_problem_of_its_own(
+    here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = os.scandir
+
+    def closed(path: Any = ".") -> Any:  # root may read anything
+        if str(path).endswith("private"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return original(path)
+
+    (here / "album" / "private").mkdir()
+    monkeypatch.setattr(os, "scandir", closed)
+    for command in (("detect",), ("enrol", "crew", "Eileen")):
+        assert run(*command, "album") == exit_codes.BAD_INPUT
+        assert "album/private: cannot be read: Permission denied" in capsys.readouterr().err
+    assert run("detect", "album", "--json") == exit_codes.BAD_INPUT
+    found = {picture["picture"]: len(picture["faces"]) for picture in document(capsys)}
+    assert (found["album/eileen.png"], found["album/private"]) == (1, 0)
+    assert run("people", "crew") == exit_codes.OK
+    assert capsys.readouterr().out.split() == ["2", "Eileen"]
 
 
 def test_patterns_and_repetitions(here: Path, capsys: Capture) -> None:
@@ -194,13 +219,67 @@ def test_sync(here: Path, capsys: Capture) -> None:
 
 def test_an_interrupted_sync_says_how_far_it_came(here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def stopped(self: faces.Gallery, folder: str, **options: Any) -> None:
-        raise Interrupted("stopped after 7 pictures", faces.SyncReport(added=7))
+        raise Interrupted("stopped after 7 pictures", faces.SyncReport(added=7, problems=["cat.jpg: no face"]))
 
     monkeypatch.setattr(faces.Gallery, "sync", stopped)
     assert run("sync", "crew", "album", "--json") == exit_codes.INTERRUPTED
     captured = capsys.readouterr()
     assert json.loads(captured.out)["added"] == 7
     assert "stopped after 7 pictures" in captured.err
+    assert "cat.jpg: no face" in captured.err
+
+
+def test_an_interrupted_enrolment_says_what_was_added(
+    here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = faces.stream
+
+    def stopped(*arguments: Any, **options: Any) -> Iterator[faces.Outcome]:
+        yield next(original(*arguments, **options))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(faces, "stream", stopped)
+    assert run("enrol", "crew", "Eileen", "album/eileen.png", "album/more", "--json") == exit_codes.INTERRUPTED
+    captured = capsys.readouterr()
+    assert (json.loads(captured.out)["added"], json.loads(captured.out)["encodings"]) == (1, 1)
+    assert "interrupted" in captured.err
+    assert run("people", "crew") == exit_codes.OK
+    assert capsys.readouterr().out.split() == ["1", "Eileen"]
+
+
+def test_what_is_not_there_or_empty(here: Path, capsys: Capture) -> None:
+    """No gallery is made for a folder that is not there, and a name that is empty does not mean the current folder."""
+    Path("empty").mkdir()
+    for arguments, code, message in (
+        (("sync", "crew", "none"), exit_codes.USAGE, "none: not a folder"),
+        (("sync", "crew", ""), exit_codes.USAGE, "folder: got an empty name"),
+        (("detect", ""), exit_codes.USAGE, "PICTURE: got an empty name"),
+        (("calibrate", ""), exit_codes.USAGE, "SOURCE: got an empty name"),
+        (("people", ""), exit_codes.BAD_INPUT, "gallery: got an empty name"),
+        (("calibrate", "none"), exit_codes.BAD_INPUT, "none: does not exist; wanted a folder of people, or a gallery"),
+        (("identify", "none", "album"), exit_codes.BAD_INPUT, "there is no such gallery"),
+        (("detect", "empty"), exit_codes.BAD_INPUT, "empty: no pictures in this folder"),
+    ):
+        assert run(*arguments) == code, arguments
+        assert message in capsys.readouterr().err, arguments
+        assert not Path("crew").exists()
+    assert run("sync", "crew", "empty") == exit_codes.OK
+    assert "empty: no pictures in this folder" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_gallery_where_nothing_may_be_written(here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_gallery(here / "crew", encoder=None) as gallery:
+        gallery.enrol("Eileen", "album/eileen.png")
+    may = _gallery_access._may
+    monkeypatch.setattr(_gallery_access, "_may", lambda path, what: may(path, what) and not what & os.W_OK)
+    assert run("identify", "crew", "album/more/mirrored.jpg") == exit_codes.OK
+    assert capsys.readouterr().out.startswith("album/more/mirrored.jpg,Eileen,")
+    assert run("people", "crew") == exit_codes.OK
+    assert run("export", "crew", "crew.csv") == exit_codes.OK
+    capsys.readouterr()
+    assert run("enrol", "crew", "Ann", "album/eileen.png") == exit_codes.BAD_INPUT
+    assert "not write to it" in capsys.readouterr().err
 
 
 def test_people_are_renamed_merged_removed_and_carried_over(here: Path, capsys: Capture) -> None:
@@ -261,12 +340,17 @@ def test_calibrate_a_folder(here: Path, capsys: Capture, monkeypatch: pytest.Mon
     monkeypatch.setattr(faces, "calibrate", calibrate)
     code = run("calibrate", "album", "--far", "0.1", "--save", "crew", "--policy", "largest", "--upsample", "1")
     assert code == exit_codes.BAD_INPUT
-    assert (asked["far"], asked["policy"], asked["upsample"], asked["gallery_size"]) == (0.1, "largest", 1, None)
+    assert (asked["far"], asked["policy"], asked["upsample"]) == (0.1, "largest", 1)
+    assert asked["gallery_size"] == 120  # of the gallery that will search with it
     captured = capsys.readouterr()
     assert captured.out.startswith(f"threshold {wanted.threshold:.4f}\n")
     assert "album/x.jpg: no face" in captured.err
     with faces.Gallery("crew") as gallery:
         assert gallery.calibration == wanted
+    assert run("calibrate", "album", "--save", "crew", "--gallery-size", "7") == exit_codes.BAD_INPUT
+    assert asked["gallery_size"] == 7
+    assert run("calibrate", "album") == exit_codes.BAD_INPUT
+    assert asked["gallery_size"] is None
     assert run("calibrate", "crew", "--save", "crew") == exit_codes.USAGE
 
 

@@ -14,7 +14,7 @@ from stub_pictures import StubPictures, stub_pictures
 
 from pyconvx import faces, metrics
 from pyconvx.errors import GalleryError, OptionError, ShapeError
-from pyconvx.faces import Gallery
+from pyconvx.faces import Gallery, calibration
 from pyconvx.nn import safetensors
 
 __all__ = ["stub_pictures"]
@@ -176,7 +176,48 @@ def test_a_folder_is_calibrated(tmp_path: Path, stub_pictures: StubPictures) -> 
         faces.calibrate(root, 1e-4, problem=problems.append)
 
 
+def test_what_cannot_be_enough_is_told_of_before_it_is_encoded(
+    tmp_path: Path, stub_pictures: StubPictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encoded(*arguments: object, **options: object) -> None:
+        raise AssertionError("work that cannot be enough")
+
+    monkeypatch.setattr(calibration, "_encoded", encoded)
+    (tmp_path / "Ann").mkdir()
+    with pytest.raises(OptionError, match="no pictures in it"):
+        faces.calibrate(tmp_path)
+    (tmp_path / "Ann" / "1.jpg").write_text("1")
+    (tmp_path / "Ann" / "2.jpg").write_text("1 ")
+    with pytest.raises(
+        ShapeError, match="2 pictures of 1 people: 1 genuine and 0 impostor pairs; wanted several people"
+    ):
+        faces.calibrate(tmp_path)
+    (tmp_path / "Bob.jpg").write_text("2")
+    with pytest.raises(OptionError, match=r"far is 0\.001; 2 impostor pairs cannot support that: it takes 3000"):
+        faces.calibrate(tmp_path)
+    for wrong in ({"far": 0}, {"far": "x"}, {"gallery_size": 0}, {"confidence": 1}, {"resamples": 5}):
+        with pytest.raises(OptionError, match=next(iter(wrong))):
+            faces.calibrate(tmp_path, **wrong)
+
+
 def test_a_gallery_is_calibrated_by_the_same_function(crew: Gallery) -> None:
-    assert faces.calibrate(crew, 0.1) == crew.calibration
-    with pytest.raises(OptionError, match="leave out how to encode"):
-        faces.calibrate(crew, 0.1, upsample=1)
+    found = faces.calibrate(crew, 0.1)
+    assert found == crew.calibration
+    crew.calibration = None
+    assert faces.calibrate(crew.path, 0.1) == found == crew.calibration
+    for source in (crew, crew.path, crew.pairs()):
+        with pytest.raises(OptionError, match="leave out how to encode"):
+            faces.calibrate(source, 0.1, upsample=1)
+
+
+def test_what_metrics_calibrate_is_passed_on(crew: Gallery, tmp_path: Path) -> None:
+    pairs = crew.pairs()
+    assert faces.calibrate(pairs, 0.1) == metrics.calibrate(pairs, 0.1)
+    assert faces.calibrate((pairs.distances, pairs.same), 0.1, gallery_size=2).gallery_size == 2
+    with pytest.raises(OptionError, match=r"got int; wanted metrics\.Pairs"):
+        faces.calibrate(3)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match=r"nobody: does not exist; wanted a folder of people, or a gallery"):
+        faces.calibrate(tmp_path / "nobody")
+    (tmp_path / "a.jpg").write_bytes(b"x" * 600)
+    with pytest.raises(GalleryError, match=r"a\.jpg: not a gallery"):
+        faces.calibrate(tmp_path / "a.jpg")

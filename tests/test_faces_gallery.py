@@ -12,7 +12,8 @@ from stub_pictures import StubPictures, stub_pictures, stubbed_gallery
 
 from pyconvx import faces, image
 from pyconvx.errors import DTypeError, GalleryError, NoFaceError, OptionError, ShapeError
-from pyconvx.faces import Face, Gallery
+from pyconvx.faces import Face, Gallery, _gallery_rows
+from pyconvx.faces import _gallery_records as records
 
 __all__ = ["stub_pictures"]
 
@@ -319,3 +320,25 @@ def test_a_damaged_number_of_crops_is_told_of(crew: Gallery) -> None:
         connection.execute("UPDATE facts SET value = 'ten' WHERE name = 'jitter'")
     with pytest.raises(GalleryError, match="number of crops is 'ten'; the file is damaged"):
         crew.identify(encodings=person(0))
+
+
+def test_nobody_is_mixed_up_after_a_stop_in_the_middle_of_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_gallery(tmp_path / "crew.gallery") as gallery:
+        gallery.enrol("person 0", encodings=person(0))
+        gallery.identify(encodings=person(0), threshold=1)  # what follows is read as an addition
+        for seed in range(1, 6):
+            gallery.enrol(f"person {seed}", encodings=person(seed))
+
+        def stopped(name: object) -> str:
+            if name == "person 3":
+                monkeypatch.setattr(_gallery_rows, "text", records.text)
+                raise KeyboardInterrupt
+            return records.text(name)
+
+        monkeypatch.setattr(_gallery_rows, "text", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            gallery.identify(encodings=person(0), threshold=1)
+        for seed in range(6):
+            assert gallery.identify(encodings=person(seed), threshold=1)[0].name == f"person {seed}"

@@ -154,13 +154,6 @@ def test_a_gallery_without_its_counters_does_not_pass_for_empty(tmp_path: Path) 
         gallery.identify(encodings=person(0), threshold=1)
 
 
-def test_what_may_not_be_written_says_what_is_needed(tmp_path: Path) -> None:
-    with open_gallery(tmp_path / "crew.gallery") as gallery:
-        gallery._file._connection.execute("PRAGMA query_only = ON")  # as SQLite answers where permissions are missing
-        with pytest.raises(GalleryError, match="may not write to the file or its folder; even a reader"):
-            gallery.enrol("Ann", encodings=person(0))
-
-
 def test_a_name_that_is_no_text_is_told_of(tmp_path: Path) -> None:
     path = some_gallery(tmp_path / "crew.gallery")
     other = sqlite3.connect(path)

@@ -189,6 +189,62 @@ def test_a_writer_who_never_ends_is_told_of(tmp_path: Path) -> None:
         gallery.enrol("Ann", encodings=person(0))
 
 
+@posix
+def test_a_stop_is_heard_while_another_writer_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "crew.gallery"
+    with open_gallery(path):
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        process = start(
+            """
+            import signal
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            gallery = open_gallery(sys.argv[1], timeout=60)
+            print(flush=True)
+            try:
+                gallery.enrol("Ann", encodings=person(0))
+            except KeyboardInterrupt:
+                print("stopped")
+            """,
+            str(path),
+        )
+        process.stdout.readline()
+        threading.Event().wait(0.1)
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=20)  # a third of its patience
+        assert out == "stopped\n", errors
+        other.close()
+
+
+def test_a_stop_while_another_writer_is_waited_for_leaves_no_lock(tmp_path: Path) -> None:
+    path = tmp_path / "crew.gallery"
+
+    class Stopped:
+        """Ctrl-C during BEGIN IMMEDIATE: Python raises it when SQLite has returned, with the lock."""
+
+        def __init__(self, connection: sqlite3.Connection) -> None:
+            self.connection = connection
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.connection, name)
+
+        def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
+            done = self.connection.execute(statement, *values)
+            if statement == "BEGIN IMMEDIATE":
+                raise KeyboardInterrupt
+            return done
+
+    with open_gallery(path) as gallery, open_gallery(path, timeout=0.2) as other:
+        connection = gallery._file._connection
+        gallery._file._connection = Stopped(connection)
+        with pytest.raises(KeyboardInterrupt):
+            gallery.enrol("Ann", encodings=person(0))
+        gallery._file._connection = connection
+        other.enrol("Bob", encodings=person(1))
+        gallery.enrol("Cid", encodings=person(2))
+        assert sorted(gallery.people) == ["Bob", "Cid"]
+
+
 def test_threads_share_a_gallery(tmp_path: Path) -> None:
     with open_gallery(tmp_path / "crew.gallery") as gallery:
         failures = []

@@ -137,6 +137,9 @@ def test_options_are_checked_at_once() -> None:
     for options in ({"task": "draw"}, {"policy": "none"}, {"jitter": -1}, {"upsample": -1}):
         with pytest.raises(OptionError):
             stream([], **options)  # type: ignore[arg-type]
+    for one in ("picture.jpg", Path("picture.jpg"), b"a picture"):
+        with pytest.raises(OptionError, match="got one picture; wanted several: put it in a list"):
+            stream(one)  # type: ignore[arg-type]
 
 
 def test_the_budget_bounds_what_is_held_together() -> None:

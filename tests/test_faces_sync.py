@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from stub_pictures import StubPictures, stub_pictures, stubbed_gallery
 
 from pyconvx import faces, image
 from pyconvx.errors import GalleryError, Interrupted, OptionError
-from pyconvx.faces import Gallery
+from pyconvx.faces import Gallery, gallery_sync
+from pyconvx.faces._sync_plan import Plan
 
 __all__ = ["stub_pictures"]
 
@@ -286,3 +288,102 @@ def test_real_pictures(tmp_path: Path) -> None:
         assert "no face" in report.problems[1]
         assert gallery.people == {"Eileen": 2}
         assert gallery.identify(picture)[0].name == "Eileen"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_does_not_stall(gallery: Gallery, folder: Path) -> None:
+    os.mkfifo(folder / "Ann" / "pipe.jpg")
+    reports: list[faces.SyncReport] = []
+    thread = threading.Thread(target=lambda: reports.append(gallery.sync(folder)), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert reports, "it waits for the pipe"
+    assert reports[0].problems == [f"{folder / 'Ann' / 'pipe.jpg'}: cannot be opened: not a regular file"]
+    assert counts(reports[0]) == (4, 0, 0, 0, 0)
+
+
+# Another process follows the same folder at the same time: it goes first, between what this one plans and writes.
+
+
+def overtaken(monkeypatch: pytest.MonkeyPatch, other: Gallery, folder: Path, **options: object) -> None:
+    """Let `other` follow the folder as soon as the next plan is made."""
+    original = gallery_sync.plan
+
+    def plan(*arguments: object) -> Plan:
+        made = original(*arguments)
+        monkeypatch.setattr(gallery_sync, "plan", original)
+        other.sync(folder, **options)
+        return made
+
+    monkeypatch.setattr(gallery_sync, "plan", plan)
+
+
+def everything(gallery: Gallery) -> list[tuple[str, list[str]]]:
+    return [(name, sorted(gallery.pictures(name))) for name in gallery.people]
+
+
+def test_two_who_follow_a_folder_enrol_nothing_twice(
+    gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "Ann" / "wall.jpg").write_text("none")
+    with stubbed_gallery(gallery.path) as other:
+        overtaken(monkeypatch, other, folder)
+        report = gallery.sync(folder)
+    assert counts(report) == (0, 0, 0, 0, 4)
+    assert len(report.problems) == 1
+    assert everything(gallery) == [("Ann", ["Ann/1.jpg", "Ann/2.png", "Ann/more/3.JPG"]), ("Bob", ["Bob.jpeg"])]
+
+
+def test_two_who_follow_changes_of_a_folder(gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gallery.sync(folder)
+    (folder / "Ann" / "1.jpg").write_text("1       ")
+    (folder / "Ann" / "2.png").rename(folder / "Ann" / "two.png")
+    (folder / "Bob.jpeg").unlink()
+    (folder / "Cid.jpg").write_text("3")  # takes the number of Bob's
+    with stubbed_gallery(gallery.path) as other:
+        overtaken(monkeypatch, other, folder)
+        report = gallery.sync(folder)
+    assert counts(report) == (0, 0, 0, 0, 3)
+    assert everything(gallery) == [("Ann", ["Ann/1.jpg", "Ann/more/3.JPG", "Ann/two.png"]), ("Cid", ["Cid.jpg"])]
+    assert counts(gallery.sync(folder)) == (0, 0, 0, 0, 4)
+    gallery.check()
+
+
+def test_a_picture_that_changed_between_two_who_follow(
+    gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stubbed_gallery(gallery.path) as other:
+        original = other.sync
+
+        def later(place: Path) -> faces.SyncReport:
+            (folder / "Bob.jpeg").write_text("5")
+            return original(place)
+
+        monkeypatch.setattr(other, "sync", later)
+        overtaken(monkeypatch, other, folder)
+        report = gallery.sync(folder)  # has read the former content, and cannot know which is newer
+    assert counts(report) == (0, 1, 0, 0, 3)
+    assert gallery.people == {"Ann": 3, "Bob": 1}
+    assert counts(gallery.sync(folder)) == (0, 1, 0, 0, 3)
+    assert gallery.identify(encodings=person(5), threshold=1)[0].name == "Bob"
+
+
+def test_a_move_to_where_another_picture_lies_by_now_is_left_to_the_next(
+    gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery.sync(folder)
+    (folder / "Ann" / "2.png").rename(folder / "Ann" / "two.png")
+    with stubbed_gallery(gallery.path) as other:
+        original = other.sync
+
+        def later(place: Path) -> faces.SyncReport:
+            (folder / "Ann" / "two.png").rename(folder / "Ann" / "2.png")
+            (folder / "Ann" / "two.png").write_text("1          ")
+            return original(place)
+
+        monkeypatch.setattr(other, "sync", later)
+        overtaken(monkeypatch, other, folder)
+        report = gallery.sync(folder)
+    assert counts(report) == (0, 0, 0, 0, 3)
+    assert counts(gallery.sync(folder)) == (0, 0, 0, 0, 5)
+    assert everything(gallery)[0] == ("Ann", ["Ann/1.jpg", "Ann/2.png", "Ann/more/3.JPG", "Ann/two.png"])

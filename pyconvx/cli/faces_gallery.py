@@ -8,7 +8,7 @@ from typing import Any
 from pyconvx._progress import make_bar
 from pyconvx.cli.exit_codes import BAD_INPUT, NO_FACE, OK
 from pyconvx.cli.faces_flags import add_action, add_gallery, add_search
-from pyconvx.cli.faces_report import encode_alike, search_options, tell
+from pyconvx.cli.faces_report import encode_alike, search_options, streamed, tell
 from pyconvx.cli.faces_sources import expand
 from pyconvx.cli.output import write
 from pyconvx.errors import Interrupted, MultipleFacesError, NoFaceError, PyconvxError
@@ -55,13 +55,13 @@ def run_enrol(arguments: argparse.Namespace) -> int:
     from pyconvx import faces
 
     sources = expand(arguments.pictures)
-    added, errors, known = 0, [], 0
+    added, errors, known, stopped = 0, [], 0, None
     bar = make_bar(not arguments.quiet, unit="pictures")
     with faces.Gallery(arguments.gallery) as gallery:
         encode_alike(arguments, gallery)
-        found = faces.stream([source.path for source in sources], "encode", **search_options(arguments))
+        found = streamed(sources, "encode", search_options(arguments))
         try:
-            for done, outcome in enumerate(found, 1):
+            for done, (_, outcome) in enumerate(found, 1):
                 if outcome.error is None:
                     known = gallery.enrol(
                         arguments.name,
@@ -75,17 +75,23 @@ def run_enrol(arguments: argparse.Namespace) -> int:
                     bar.aside()
                     tell(arguments, str(outcome.error))
                 bar.update(done, len(sources))
+        except KeyboardInterrupt as stop:  # what has been added stays, and is reported
+            stopped = stop
         finally:
             bar.close()
     report = {"name": arguments.name, "added": added, "encodings": known, "problems": [str(error) for error in errors]}
     write(arguments, report, lambda _: f"{arguments.name}: {added} added, {known} in all")
+    if stopped is not None:
+        raise stopped
     return _code(errors)
 
 
 def run_sync(arguments: argparse.Namespace) -> int:
     """Follow the folder."""
     from pyconvx import faces
+    from pyconvx.faces._folder import check_folder
 
+    check_folder(arguments.folder)  # before a gallery is made for it
     bar = make_bar(not arguments.quiet, unit="pictures")
     try:
         with faces.Gallery(arguments.gallery) as gallery:
@@ -98,12 +104,16 @@ def run_sync(arguments: argparse.Namespace) -> int:
             )
     except Interrupted as stop:
         bar.close()
+        for line in stop.result.problems:
+            tell(arguments, line)
         write(arguments, stop.result.as_dict(), _synchronised)
         raise
     finally:
         bar.close()
     for line in report.problems:
         tell(arguments, line)
+    if not any(report.as_dict().values()):
+        tell(arguments, f"{arguments.folder}: no pictures in this folder")
     write(arguments, report.as_dict(), _synchronised)
     return BAD_INPUT if report.problems else OK
 

@@ -13,7 +13,7 @@ from pyconvx.cli.faces_flags import add_action, add_gallery, add_pictures, add_s
 from pyconvx.cli.faces_report import Report, encode_alike, outcomes, search_options, tell
 from pyconvx.cli.faces_sources import Copies, expand
 from pyconvx.cli.output import write
-from pyconvx.errors import ImageError, OptionError
+from pyconvx.errors import DataError, ImageError, OptionError
 
 if TYPE_CHECKING:
     from pyconvx.faces import Gallery
@@ -66,7 +66,9 @@ def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     calibrate.add_argument("source", metavar="SOURCE", help="gallery, or folder with a sub-folder for each person")
     add = calibrate.add_argument
     add("--far", type=float, default=1e-3, metavar="X", help="how often a stranger may be accepted")
-    add("--gallery-size", type=int, metavar="K", help="among how many entries; all of a gallery, 1 for a folder")
+    add(
+        "--gallery-size", type=int, metavar="K", help="among how many entries; all of the gallery, 1 for a folder alone"
+    )
     add("--confidence", type=float, default=0.95, metavar="X", help="of the intervals")
     add("--save", metavar="GALLERY", help="of a folder: keep the result in this gallery (a gallery keeps its own)")
     add("--dry-run", action="store_true", help="do not keep the result")
@@ -127,12 +129,17 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
     """Find a threshold, and keep it."""
     from pyconvx import faces
 
+    if not arguments.source:
+        raise OptionError("SOURCE: got an empty name; wanted a folder of people, or a gallery")
     wanted = {"far": arguments.far, "confidence": arguments.confidence}
     problems = []
+    size = arguments.gallery_size
     if Path(arguments.source).is_dir():
         if arguments.save:
             with faces.Gallery(arguments.save, create=False) as gallery:
                 encode_alike(arguments, gallery)
+                if size is None:  # `identify` will search among so many
+                    size = max(1, sum(gallery.people.values()))
         bar = make_bar(not arguments.quiet, unit="pictures")
 
         def problem(line: str) -> None:
@@ -143,7 +150,7 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
         try:
             found = faces.calibrate(
                 arguments.source,
-                gallery_size=arguments.gallery_size,
+                gallery_size=size,
                 problem=problem,
                 progress=bar.update,
                 **wanted,
@@ -151,15 +158,17 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
             )
         finally:
             bar.close()
-        if arguments.save and not arguments.dry_run:
-            with faces.Gallery(arguments.save, create=False) as gallery:
-                gallery.calibration = found
     else:
         if arguments.save:
             raise OptionError("--save: a gallery keeps its own calibration; leave it out")
+        if not Path(arguments.source).exists():
+            raise DataError(f"{arguments.source}: does not exist; wanted a folder of people, or a gallery")
         with faces.Gallery(arguments.source, create=False) as gallery:
-            found = gallery.calibrate(gallery_size=arguments.gallery_size, save=not arguments.dry_run, **wanted)
+            found = gallery.calibrate(gallery_size=size, save=not arguments.dry_run, **wanted)
     write(arguments, {**found.as_dict(), "search_far": found.search_far()}, _calibrated)
+    if arguments.save and not arguments.dry_run:  # last: what was found is told even if it cannot be kept
+        with faces.Gallery(arguments.save, create=False) as gallery:
+            gallery.calibration = found
     return BAD_INPUT if problems else OK
 
 

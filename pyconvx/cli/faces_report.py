@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pyconvx._progress import make_bar
 from pyconvx.cli.exit_codes import BAD_INPUT, NO_FACE, OK
 from pyconvx.cli.faces_sources import Source
-from pyconvx.errors import MultipleFacesError, NoFaceError, OptionError, PyconvxError
+from pyconvx.errors import ImageError, MultipleFacesError, NoFaceError, OptionError, PyconvxError
 
 if TYPE_CHECKING:
     from pyconvx.faces import Gallery, Outcome
@@ -114,15 +114,24 @@ def outcomes(
     arguments: argparse.Namespace, sources: Sequence[Source], task: str, report: Report
 ) -> Iterator[tuple[Source, Outcome]]:
     """Each picture that can be used, with its faces; the others are reported as problems."""
-    from pyconvx.faces import stream
-
-    found = stream([source.path for source in sources], task, **search_options(arguments))
-    for done, (source, outcome) in enumerate(zip(sources, found, strict=True), 1):
+    for done, (source, outcome) in enumerate(streamed(sources, task, search_options(arguments)), 1):
         if outcome.error is None:
             yield source, outcome
         else:
             report.problem(source.path, outcome.error)
         report.progress.update(done, len(sources))
+
+
+def streamed(sources: Sequence[Source], task: str, options: Record) -> Iterator[tuple[Source, Outcome]]:
+    """Each source with what came of it."""
+    from pyconvx import faces
+
+    found = faces.stream([source.path for source in sources if not source.problem], task, **options)
+    for source in sources:
+        if source.problem:
+            yield source, faces.Outcome(source.path, source.path, [], ImageError(source.problem))
+        else:
+            yield source, next(found)
 
 
 def search_options(arguments: argparse.Namespace) -> Record:

@@ -14,10 +14,12 @@ WRITABLE = {".png", ".jpg", ".jpeg", ".webp"}
 
 
 class Source(NamedTuple):
-    """A picture, and its path below the folder that was named (its file name, if the file was)."""
+    """A picture, and its path below the folder that was named (its file name, if the file was); or a folder in there
+    that cannot be read, with a line about why."""
 
     path: str
     below: str
+    problem: str = ""
 
 
 def expand(arguments: Iterable[str]) -> list[Source]:
@@ -27,9 +29,13 @@ def expand(arguments: Iterable[str]) -> list[Source]:
     ------
     ImageError
         If an argument names nothing, or a folder without pictures.
+    OptionError
+        If an argument is empty, as of a variable that is not set: it does not mean the current folder.
     """
     found: dict[str, Source] = {}
     for argument in arguments:
+        if not argument:
+            raise OptionError("PICTURE: got an empty name; wanted a file, a folder (. is this one) or a pattern")
         some = list(_expanded(argument))
         if not some:
             what = "no pictures in this folder" if Path(argument).is_dir() else "matches no file"
@@ -46,8 +52,8 @@ def _expanded(argument: str) -> Iterator[Source]:
         unreadable: list[str] = []
         for below in sorted(pictures_below(Path(argument), unreadable)):
             yield Source(str(Path(argument, below)), below)
-        if unreadable:
-            raise ImageError(unreadable[0])
+        for problem in unreadable:  # a problem like a picture's: the others are worked on
+            yield Source(problem.rpartition(": cannot be read: ")[0], "", problem)
     elif not Path(argument).exists() and glob.has_magic(argument):  # a shell that expands nothing, or quotes
         for match in sorted(glob.glob(argument, recursive=True)):  # noqa: PTH207  any pattern, absolute ones too
             yield from _expanded(match)

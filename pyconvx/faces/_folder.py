@@ -6,8 +6,10 @@ nor are files without an extension of pictures.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -26,9 +28,7 @@ class PersonPicture(NamedTuple):
 
 def scan(folder: str | os.PathLike[str]) -> tuple[list[PersonPicture], list[str]]:
     """The pictures of a folder of people in the order of their paths, and lines about what cannot be used."""
-    root = Path(folder)
-    if not root.is_dir():
-        raise OptionError(f"{root}: not a folder; wanted one with a sub-folder of pictures for each person")
+    root = check_folder(folder)
     found: list[PersonPicture] = []
     problems: list[str] = []
     for path in sorted(pictures_below(root, problems)):
@@ -41,6 +41,15 @@ def scan(folder: str | os.PathLike[str]) -> tuple[list[PersonPicture], list[str]
         except OptionError as error:
             problems.append(f"{root / path}: cannot be a person's {error}")
     return found, problems
+
+
+def check_folder(folder: str | os.PathLike[str]) -> Path:
+    """The folder, if it is one; no name at all, as of a variable that is not set, does not mean the current one."""
+    if not os.fspath(folder) or not Path(folder).is_dir():
+        said = os.fspath(folder) or "folder"
+        what = "not a folder" if os.fspath(folder) else "got an empty name"
+        raise OptionError(f"{said}: {what}; wanted one with a sub-folder of pictures for each person")
+    return Path(folder)
 
 
 def pictures_below(root: Path, problems: list[str]) -> Iterator[str]:
@@ -62,7 +71,9 @@ def printable(text: str) -> str:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file's content."""
+    """SHA-256 of a file's content; raises OSError, also of a pipe or a device, which would stall or never end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     sha = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):

@@ -1,13 +1,13 @@
 """The SQLite file under a gallery: made with mode 0600, checked before it is believed, changed in transactions.
 
 Write-ahead logging lets readers go on beside one writer; every commit is on the disk before it is confirmed. What is
-deleted is overwritten (`secure_delete`), and `erase` leaves no copy of it in the file or in its log.
+deleted is overwritten (`secure_delete`), and `erase` leaves no copy of it in the file or in its log. Where nothing may
+be written, the file is read without a log.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyconvx.errors import GalleryError
+from pyconvx.faces import _gallery_access as access
 
 if TYPE_CHECKING:
     import sqlite3
@@ -34,7 +35,7 @@ SCHEMA = (
     "CREATE INDEX encodings_person ON encodings (person)",
     "CREATE INDEX encodings_file ON encodings (file)",
 )
-_LEAST_BYTES = 512  # of a SQLite file
+_SHORT_WAIT = 0.2  # seconds
 _SETTINGS = (
     "PRAGMA trusted_schema = OFF",
     "PRAGMA cell_size_check = ON",
@@ -51,14 +52,20 @@ class GalleryFile:
     """A connection of this process, used by one thread at a time."""
 
     def __init__(self, path: str | os.PathLike[str], *, create: bool, timeout: float) -> None:
+        if not os.fspath(path):
+            raise GalleryError("gallery: got an empty name; wanted the path of a file")
         self.path = Path(os.path.abspath(path))  # noqa: PTH100  links stay links; the folder may change
         self._timeout = timeout
         self._lock = threading.RLock()
         self._process = os.getpid()
         self._closed = False
         self._create = create
-        _make(self.path, create)
-        self._connection = self._opened()
+        self.replaced = 0
+        """How often the file was opened anew because somebody had written to what is read without a log."""
+        access.make(self.path, create)
+        self._connection, self._alone = self._opened()
+        if self._alone is not None:
+            return
         with suppress(GalleryError):  # whoever removed something was stopped before its last trace was gone
             self.erase_if_due()
 
@@ -66,7 +73,12 @@ class GalleryFile:
     def read(self) -> Iterator[sqlite3.Connection]:
         """One moment of the gallery, whatever a writer does meanwhile."""
         with self._transaction("BEGIN") as connection:
-            yield connection
+            try:
+                yield connection
+            except Exception:
+                self._check_alone(self._alone)
+                raise
+            self._check_alone(self._alone)
 
     @contextmanager
     def write(self, *, rewrites: bool = False) -> Iterator[sqlite3.Connection]:
@@ -74,7 +86,11 @@ class GalleryFile:
         with self._transaction("BEGIN IMMEDIATE") as connection:
             yield connection
             for name in ("revision", "rewrites") if rewrites else ("revision",):
-                connection.execute("UPDATE facts SET value = CAST(value AS INTEGER) + 1 WHERE name = ?", (name,))
+                self.count(connection, name)
+
+    def count(self, connection: sqlite3.Connection, name: str) -> None:
+        """Note a change of the gallery ("revision"), or one that is not an addition ("rewrites")."""
+        connection.execute("UPDATE facts SET value = CAST(value AS INTEGER) + 1 WHERE name = ?", (name,))
 
     def erase(self) -> None:
         """Leave nothing in the file or its log of what has been deleted.
@@ -132,21 +148,47 @@ class GalleryFile:
             raise GalleryError(f"{self.path}: this gallery has been closed; open it again")
         if self._process != os.getpid():
             _inherited.append(self._connection)
-            self._process, self._connection = os.getpid(), self._opened()
+            self._process = os.getpid()
+            self._connection, self._alone = self._opened()
+        elif self._alone is not None and self._alone != access.state(self.path):
+            connection, self._alone = self._opened()
+            self._connection.close()
+            self._connection = connection
+            self.replaced += 1
         return self._connection
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
         with self._lock, self._named():
             connection = self._mine()
-            connection.execute(begin)
-            try:
+            try:  # Ctrl-C while a writer is waited for comes when the lock has been got: it must not stay
+                if begin == "BEGIN":
+                    connection.execute(begin)
+                else:
+                    self._wait_to(begin, connection)
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    def _wait_to(self, begin: str, connection: sqlite3.Connection) -> None:
+        """Begin to write, after other writers; in short waits, for SQLite's own do not hear Ctrl-C."""
+        import sqlite3
+
+        deadline = time.monotonic() + self._timeout
+        connection.execute(f"PRAGMA busy_timeout = {round(1000 * min(self._timeout, _SHORT_WAIT))}")
+        try:
+            while True:
+                try:
+                    connection.execute(begin)
+                    return
+                except sqlite3.OperationalError as error:  # noqa: PERF203  that it is locked is what is waited out
+                    if "locked" not in str(error) or time.monotonic() >= deadline:
+                        raise
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {round(1000 * self._timeout)}")
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -156,28 +198,34 @@ class GalleryFile:
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter for damaged text, also in SQLite's complaints
-            raise GalleryError(f"{self.path}: {_reason(error, self._timeout)}") from error
+            raise GalleryError(f"{self.path}: {_reason(error, self.path, self._timeout)}") from error
 
-    def _opened(self) -> sqlite3.Connection:
-        import sqlite3
-
+    def _opened(self) -> tuple[sqlite3.Connection, access.State | None]:
+        """A connection; and, if it reads without a log, the state of the file for which that is right."""
         with self._named():
-            connection = sqlite3.connect(
-                self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False
-            )
+            connection, alone = access.connect(self.path, self._timeout)
             try:
                 for setting in _SETTINGS:
                     connection.execute(setting)
                 ours = _is_ours(connection, self.path)
-                self._log_ahead(connection)
+                if alone is None:
+                    self._log_ahead(connection)
                 if not ours and not self._create:
                     raise GalleryError(f"{self.path}: there is no such gallery: the file is empty")
                 if not ours:
                     self._begin(connection)
-            except BaseException:
+                self._check_alone(alone)
+            except BaseException as error:
                 connection.close()
+                if isinstance(error, Exception):
+                    self._check_alone(alone)
                 raise
-            return connection
+            return connection, alone
+
+    def _check_alone(self, state: access.State | None) -> None:
+        """Refuse what was read without locks if somebody has written meanwhile."""
+        if state is not None and state != access.state(self.path):
+            raise GalleryError(f"{self.path}: another process wrote to it while it was read; try again")
 
     def _log_ahead(self, connection: sqlite3.Connection) -> None:
         """See to it that changes go to a log first."""
@@ -210,28 +258,6 @@ class GalleryFile:
         connection.execute("COMMIT")
 
 
-def _make(path: Path, create: bool) -> None:
-    """Let there be a regular file; a new one is readable for its owner only from its first moment."""
-    with suppress(FileExistsError):
-        if create:
-            try:
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-            except FileNotFoundError:
-                raise GalleryError(f"{path}: the folder {path.parent} does not exist; create it first") from None
-            except PermissionError:
-                raise GalleryError(f"{path}: the folder {path.parent} may not be written to") from None
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise GalleryError(f"{path}: there is no such gallery: {error.strerror}") from error
-    if not stat.S_ISREG(found.st_mode):
-        raise GalleryError(f"{path}: not a regular file; a gallery is one SQLite file")
-    if 0 < found.st_size < _LEAST_BYTES:  # some of these SQLite would take for empty, and write over
-        raise GalleryError(f"{path}: not a gallery, or damaged: {found.st_size} bytes; nothing was changed")
-    if create and not found.st_size and found.st_mode & 0o077:  # whoever made the empty file
-        path.chmod(0o600)
-
-
 def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether the file is a gallery of this version; False if it is empty."""
     found = connection.execute("SELECT sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'").fetchall()
@@ -249,15 +275,12 @@ def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
     return True
 
 
-def _reason(error: Exception, timeout: float) -> str:
+def _reason(error: Exception, path: Path, timeout: float) -> str:
     text = str(error)
     if "locked" in text:
         return f"another process has been writing for more than {timeout:g} seconds; try again"
-    if "readonly" in text:
-        return (
-            "this process may not write to the file or its folder; even a reader needs the folder, for the log beside "
-            "the file. Change the permissions, or copy the gallery to where they are"
-        )
+    if "readonly" in text or "unable to open" in text:
+        return access.obstacle(path) or f"{text}; if permissions have changed, open the gallery anew"
     signs = ("not a database", "malformed", "encrypted", "decode")
     if isinstance(error, UnicodeDecodeError) or any(sign in text for sign in signs):
         return f"not a gallery, or damaged ({text}); restore it from a backup or an export"

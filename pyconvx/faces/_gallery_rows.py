@@ -48,7 +48,7 @@ class RowsInMemory:
     def forget(self) -> None:
         """Drop what is held."""
         with self._lock:
-            self._state: tuple[str | None, str | None] = (None, None)
+            self._state: tuple[str, str, int] | None = None  # revision, rewrites, how often the file was replaced
             self._encodings = np.empty((0, DEPTH), np.float32)
             self._people = np.empty(0, np.int32)
             self._count = 0
@@ -59,14 +59,24 @@ class RowsInMemory:
     def now(self) -> Rows:
         """The encodings as they are in the file now."""
         with self._lock:
-            with self._file.read() as connection:
-                state = self._file.counter(connection, "revision"), self._file.counter(connection, "rewrites")
-                if state != self._state:
-                    if state[1] != self._state[1]:
-                        self.forget()
-                    self._read(connection)
-                    self._state = state
+            try:
+                with self._file.read() as connection:
+                    self._follow(connection)
+            except BaseException:  # the reading may have come half way, or have been of what changed under it
+                self.forget()
+                raise
             return Rows(self._encodings[: self._count], self._people[: self._count], self._names)
+
+    def _follow(self, connection: sqlite3.Connection) -> None:
+        """Read what is new since the last time; all, if something was not only added."""
+        revision, rewrites = (self._file.counter(connection, name) for name in ("revision", "rewrites"))
+        state = (revision, rewrites, self._file.replaced)
+        if state == self._state:
+            return
+        if self._state is None or state[1:] != self._state[1:]:
+            self.forget()
+        self._read(connection)
+        self._state = state
 
     def _read(self, connection: sqlite3.Connection) -> None:
         """Read what has been added."""

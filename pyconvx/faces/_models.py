@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import TypeVar
 
 from pyconvx import models
-from pyconvx.errors import OptionError
+from pyconvx.errors import WeightsError
 from pyconvx.models import FaceDetector, FaceEncoder, LandmarkPredictor
 
-_DLIB_FILES = (
-    "mmod_human_face_detector.dat",
-    "shape_predictor_5_face_landmarks.dat",
-    "dlib_face_recognition_resnet_model_v1.dat",
-)
+_Model = TypeVar("_Model")
 
 
 class FaceModels:
@@ -54,14 +51,12 @@ class FaceModels:
         OSError
             If one cannot be read.
         """
-        detector, predictor, encoder = (models.load_dlib(Path(folder) / name) for name in _DLIB_FILES)
-        if (
-            isinstance(detector, FaceDetector)
-            and isinstance(predictor, LandmarkPredictor)
-            and isinstance(encoder, FaceEncoder)
-        ):
-            return cls(detector, predictor, encoder)
-        raise OptionError(f"folder: the files in {os.fspath(folder)} do not hold what their names say")
+        place = Path(folder)
+        return cls(
+            _loaded(place / "mmod_human_face_detector.dat", FaceDetector),
+            _loaded(place / "shape_predictor_5_face_landmarks.dat", LandmarkPredictor),
+            _loaded(place / "dlib_face_recognition_resnet_model_v1.dat", FaceEncoder),
+        )
 
     @property
     def detector(self) -> FaceDetector:
@@ -86,6 +81,16 @@ class FaceModels:
             if self._encoder is None:
                 self._encoder = models.face_encoder()
             return self._encoder
+
+
+def _loaded(path: Path, kind: type[_Model]) -> _Model:
+    """What a file of dlib holds, if it is what its name says."""
+    model = models.load_dlib(path)
+    if not isinstance(model, kind):
+        raise WeightsError(
+            f"{path}: holds a {type(model).__name__}, wanted a {kind.__name__}; put the file that dlib calls so there"
+        )
+    return model
 
 
 PACKAGED = FaceModels()

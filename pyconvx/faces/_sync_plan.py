@@ -20,13 +20,11 @@ class Known(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A picture to encode; `number` is that of the known picture whose place it takes, and perhaps whose encoding."""
+    """A picture to encode, because it is new or has another content, or another try is wanted."""
 
     path: str
     person: str
     sha256: str
-    number: int | None
-    replaces: bool
 
 
 class Move(NamedTuple):
@@ -75,7 +73,7 @@ def plan(
             continue
         holders.setdefault(content, picture)
         if row.problem and retry:
-            work.tasks.append(Task(picture.path, picture.person, content, row.number, False))
+            work.tasks.append(Task(picture.path, picture.person, content))
         else:
             work.unchanged += 1
             if row.problem:
@@ -108,8 +106,7 @@ def _place(
     holders[content] = picture
     moved = gone.pop(content, None)
     if moved is None:
-        number, replaces = (None, False) if row is None else (row.number, not row.problem)
-        work.tasks.append(Task(picture.path, picture.person, content, number, replaces))
+        work.tasks.append(Task(picture.path, picture.person, content))
         return
     work.removed += [] if row is None else [row.number]
     work.moved.append(Move(moved.number, picture.path, None if moved.person == picture.person else picture.person))

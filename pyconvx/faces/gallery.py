@@ -34,7 +34,8 @@ class Gallery:
     The file is made readable for its owner only (mode 0600): encodings are biometric data, from which people can be
     recognised for as long as their faces last. Guard copies of the file and exports alike. Several processes and
     threads may read while one writes; a change is complete and on the disk when its method returns, or is not there.
-    The file must lie on a local disk.
+    The file must lie on a local disk. Where this process may not write, to the file or its folder or because the medium
+    is read-only, the gallery can be read; a log beside it with changes that are not in the file yet is then an error.
 
     Parameters
     ----------
@@ -53,7 +54,8 @@ class Gallery:
     Raises
     ------
     GalleryError
-        If the file is damaged, foreign, written by a newer version, or holds encodings of another model than `encoder`.
+        If the file is damaged, foreign, written by a newer version, or holds encodings of another model than `encoder`;
+        if it may not be read, or cannot be read as it should be without writing.
 
     Examples
     --------

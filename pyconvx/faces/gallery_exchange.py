@@ -135,7 +135,8 @@ def import_(gallery: Gallery, path: str | os.PathLike[str]) -> int:
         if calibration is not None:
             read_calibration(calibration, "its")
     except PyconvxError as error:
-        raise GalleryError(f"{source}: cannot be imported: {error}") from error
+        reason = str(error).removeprefix(f"{source}: ")  # errors of the file itself name it
+        raise GalleryError(f"{source}: cannot be imported: {reason}") from error
     if gallery._encoder is not None and gallery._encoder != metadata["encoder"]:
         raise GalleryError(f"{source}: holds encodings of {metadata['encoder']}, not of {gallery._encoder}")
     with gallery._file.write() as connection:

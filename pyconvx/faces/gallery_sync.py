@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pyconvx.faces.gallery import Gallery
     from pyconvx.faces.streaming import Outcome
 
+_FILES = "SELECT id, path, sha256 FROM files"
 # Pictures that are written together: a stop loses at most the work on so many, and the disk is waited for once.
 _TOGETHER = 16
 
@@ -122,12 +123,12 @@ def sync(
         )
     work = plan(Path(folder), found, known, retry)
     report.problems += work.problems
-    report.unchanged, report.moved, report.removed = work.unchanged, len(work.moved), len(work.removed)
+    report.unchanged = work.unchanged
     before, total = len(found) - len(work.tasks), len(found)
     if progress is not None and before:
         progress(before, total)
     try:
-        _apply(gallery, work)
+        _apply(gallery, work, known, report)
         for done, outcomes in _encoded(gallery, Path(folder), work, policy, options):
             _store(gallery, outcomes, options["jitter"], report)
             if progress is not None:
@@ -154,18 +155,25 @@ def _known(gallery: Gallery) -> dict[str, Any]:
     return {row[0]: row[1:] for row in rows}
 
 
-def _apply(gallery: Gallery, work: Plan) -> None:
-    """Write what needs no encoding."""
+def _apply(gallery: Gallery, work: Plan, known: dict[str, Any], report: SyncReport) -> None:
+    """Write what needs no encoding; what another process has changed since the plan was made is left to it."""
     if not work.moved and not work.removed:
         return
+    planned = {row[0]: (path, row[2]) for path, row in known.items()}
     with gallery._file.write(rewrites=True) as connection:
-        # Through names that no file has: two files may have changed places.
-        for move in work.moved:
-            connection.execute("UPDATE files SET path = ? WHERE id = ?", (f"\n{move.number}", move.number))
-        for number in work.removed:
+        rows = {number: (path, sha256) for number, path, sha256 in connection.execute(_FILES)}
+        moved = [move for move in work.moved if rows.get(move.number) == planned[move.number]]
+        removed = [number for number in work.removed if rows.get(number) == planned[number]]
+        for number in removed:
             connection.execute("DELETE FROM encodings WHERE file = ?", (number,))
             connection.execute("DELETE FROM files WHERE id = ?", (number,))
-        for move in work.moved:
+        staying = rows.keys() - {*removed, *(move.number for move in moved)}
+        taken = {rows[number][0] for number in staying}
+        moved = [move for move in moved if move.path not in taken]
+        # Through names that no file has: two files may have changed places.
+        for move in moved:
+            connection.execute("UPDATE files SET path = ? WHERE id = ?", (f"\n{move.number}", move.number))
+        for move in moved:
             if move.new_person is not None:
                 owner = _owner(connection, move.new_person)
                 connection.execute("UPDATE encodings SET person = ? WHERE file = ?", (owner, move.number))
@@ -175,6 +183,7 @@ def _apply(gallery: Gallery, work: Plan) -> None:
             )
             connection.execute("UPDATE encodings SET picture = ? WHERE file = ?", (move.path, move.number))
         records.remove_empty_people(connection)
+    report.moved, report.removed = len(moved), len(removed)
 
 
 def _encoded(gallery: Gallery, folder: Path, work: Plan, policy: Policy, options: dict[str, Any]) -> Any:
@@ -193,34 +202,44 @@ def _encoded(gallery: Gallery, folder: Path, work: Plan, policy: Policy, options
 
 
 def _store(gallery: Gallery, outcomes: list[tuple[Task, Outcome]], jitter: int, report: SyncReport) -> None:
-    """Write the encodings of some pictures, or why they have none."""
+    """Write the encodings of some pictures, or why they have none; not again what another process wrote meanwhile."""
     identity = gallery._identity()
-    replaces = any(task.replaces for task, _ in outcomes)
-    with gallery._file.write(rewrites=replaces) as connection:
+    counts = {"added": 0, "changed": 0, "unchanged": 0}
+    problems, any_replaced = [], False
+    with gallery._file.write() as connection:
         records.tie(connection, identity, jitter)
         for task, outcome in outcomes:
-            if task.replaces:
-                connection.execute("DELETE FROM encodings WHERE file = ?", (task.number,))
+            known = connection.execute("SELECT id, sha256, problem FROM files WHERE path = ?", (task.path,)).fetchone()
+            if known is not None and known[1:] == (task.sha256, ""):
+                counts["unchanged"] += 1
+                continue
+            replaced = known is not None and _forget(connection, known[0])
+            any_replaced |= replaced
             problem = "" if outcome.error is None else printable(str(outcome.error))
             connection.execute(
                 "INSERT INTO files (path, person, sha256, problem) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (path) DO UPDATE SET sha256 = excluded.sha256, problem = excluded.problem",
                 (task.path, task.person, task.sha256, problem),
             )
-            (file,) = connection.execute("SELECT id FROM files WHERE path = ?", (task.path,)).fetchone()
-            if not problem:
+            if outcome.error is not None:
+                problems.append(str(outcome.error))
+            else:
+                (file,) = connection.execute("SELECT id FROM files WHERE path = ?", (task.path,)).fetchone()
                 person = _owner(connection, task.person)
                 rows = records.checked_encodings(outcome.faces[0].encoding)
                 records.add_encodings(connection, person, rows, [task.path], file)
-        if replaces:
+                counts["changed" if replaced else "added"] += 1
+        if any_replaced:
+            gallery._file.count(connection, "rewrites")
             records.remove_empty_people(connection)
-    for task, outcome in outcomes:
-        if outcome.error is not None:
-            report.problems.append(str(outcome.error))
-        elif task.replaces:
-            report.changed += 1
-        else:
-            report.added += 1
+    for name, count in counts.items():
+        setattr(report, name, getattr(report, name) + count)
+    report.problems += problems
+
+
+def _forget(connection: sqlite3.Connection, file: int) -> bool:
+    """Remove the encodings of a file's former content; whether there were any."""
+    return bool(connection.execute("DELETE FROM encodings WHERE file = ?", (file,)).rowcount)
 
 
 def _owner(connection: sqlite3.Connection, name: str) -> int:

@@ -54,7 +54,9 @@ def select(faces: Sequence[Face], policy: Policy, size: tuple[int, ...], name: s
     if policy == "all":
         return list(faces)
     if not faces:
-        raise NoFaceError(f"{name}: no face was found; smaller faces are found with upsample=1 or a min_face_size")
+        raise NoFaceError(
+            f"{name}: no face was found; smaller faces are found with a higher upsample, or a min_face_size"
+        )
     if policy == "error":
         if len(faces) > 1:
             raise MultipleFacesError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -89,6 +90,8 @@ def stream(
     >>> [(len(outcome.faces), type(outcome.error).__name__) for outcome in faces.stream(pictures, "detect")]
     [(1, 'NoneType'), (0, 'ImageError'), (0, 'NoneType')]
     """
+    if isinstance(sources, (str, bytes, os.PathLike)):
+        raise OptionError("sources: got one picture; wanted several: put it in a list")
     if task not in TASKS:
         raise OptionError(f"task: got {task!r}; one of {', '.join(TASKS)}")
     job = _Job(

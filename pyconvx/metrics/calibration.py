@@ -126,8 +126,9 @@ def calibrate(
     pairs : Pairs, (distances, same), or an object with a method `pairs()`
         The latter such as a `faces.Gallery`: it is measured for one comparison unless `gallery_size` says otherwise,
         and does not keep the result; its own method `calibrate` counts its entries, and does. `all_pairs` makes pairs
-        of encodings, which say who is on them: without that there is no interval. A folder of pictures is not read
-        here, for metrics know nothing of faces: `pyconvx.faces.calibrate` takes one.
+        of encodings, which say who is on them: without that there is no interval. A path is refused, for metrics know
+        nothing of faces and pictures: `pyconvx.faces.calibrate` takes all of these, and the path of a folder of
+        pictures or of a gallery.
     far : float
         How often a stranger may be accepted, at most: in one comparison, or in a search of `gallery_size` entries.
     gallery_size : int
@@ -148,6 +149,7 @@ def calibrate(
     ------
     OptionError
         If there are fewer than 3 / far impostor pairs (with `far` of one comparison): they cannot support that rate.
+        If `pairs` is none of these.
     ShapeError, DTypeError
         If there are no genuine or no impostor pairs.
 
@@ -163,18 +165,9 @@ def calibrate(
     (True, 1.0, True)
     """
     known = _pairs(pairs)
-    if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 100:
-        raise OptionError(f"resamples is {resamples!r}; wanted a whole number from 100")
-    level = rate("confidence", confidence)
-    wanted = pair_rate(far, gallery_size)
+    wanted, level = check_options(far, gallery_size, confidence, resamples)
     genuine, impostor = split(known.distances, known.same)
-    if len(impostor) < least_impostors(wanted):
-        least = search_rate(min(1.0, TRIALS / len(impostor)), gallery_size)
-        raise OptionError(
-            f"far is {far:.3g} among {gallery_size} entries, so that one comparison may do {wanted:.2g}; "
-            f"{len(impostor)} impostor pairs cannot support that: it takes {least_impostors(wanted)}, 3 / rate. Bring "
-            f"more people, or ask for {rounded_up(least):.2g} or more"
-        )
+    check_impostors(len(impostor), far, gallery_size)
     point = operating_point(genuine, impostor, wanted)
     around = intervals(known, point.threshold, level, resamples, seed)
     return Calibration(
@@ -196,6 +189,35 @@ def calibrate(
     )
 
 
+def check_options(far: float, gallery_size: int, confidence: float, resamples: int) -> tuple[float, float]:
+    """The rate that one comparison may have, and the confidence; for those, too, who have yet to make the pairs.
+
+    Raises
+    ------
+    OptionError
+        If a value will not do.
+    """
+    if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 100:
+        raise OptionError(f"resamples is {resamples!r}; wanted a whole number from 100")
+    return pair_rate(far, gallery_size), rate("confidence", confidence)
+
+
+def check_impostors(count: int, far: float, gallery_size: int) -> None:
+    """Refuse a rate that so many impostor pairs cannot show; raises OptionError."""
+    wanted = pair_rate(far, gallery_size)
+    if count >= least_impostors(wanted):
+        return
+    among = f" among {gallery_size} entries, so that one comparison may do {wanted:.2g}" if gallery_size > 1 else ""
+    remedy = "Bring more people"
+    least = search_rate(min(1.0, TRIALS / count), gallery_size) if count else 1.0
+    if least < 1:
+        remedy += f", or ask for {rounded_up(least):.2g} or more"
+    raise OptionError(
+        f"far is {far:.3g}{among}; {count} impostor pairs cannot support that: it takes {least_impostors(wanted)}, "
+        f"3 / rate. {remedy}"
+    )
+
+
 def _pairs(source: Pairs | HasPairs | tuple[Any, ...]) -> Pairs:
     if isinstance(source, Pairs):
         return source
@@ -203,8 +225,8 @@ def _pairs(source: Pairs | HasPairs | tuple[Any, ...]) -> Pairs:
         return Pairs(*source)
     if isinstance(source, (str, os.PathLike)):
         raise OptionError(
-            f"pairs: got the path {os.fspath(source)!r}; pyconvx.faces.calibrate reads a folder of pictures, and of a "
-            "gallery pass the opened pyconvx.faces.Gallery"
+            f"pairs: got a path, {os.fspath(source)!r}, but metrics read no pictures; "
+            f"pyconvx.faces.calibrate({os.fspath(source)!r}, ...) does: it takes a folder of people, or a gallery"
         )
     if isinstance(source, tuple) or not callable(getattr(source, "pairs", None)):
         raise OptionError(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyconvx.errors import WeightsError
+from pyconvx.models._foreign import ANEW
 
 _MOST_BYTES = 7  # of an integer's magnitude; none of these files has larger ones
 _MOST_TEXT = 64  # names of layers are shorter
@@ -32,7 +33,10 @@ class Stream:
 
     def fail(self, what: str) -> WeightsError:
         """An error that names file and place, to be raised."""
-        return WeightsError(f"{self.source}: {what}, at byte {self.at}; the file is damaged, or of another model")
+        return WeightsError(
+            f"{self.source}: {what}, at byte {self.at}; the file is damaged, or of another model than the three that "
+            f"load_dlib names: {ANEW}"
+        )
 
     def take(self, count: int) -> bytes:
         """The next bytes."""

@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyconvx.errors import MissingExtraError, WeightsError
+from pyconvx.models._foreign import ANEW, open_regular, refuse_foreign
 from pyconvx.models._vgg_layers import DEPTHS, conv_names
 from pyconvx.nn import safetensors
+
+_HEAD = 64  # bytes that tell what a file is
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -29,14 +32,17 @@ def read_vgg(path: str | os.PathLike[str], depth: int) -> Arrays:
     OSError
         If it cannot be read.
     """
-    with Path(path).open("rb") as stream:
-        head = stream.read(9)
-    if head[8:] == b"{" or Path(path).suffix == ".safetensors":
+    with open_regular(path) as stream:
+        head = stream.read(_HEAD)
+    refuse_foreign(head, os.fspath(path))
+    if head[8:9] == b"{" or Path(path).suffix == ".safetensors":
         arrays = {name: array for name, array in safetensors.load_file(path).items() if _is_feature(name)}
     elif head.startswith((b"PK\x03\x04", b"\x80\x02")):  # PyTorch's zip archive, or its format before 1.6
         arrays = _read_pytorch(path)
     else:
-        raise WeightsError(f"{os.fspath(path)}: neither a safetensors file nor a PyTorch state dict")
+        raise WeightsError(
+            f"{os.fspath(path)}: neither a safetensors file nor a PyTorch state dict, or a damaged one: {ANEW}"
+        )
     try:
         return _rename(arrays, depth)
     except WeightsError as error:
@@ -69,14 +75,19 @@ def _read_pytorch(path: str | os.PathLike[str]) -> Arrays:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ... for damaged or unsafe files
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(f"{os.fspath(path)}: torch's safe loader refuses it: {reason}") from error
+        raise WeightsError(
+            f"{os.fspath(path)}: torch's safe loader refuses it: {reason}; {ANEW}, or save its state dict "
+            "(tensors alone) anew"
+        ) from error
     if not isinstance(state, Mapping):
-        raise WeightsError(f"{os.fspath(path)}: holds a {type(state).__name__}, not a state dict")
+        raise WeightsError(
+            f"{os.fspath(path)}: holds a {type(state).__name__}, not a state dict; give one with net.state_dict()"
+        )
     arrays: Arrays = {}
     for name, tensor in state.items():
         if isinstance(name, str) and _is_feature(name):
             if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
-                raise WeightsError(f"{os.fspath(path)}: {name} is not a tensor of floating-point numbers")
+                raise WeightsError(f"{os.fspath(path)}: {name} is not a tensor of floating-point numbers; {ANEW}")
             arrays[name] = tensor.detach().to(torch.float32).numpy()
     return arrays
 
@@ -100,12 +111,12 @@ def _rename(arrays: Arrays, depth: int) -> Arrays:
     if missing:
         raise WeightsError(
             f"not a VGG-{depth} with torchvision's names: {len(missing)} of {len(names)} tensors are missing, "
-            f"the first is {missing[0]}"
+            f"the first is {missing[0]}; give the state dict of torchvision's vgg{depth}, or one with its names"
         )
     unknown = sorted(set(arrays) - set(names))
     if unknown:
-        raise WeightsError(f"not a VGG-{depth}: it has no {unknown[0]}")
+        raise WeightsError(f"not a VGG-{depth}: it has no {unknown[0]}; give the state dict of the network itself")
     for theirs in names:
         if not np.isfinite(arrays[theirs]).all():
-            raise WeightsError(f"{theirs} holds NaN or infinity; the file is damaged")
+            raise WeightsError(f"{theirs} holds NaN or infinity; the file is damaged: {ANEW}")
     return {ours: arrays[theirs] for theirs, ours in names.items()}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
-from pathlib import Path
 
 from pyconvx.errors import WeightsError
 from pyconvx.models._dlib_stream import Stream
+from pyconvx.models._foreign import open_regular, refuse_foreign
 from pyconvx.models.card import Card
 from pyconvx.models.catalogue import CARDS
 from pyconvx.models.detector import FaceDetector, make_detector
@@ -65,13 +64,16 @@ def load_dlib(path: str | os.PathLike[str]) -> FaceEncoder | FaceDetector | Land
 def _read(path: str | os.PathLike[str]) -> tuple[str, bytes]:
     """What a file holds, by its first bytes, and all of its bytes: only of a file that may be one of the three."""
     source = os.fspath(path)
-    if not stat.S_ISREG(Path(path).stat().st_mode):
-        raise WeightsError(f"{source} is not a regular file")
-    with Path(path).open("rb") as stream:
-        kind = _kind(Stream(stream.read(_HEAD), source))
+    with open_regular(path) as stream:
+        head = stream.read(_HEAD)
+        refuse_foreign(head, source)
+        kind = _kind(Stream(head, source))
         size = os.fstat(stream.fileno()).st_size
         if size > _MOST_BYTES:
-            raise WeightsError(f"{source}: has {size} bytes; none of dlib's face models has more than {_MOST_BYTES}")
+            raise WeightsError(
+                f"{source}: has {size} bytes; none of dlib's face models has more than {_MOST_BYTES}. Give one of the "
+                "three files that load_dlib names"
+            )
         stream.seek(0)
         return kind, stream.read(_MOST_BYTES)
 

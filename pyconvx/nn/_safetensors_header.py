@@ -16,6 +16,7 @@ import numpy as np
 
 from pyconvx.errors import OptionError, WeightsError
 
+DAMAGED = "damaged: copy or save it anew"
 LENGTH_BYTES = 8
 # 4 MiB name some forty thousand tensors; Python's JSON objects may take ten times the text, so this also bounds memory.
 MAX_HEADER_BYTES = 4 << 20
@@ -65,11 +66,11 @@ def check_length(length: int, file_size: int, source: str) -> None:
     if length > MAX_HEADER_BYTES:
         raise WeightsError(
             f"{source}: the header claims {length} bytes; at most {MAX_HEADER_BYTES} are read. "
-            "Is this a safetensors file?"
+            f"This is not a safetensors file, or it is {DAMAGED}"
         )
     if length > file_size - LENGTH_BYTES:
         raise WeightsError(
-            f"{source}: the header claims {length} bytes, but the file has {file_size}; it is truncated or damaged"
+            f"{source}: the header claims {length} bytes, but the file has {file_size}; it is truncated or {DAMAGED}"
         )
 
 
@@ -84,13 +85,13 @@ def parse(text: bytes, data_size: int, source: str) -> Header:
             what = "overlaps the one before it" if entry.begin < position else "leaves a hole before it"
             raise WeightsError(
                 f"{source}: tensor {_shorten(entry.name)} begins at byte {entry.begin}, expected {position}: "
-                f"it {what}; the file is damaged"
+                f"it {what}; the file is {DAMAGED}"
             )
         position = entry.end
     if position != data_size:
         raise WeightsError(
             f"{source}: the header describes {position} bytes of tensors, but {data_size} follow it; "
-            "the file is truncated or damaged"
+            f"the file is truncated or {DAMAGED}"
         )
     return Header(tuple(entries), metadata)
 
@@ -123,7 +124,9 @@ def build(tensors: Mapping[str, np.ndarray[Any, Any]], metadata: Mapping[str, st
 
 def _load_json(text: bytes, source: str) -> dict[str, Any]:
     if not text.startswith(b"{"):
-        raise WeightsError(f"{source}: the header does not begin with '{{'; this is not a safetensors file")
+        raise WeightsError(
+            f"{source}: the header does not begin with '{{'; this is not a safetensors file, or it is {DAMAGED}"
+        )
     try:
         table: dict[str, Any] = json.loads(
             text.decode("utf-8"),
@@ -133,9 +136,9 @@ def _load_json(text: bytes, source: str) -> dict[str, Any]:
             parse_constant=_no_fraction,
         )
     except RecursionError:
-        raise WeightsError(f"{source}: the header is nested too deeply; the file is damaged") from None
+        raise WeightsError(f"{source}: the header is nested too deeply; the file is {DAMAGED}") from None
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors, as are the hooks' refusals
-        raise WeightsError(f"{source}: the header cannot be read: {error}") from None
+        raise WeightsError(f"{source}: the header cannot be read: {error}; the file is {DAMAGED}") from None
     return table
 
 
@@ -160,34 +163,39 @@ def _no_fraction(text: str) -> float:
 
 def _metadata(table: object, source: str) -> dict[str, str]:
     if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
-        raise WeightsError(f"{source}: __metadata__ must map names to strings; the file is damaged")
+        raise WeightsError(f"{source}: __metadata__ must map names to strings; the file is {DAMAGED}")
     return table
 
 
 def _entry(name: str, fields: object, source: str) -> Entry:
     where = f"{source}: tensor {_shorten(name)}"
     if any("\ud800" <= character <= "\udfff" for character in name):  # JSON can spell half a surrogate pair
-        raise WeightsError(f"{where} has a name that is not text; the file is damaged")
+        raise WeightsError(f"{where} has a name that is not text; the file is {DAMAGED}")
     if not isinstance(fields, dict) or set(fields) != {"dtype", "shape", "data_offsets"}:
-        raise WeightsError(f"{where} must have exactly dtype, shape and data_offsets; the file is damaged")
+        raise WeightsError(f"{where} must have exactly dtype, shape and data_offsets; the file is {DAMAGED}")
     dtype, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
     if not isinstance(dtype, str) or dtype not in NUMPY_TYPES:
         raise WeightsError(f"{where} has the type {_shorten(dtype)}; one of {', '.join(NUMPY_TYPES)} can be read")
     if not _is_sizes(shape) or len(shape) > MAX_RANK:
-        raise WeightsError(f"{where} has a shape that is not a list of at most {MAX_RANK} sizes: {_shorten(shape)}")
+        raise WeightsError(
+            f"{where} has a shape that is not a list of at most {MAX_RANK} sizes: {_shorten(shape)}; "
+            f"the file is {DAMAGED}"
+        )
     if not _is_sizes(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
-        raise WeightsError(f"{where} has data_offsets that are not a begin and an end: {_shorten(offsets)}")
+        raise WeightsError(
+            f"{where} has data_offsets that are not a begin and an end: {_shorten(offsets)}; the file is {DAMAGED}"
+        )
     # A size of 0 must not hide sizes whose product overflows: NumPy refuses such shapes with an error of its own.
     extent = nbytes = NUMPY_TYPES[dtype].itemsize
     for size in shape:
         extent *= max(size, 1)
         nbytes *= size
         if extent >= 1 << 63:
-            raise WeightsError(f"{where} has a shape that no memory holds: {_shorten(shape)}")
+            raise WeightsError(f"{where} has a shape that no memory holds: {_shorten(shape)}; the file is {DAMAGED}")
     if nbytes != offsets[1] - offsets[0]:
         raise WeightsError(
             f"{where} of shape {tuple(shape)} and type {dtype} takes {nbytes} bytes, "
-            f"but its data_offsets span {offsets[1] - offsets[0]}; the file is damaged"
+            f"but its data_offsets span {offsets[1] - offsets[0]}; the file is {DAMAGED}"
         )
     return Entry(name, dtype, tuple(shape), offsets[0], offsets[1])
 

@@ -110,19 +110,19 @@ def _open(path: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, int, str]]:
     """Open a regular file for reading, with its true size: a pipe or a device has none and could stall or never end."""
     source = os.fspath(path)
     if not stat.S_ISREG(Path(path).stat().st_mode):
-        raise WeightsError(f"{source} is not a regular file")
+        raise WeightsError(f"{source}: is not a regular file; give the path of one")
     with Path(path).open("rb", buffering=0) as stream:
         yield stream, os.fstat(stream.fileno()).st_size, source
 
 
 def _read_header(stream: BinaryIO, size: int, source: str) -> _header.Header:
     if size < _header.LENGTH_BYTES:
-        raise WeightsError(f"{source}: {size} bytes are too few for a safetensors file")
+        raise WeightsError(f"{source}: {size} bytes are too few for a safetensors file; it is {_header.DAMAGED}")
     length = int.from_bytes(stream.read(_header.LENGTH_BYTES), "little")
     _header.check_length(length, size, source)
     text = stream.read(length)
     if len(text) < length:
-        raise WeightsError(f"{source}: the file ends inside its header; it changed while it was read")
+        raise WeightsError(f"{source}: the file ends inside its header; it changed while it was read, try again")
     return _header.parse(text, size - _header.LENGTH_BYTES - length, source)
 
 
@@ -136,7 +136,7 @@ def _read_tensor(stream: BinaryIO, entry: _header.Entry, source: str) -> _Array:
             count = stream.readinto(view[filled:])  # type: ignore[attr-defined]
             if not count:
                 raise WeightsError(
-                    f"{source}: the file ends inside tensor {entry.name!r}; it changed while it was read"
+                    f"{source}: the file ends inside tensor {entry.name!r}; it changed while it was read, try again"
                 )
             filled += count
     if entry.dtype == "BF16":
@@ -145,7 +145,7 @@ def _read_tensor(stream: BinaryIO, entry: _header.Entry, source: str) -> _Array:
         return high.view(np.float32).reshape(entry.shape)
     if entry.dtype == "BOOL" and stored.size and stored.view(np.uint8).max() > 1:
         raise WeightsError(
-            f"{source}: tensor {entry.name!r} is BOOL, but holds bytes other than 0 and 1; the file is damaged"
+            f"{source}: tensor {entry.name!r} is BOOL, but has bytes other than 0 and 1; the file is {_header.DAMAGED}"
         )
     return stored.astype(stored.dtype.newbyteorder("="), copy=False)
 
