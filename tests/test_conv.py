@@ -131,6 +131,25 @@ def test_weights_that_are_kept_packed(case: ConvCase, isa: str) -> None:
     close(dx, p.dx, case.sum_lengths[1], "float32", "dx")
 
 
+@pytest.mark.parametrize("groups", [1, 2, 8])
+@pytest.mark.parametrize("stride", [1, 3])
+def test_one_weight_serves_sizes_that_meet_other_taps(groups: int, stride: int, isa: str) -> None:
+    """Of a large kernel a small picture meets few taps; the others are left out of what is packed for it."""
+    kept: dict[tuple[int, ...], PackedWeights] = {}
+    sizes = [(1, 9), (9, 1), (2, 3), (1, 1), (12, 11), (3, 9)]
+    for size in [*sizes, *sizes[::-1], *sizes]:
+        case = ConvCase("a large kernel", size, (16, 8), (5, 7), padding=(2, 3), stride=stride, groups=groups, batch=2)
+        x, w, dy = (draw_normal(s, "float32", 3) for s in (case.x_shape, case.w_shape, case.y_shape))
+        packed = kept.setdefault(w.shape, PackedWeights(w))
+        for algorithm in ("auto", "direct"):
+            options = {**case.options, "algorithm": algorithm}
+            y = function(2)(x, packed, **options)
+            close(y, ref.conv(x, w, None, *case.geometry), case.sum_lengths[0], "float32", "y", algorithm)
+            dx = function(2, "_input_grad")(dy, packed, case.x_shape, **options)
+            want = ref.conv_input_grad(dy, w, size, *case.geometry)
+            close(dx, want, case.sum_lengths[1], "float32", "dx", algorithm)
+
+
 @every_case
 def test_out_is_written_whole_and_nothing_else_is(case: ConvCase, isa: str) -> None:
     p = problem(case, "float32")

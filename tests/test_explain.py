@@ -203,3 +203,12 @@ def test_nothing_to_compute() -> None:
     found = pyconvx.explain("conv2d", (0, 8, 8, 4), (3, 3, 4, 8))
     assert (found.flops, found.multiplications, found.threads) == (0, 0, 1)
     assert str(found)
+
+
+@pytest.mark.parametrize("size", [(18, 3), (5, 5), (56, 56)])
+@pytest.mark.parametrize("channels", [24, 347])
+@pytest.mark.parametrize("direction", ["", "_input_grad"])
+def test_depthwise_convolution_is_direct(size: tuple[int, int], channels: int, direction: str) -> None:
+    """A transform for each of its channels would cost more than all its products."""
+    case = ConvCase("depthwise", size, (channels, channels), (3, 3), groups=channels)
+    assert explained(case, direction).algorithm == "direct"
