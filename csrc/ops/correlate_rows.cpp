@@ -20,6 +20,7 @@ constexpr index block_positions = 1024;    // of a block, at most: its results s
 constexpr index window_bytes = 384 << 10;  // of a block's packed input: less than half of a common L2
 constexpr index scratch_bytes = 48 << 20;  // of all workers together
 constexpr index longest_row = 240;         // positions; longer rows are cut
+constexpr index short_row = 32;            // positions
 constexpr index least_tasks = 16;          // enough to share out, if the work is worth it
 constexpr double parallel_flops = 15e6;    // about 100 us on one core: less is done by one thread
 
@@ -38,6 +39,29 @@ Correlation flattened(Correlation p) {
   return p;
 }
 
+// Elements between neighbours on each axis, of x and y.
+struct Layout {
+  Axes x, y;
+
+  explicit Layout(const Correlation& p) {
+    const auto& [ad, ah, aw] = p.axis;
+    const index in = p.groups * p.in_channels, out = p.groups * p.out_channels;
+    x = {ah.in * aw.in * in, aw.in * in, in};
+    y = {ah.out * aw.out * out, aw.out * out, out};
+  }
+};
+
+Correlation turned(Correlation p) {
+  std::swap(p.axis[1], p.axis[2]);
+  return p;
+}
+
+Layout turned(Layout layout) {
+  std::swap(layout.x[1], layout.x[2]);
+  std::swap(layout.y[1], layout.y[2]);
+  return layout;
+}
+
 struct RowBlock {
   index image, group;
   Axes start, size;
@@ -53,7 +77,7 @@ struct RowCut {
 index beside(const CorrelationAxis& a) { return (a.taps - 1) * std::abs(a.tap_step) / a.step; }
 
 template <class T>
-RowCut cut(const Correlation& p, index channels) {
+RowCut cut(const Correlation& p, const Layout& layout, index channels) {
   const Kernels<T>& k = kernels<T>();
   RowCut c{};
   c.block = {1, 1, even_part(p.axis[2].positions, longest_row)};
@@ -61,7 +85,7 @@ RowCut cut(const Correlation& p, index channels) {
     for (index more = 2; more <= p.axis[a].positions; ++more) {
       Axes larger = c.block;
       larger[a] = more;
-      const index bytes = Window(p, larger, channels, k.lanes).size() * static_cast<index>(sizeof(T));
+      const index bytes = Window(p, layout.x, larger, channels, k.lanes).size() * static_cast<index>(sizeof(T));
       const bool many = larger[0] * larger[1] * larger[2] > block_positions && more > 2 * beside(p.axis[a]);
       if (many || bytes > window_bytes) break;
       c.block = larger;
@@ -83,19 +107,21 @@ template <class T>
 class RowCorrelator {
  public:
   RowCorrelator(const Correlation& problem, const T* x, const T* packed, const T* bias, bool relu, T* y)
-      : p_(problem),
+      : turns_(turns(problem)),
+        p_(turns_ ? turned(problem) : problem),
+        layout_(turns_ ? turned(Layout(problem)) : Layout(problem)),
         k_(kernels<T>()),
-        chunks_(chunks_of(p_, sizeof(T))),
-        cut_(cut<T>(p_, chunks_.channels)),
-        window_(p_, cut_.block, chunks_.channels, k_.lanes),
-        offsets_(window_.offsets(std::min(chunks_.channels, p_.in_channels))),
+        chunks_(chunks_of(problem, sizeof(T))),
+        cut_(cut<T>(p_, layout_, chunks_.channels)),
+        window_(p_, layout_.x, cut_.block, chunks_.channels, k_.lanes),
+        offsets_(window_.offsets(std::min(chunks_.channels, p_.in_channels), turns_)),
         x_(x),
         packed_(packed),
         bias_(bias),
         y_(y),
         relu_(relu) {
     const index last = p_.in_channels % chunks_.channels;
-    if (last) last_offsets_ = window_.offsets(last);
+    if (last) last_offsets_ = window_.offsets(last, turns_);
   }
 
   Work work() const {
@@ -150,7 +176,7 @@ class RowCorrelator {
     const T* w = packed_ + (b.group * p_.in_channels + c0) * taps * columns;
     const T* bias = bias_ ? bias_ + b.group * columns : nullptr;
     row.pixels = b.size[2];
-    row.y_stride = p_.axis[2].out_step * p_.groups * p_.out_channels;
+    row.y_stride = p_.axis[2].out_step * layout_.y[2];
     const index chunk = taps * channels;
     index done = 0;
     do {
@@ -176,11 +202,13 @@ class RowCorrelator {
     const auto& [ad, ah, aw] = p_.axis;
     const index od = ad.out_first + (b.start[0] + d) * ad.out_step, oh = ah.out_first + (b.start[1] + h) * ah.out_step;
     const index ow = aw.out_first + b.start[2] * aw.out_step;
-    return y_ + (((b.image * ad.out + od) * ah.out + oh) * aw.out + ow) * p_.groups * p_.out_channels +
+    return y_ + b.image * ad.out * layout_.y[0] + od * layout_.y[0] + oh * layout_.y[1] + ow * layout_.y[2] +
            b.group * p_.out_channels;
   }
 
+  const bool turns_;
   const Correlation p_;
+  const Layout layout_;
   const Kernels<T>& k_;
   const Chunks chunks_;
   const RowCut cut_;
@@ -195,6 +223,10 @@ class RowCorrelator {
 };
 
 }  // namespace
+
+bool turns(const Correlation& p) {
+  return p.axis[2].positions <= short_row && p.axis[1].positions >= 2 * p.axis[2].positions;
+}
 
 template <class T>
 Work correlate_rows_work(const Correlation& problem) {

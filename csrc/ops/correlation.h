@@ -62,6 +62,9 @@ bool side_by_side(const Correlation& problem, const Chunks& chunks);
 // Few channels in and out: neighbouring pixels in lanes (correlate_rows), from a window whose pixels are neighbours.
 template <class T>
 bool in_rows(const Correlation& problem);
+// Whether the columns of a narrow picture are its rows there: those are short, and a row takes as many vectors as its
+// pixels begin.
+bool turns(const Correlation& problem);
 
 // Where the weight of (tap, in channel, out channel) of a group stands.
 struct WeightStrides {

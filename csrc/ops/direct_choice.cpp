@@ -87,8 +87,10 @@ double slots(const Correlation& p) {
 // Few output channels: a row is so many vectors of pixels.
 double row_cycles(const Correlation& p) {
   const Kernels<float>& k = kernels<float>();
-  const double rows = static_cast<double>(p.axis[0].positions * p.axis[1].positions);
-  const double vectors = rows * static_cast<double>(divide_up(p.axis[2].positions, k.lanes));
+  const bool turned = in_rows<float>(p) && turns(p);
+  const index length = p.axis[turned ? 1 : 2].positions;
+  const double rows = static_cast<double>(p.axis[0].positions * p.axis[turned ? 2 : 1].positions);
+  const double vectors = rows * static_cast<double>(divide_up(length, k.lanes));
   const double depth = static_cast<double>(p.taps() * p.in_channels), out = static_cast<double>(p.out_channels);
   const double sums = vectors * depth * (row_product * out + row_load) / 2;
   const double results = static_cast<double>(p.positions()) * (row_result * out + row_position);

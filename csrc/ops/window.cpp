@@ -30,7 +30,8 @@ WindowAxis::WindowAxis(const CorrelationAxis& axis, index positions) {
   }
 }
 
-Window::Window(const Correlation& problem, const Axes& block, index channels, index lanes) : problem_(problem) {
+Window::Window(const Correlation& problem, const Axes& apart, const Axes& block, index channels, index lanes)
+    : problem_(problem), apart_(apart) {
   for (int a = 0; a < 3; ++a) axis_[a] = WindowAxis(problem.axis[a], block[a]);
   channel_ = axis_[2].slots;
   // An odd number of whole vectors between channels: the same slot of many channels then lies in many cache sets.
@@ -41,13 +42,17 @@ Window::Window(const Correlation& problem, const Axes& block, index channels, in
   row_ = channel_ * channels;
 }
 
-std::vector<std::int32_t> Window::offsets(index channels) const {
+std::vector<std::int32_t> Window::offsets(index channels, bool turned) const {
   std::vector<std::int32_t> list;
   list.reserve(static_cast<std::size_t>(problem_.taps() * channels));
+  const WindowAxis &outer = axis_[turned ? 2 : 1], &inner = axis_[turned ? 1 : 2];
   for (index d : axis_[0].tap_slot) {
-    for (index h : axis_[1].tap_slot) {
+    for (index i : outer.tap_slot) {
       for (index c = 0; c < channels; ++c) {
-        for (index w : axis_[2].tap_slot) list.push_back(static_cast<std::int32_t>(at(d, h) + c * channel_ + w));
+        for (index j : inner.tap_slot) {
+          const index h = turned ? j : i, w = turned ? i : j;
+          list.push_back(static_cast<std::int32_t>(at(d, h) + c * channel_ + w));
+        }
       }
     }
   }
@@ -56,7 +61,7 @@ std::vector<std::int32_t> Window::offsets(index channels) const {
 
 template <class T>
 void Window::fill_row(const T* x, index start, index channels, T* row) const {
-  const index extent = problem_.axis[2].in, pixel = problem_.groups * problem_.in_channels;
+  const index extent = problem_.axis[2].in, pixel = apart_[2];
   for (const WindowAxis::Run& run : axis_[2].runs) {
     const index first = run.first + start * problem_.axis[2].step;
     // Slots [begin, end) of the run lie inside x; the others are padding.
@@ -81,9 +86,8 @@ void Window::fill_row(const T* x, index start, index channels, T* row) const {
 
 template <class T>
 void Window::fill(const T* x, index image, index group, const Axes& start, index c0, index channels, T* window) const {
-  const auto& [ad, ah, aw] = problem_.axis;
-  const index pixel = problem_.groups * problem_.in_channels;
-  x += image * ad.in * ah.in * aw.in * pixel + group * problem_.in_channels + c0;
+  const CorrelationAxis &ad = problem_.axis[0], &ah = problem_.axis[1];
+  x += image * ad.in * apart_[0] + group * problem_.in_channels + c0;
   auto zero_rows = [&](index first, index count) {
     std::memset(window + first * row_, 0, static_cast<std::size_t>(count * row_) * sizeof(T));
   };
@@ -100,7 +104,7 @@ void Window::fill(const T* x, index image, index group, const Axes& start, index
           if (h < 0 || h >= ah.in)
             zero_rows(slot, 1);
           else
-            fill_row(x + (d * ah.in + h) * aw.in * pixel, start[2], channels, window + slot * row_);
+            fill_row(x + d * apart_[0] + h * apart_[1], start[2], channels, window + slot * row_);
         }
       }
     }

@@ -23,15 +23,16 @@ struct WindowAxis {
 
 class Window {
  public:
-  // For blocks of up to `block` positions and chunks of up to `channels` channels; lanes and bytes of an element
-  // decide the padding between rows.
-  Window(const Correlation& problem, const Axes& block, index channels, index lanes);
+  // For blocks of up to `block` positions and chunks of up to `channels` channels; the lanes decide the padding between
+  // rows. `apart`: elements between neighbours of x on each axis.
+  Window(const Correlation& problem, const Axes& apart, const Axes& block, index channels, index lanes);
 
   index size() const { return axis_[0].slots * axis_[1].slots * row_; }  // elements
   // Offset of position (d, h, 0) of the block.
   index at(index d, index h) const { return (d * axis_[1].slots + h) * row_; }
   // For every tap and channel of a chunk, in the order of the packed weight: where it stands, seen from a position.
-  std::vector<std::int32_t> offsets(index channels) const;
+  // Turned: height and width have changed places since that was packed.
+  std::vector<std::int32_t> offsets(index channels, bool turned) const;
 
   // Packs channels [c0, c0 + channels) of picture `image`, group `group`, for the block that starts at `start`.
   template <class T>
@@ -42,6 +43,7 @@ class Window {
   void fill_row(const T* x, index start, index channels, T* row) const;
 
   const Correlation& problem_;
+  const Axes apart_;
   std::array<WindowAxis, 3> axis_;
   index channel_ = 0, row_ = 0;  // strides
 };
