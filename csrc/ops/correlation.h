@@ -47,8 +47,8 @@ void trim(Axis& axis, index count, index extent) {
 
 // The contraction is cut into chunks of `channels` channels with all their taps; of these, about `depth` products at a
 // time are summed in registers, and partial sums are added in memory. That bounds the scratch and the rounding error.
-// It depends on kernel, stride, dilation and channels alone, so a packed weight serves pictures of any size, and a
-// result does not depend on how the picture is cut into blocks.
+// It depends on the taps, stride, dilation and channels alone, so a packed weight serves pictures of any size that meet
+// them, and a result does not depend on how the picture is cut into blocks.
 struct Chunks {
   index channels, depth;
   index run_taps;  // taps on the width axis that lie together in memory with all their channels; or 1

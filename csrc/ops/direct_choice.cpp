@@ -1,6 +1,6 @@
 // Which of the direct ways is faster, correlate or scatter, and how fast: a model of the time of one picture in cycles
 // of a processor that does two vectors of multiply-adds in each, fitted to measurements of 800 random shapes on an AVX2
-// processor.
+// processor; for few output channels and groups, of 800 more.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -29,7 +29,8 @@ constexpr double copied = 0.17, placed = 3.1;  // an element of x; a position
 // out; an element of x.
 constexpr double row_part = 450, row = 122, row_product = 1.25, row_load = 1.15, row_result = 1.9, row_position = 2.6;
 constexpr double row_copied = 0.26;
-// Depthwise: a vector's multiply-add, a vector copied, a row of pixels.
+// Depthwise, roughly, for it is far from every other algorithm: a vector's multiply-add, a vector copied, a row of
+// pixels.
 constexpr double column_product = 0.75, column_copied = 1.5, column_row = 15;
 constexpr double found = 1.15;  // times as much is found, next to Winograd's algorithm: memory
 constexpr double made = 16;     // of an element of the weight that is packed, in multiply-adds

@@ -27,8 +27,8 @@ template <class T>
 Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algorithm, bool kept, bool fast);
 
 // A weight in the form that the kernels of one instruction set read, for one direction. It serves any batch and any
-// picture size, as long as channels, kernel, stride, dilation, padding and groups stay the same, and the choice of
-// tiles.
+// picture size, as long as channels, kernel, stride, dilation, padding and groups stay the same, the choice of tiles,
+// and the taps that meet the picture: those that find padding alone, of a kernel that is large beside it, are left out.
 template <class T>
 struct PackedWeight {
   Direction direction;
