@@ -54,13 +54,16 @@ def read_examples(x: ArrayLike, labels: ArrayLike, name: str = "x") -> Examples:
 
 def as_inputs(x: ArrayLike, name: str = "x") -> Array:
     """The examples as one array; a list must have examples of one shape."""
+    if isinstance(x, Sequence):  # before NumPy is asked, which up to 1.23 makes an array of objects of them
+        shapes = list(dict.fromkeys(np.shape(example) for example in x if isinstance(example, np.ndarray)))
+        if len(shapes) > 1:
+            raise ShapeError(
+                f"{name} has examples of several shapes, such as {shapes[0]} and {shapes[1]}; bring all to one"
+            )
     try:
         return np.asarray(x)
     except ValueError:
-        assert isinstance(x, Sequence), "only what holds others can have them of several shapes"
-        shapes = list(dict.fromkeys(np.shape(example) for example in x))
-        what = f", such as {shapes[0]} and {shapes[1]}" if len(shapes) > 1 else ""
-        raise ShapeError(f"{name} has examples of several shapes{what}; bring all to one") from None
+        raise ShapeError(f"{name} has examples of several shapes; bring all to one") from None
 
 
 def read_labels(labels: ArrayLike, rows: int | None = None) -> Array:
