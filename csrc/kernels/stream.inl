@@ -1,10 +1,5 @@
 // StreamedRows: whole lines by non-temporal stores, what is left at both ends of a row by ordinary ones.
 template <class T>
-PCX_INLINE void copy_elements(const T* from, T* to, index count) {
-  for (index i = 0; i < count; i += lanes<T>) store_first(to + i, load_first(from + i, count - i), count - i);
-}
-
-template <class T>
 static void stream_row(const T* from, T* to, index count) {
   constexpr index line = 64 / sizeof(T), vector = lanes<T>;
   const auto before = static_cast<index>((64 - reinterpret_cast<std::uintptr_t>(to) % 64) % 64);

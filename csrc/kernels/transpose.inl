@@ -25,6 +25,7 @@ template <class T>
 static void transpose(const T* from, index from_stride, T* to, index to_stride, index rows, index cols) {
   constexpr int n = lanes<T>;
   if constexpr (n > few_lines) {
+    if (rows == 1 && to_stride == 1) return copy_elements(from, to, cols);
     const index last_row = rows - rows % n, last_col = cols - cols % n;
     if (rows - last_row <= few_lines) {
       move_few<few_lines>(rows - last_row, from + last_row * from_stride, 1, from_stride, to + last_row, to_stride, 1,

@@ -13,3 +13,8 @@ PCX_INLINE void store_part(T* p, Vector v, index n) {
   else
     store_first(p, v, n);
 }
+
+template <class T>
+PCX_INLINE void copy_elements(const T* from, T* to, index count) {
+  for (index i = 0; i < count; i += lanes<T>) store_first(to + i, load_first(from + i, count - i), count - i);
+}

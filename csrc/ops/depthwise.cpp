@@ -17,7 +17,7 @@ constexpr index most_channels = 8;         // of a group, in or out
 constexpr index most_in = 6;               // of a group in, where it has several out: all of them are copied first
 constexpr double most_products = 2;        // in times out, for each lane: with more a group fills vectors of its own
 constexpr double most_few = 3;             // the same where it would fill less than one
-constexpr double most_grad = 1.5;          // the same for the weight's gradient
+constexpr double most_grad = 2;            // the same for the weight's gradient
 constexpr index least_filled = 3;          // of the lanes of a vector, one in so many
 constexpr index largest_rows = 256 << 10;  // bytes of columns that a row of 14 positions may need
 

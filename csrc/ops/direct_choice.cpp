@@ -15,13 +15,14 @@ namespace pcx {
 
 namespace {
 
-constexpr double call = 1450;                  // before the first product
-constexpr double tile = 4.5;                   // what a register tile takes besides its products, in channels
-constexpr double one_vector = 1.2;             // a panel of one vector, next to half a panel of two
-constexpr double scattered = 1.1;              // times as much as products take, next to those of a correlation
-constexpr double dot = 2, dot_column = 5.5;    // columns whose products are summed over lanes: a vector, a column
-constexpr double term = 0.85;                  // a vector added, or read, or written
-constexpr double row_call = 61;                // of shift_add
+constexpr double call = 1450;                // before the first product
+constexpr double tile = 4.5;                 // what a register tile takes besides its products, in channels
+constexpr double one_vector = 1.2;           // a panel of one vector, next to half a panel of two
+constexpr double scattered = 1.1;            // times as much as products take, next to those of a correlation
+constexpr double dot = 2, dot_column = 5.5;  // columns whose products are summed over lanes: a vector, a column
+constexpr double term = 0.85;                // a vector added, or read, or written
+constexpr double row_call = 61;              // of shift_add
+constexpr double near_elements = 4096;
 constexpr double emitted = 0.8, cell = 13;     // an element of y from its sum; a cell of a phase
 constexpr double part = 1400;                  // each residue of a correlation
 constexpr double copied = 0.17, placed = 3.1;  // an element of x; a position
@@ -32,8 +33,9 @@ constexpr double row_copied = 0.26;
 // Depthwise, roughly, for it is far from every other algorithm: a vector's multiply-add, a vector copied, a row of
 // pixels.
 constexpr double column_product = 0.75, column_copied = 1.5, column_row = 15;
-constexpr double found = 1.15;  // times as much is found, next to Winograd's algorithm: memory
-constexpr double made = 16;     // of an element of the weight that is packed, in multiply-adds
+constexpr double far_weights = 4096;  // of columns summed over lanes: more of them leave the first-level cache
+constexpr double found = 1.15;        // times as much is found, next to Winograd's algorithm: memory
+constexpr double made = 16;           // of an element of the weight that is packed, in multiply-adds
 
 double columns_cost(const Kernels<float>& k, index columns) {
   const index full = columns / k.panel * k.panel, left = columns - full;
@@ -70,11 +72,15 @@ double scatter_cycles(const Scatter& p) {
   }
   for (const ScatterPhase& phase : plan.phases) {
     const double vectors = std::ceil(static_cast<double>(phase.length) / k.lanes);
-    terms += row_call + wide * vectors * term * static_cast<double>(phase.terms.size() + (phase.part_length > 0) + 2);
+    terms += wide * vectors * term * static_cast<double>(phase.terms.size() + (phase.part_length > 0) + 2);
     stored += cell * wide * static_cast<double>(p.groups == 1 ? 1 : phase.length / p.out_channels);
   }
   const double emits = emitted * static_cast<double>(aw.out * p.out_channels);
-  return call + static_cast<double>(p.groups) * (sums + inside(ad) * inside(ah) * terms + lines * (emits + stored));
+  // Rows whose partial results lie near are added in one call.
+  const double near = std::max(1.0, std::floor(near_elements / (wide * static_cast<double>(plan.stride))));
+  const double calls = row_call * static_cast<double>(plan.phases.size()) / near;
+  return call +
+         static_cast<double>(p.groups) * (sums + inside(ad) * inside(ah) * (calls + terms) + lines * (emits + stored));
 }
 
 // Of the elements of x that a correlation reads, those beside its positions included.
@@ -88,7 +94,7 @@ double slots(const Correlation& p) {
 // Few output channels: a row is so many vectors of pixels.
 double row_cycles(const Correlation& p) {
   const Kernels<float>& k = kernels<float>();
-  const bool turned = in_rows<float>(p) && turns(p);
+  const bool turned = turns(p);
   const index length = p.axis[turned ? 1 : 2].positions;
   const double rows = static_cast<double>(p.axis[0].positions * p.axis[turned ? 2 : 1].positions);
   const double vectors = rows * static_cast<double>(divide_up(length, k.lanes));
@@ -110,9 +116,11 @@ double depthwise_cycles(const Correlation& p) {
 double cycles_of(const Correlation& p) {
   const Kernels<float>& k = kernels<float>();
   if (depthwise_suits<float>(p)) return depthwise_cycles(p);
-  if (p.out_channels <= k.narrow) return row_cycles(p);
+  if (in_rows<float>(p)) return row_cycles(p);
   const double positions = static_cast<double>(p.positions()), depth = static_cast<double>(p.taps() * p.in_channels);
-  const double sums = products(k, positions, depth, columns_cost(k, p.out_channels));
+  const double out = static_cast<double>(p.out_channels), dot_share = depth * out > far_weights ? 0.45 : 0.75;
+  const double sums = p.out_channels > k.narrow ? products(k, positions, depth, columns_cost(k, p.out_channels))
+                                                : positions * (depth * out / (2 * k.lanes) / dot_share + 4 * out + 12);
   return part + static_cast<double>(p.groups) * (sums + copied * slots(p) + placed * positions);
 }
 

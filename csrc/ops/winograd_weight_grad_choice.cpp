@@ -19,10 +19,9 @@ constexpr int largest_tile = 6;
 // of more than 3 taps, which lean on high powers of the points, the worst tap is 1.5 times as far off.
 constexpr double allowed_amplification = 121, worst_tap = 2.25;
 
-// Next to one multiply-add of a product: an element of the transform of a tile, for each channel of a whole strip, of x
-// where it stands and in parts, and of dy; an element of a block's products on its way back; a multiply-add of the
-// direct algorithm.
-constexpr double x_cost = 25, part_cost = 33, dy_cost = 31, back_cost = 17, direct_cost = 1.3;
+// Next to one multiply-add of a product: an element of the transform of a tile, for each channel of a whole strip; an
+// element of a block's products on its way back; a multiply-add of the direct algorithm.
+constexpr double transform_cost = 24, back_cost = 17, direct_cost = 1.1;
 constexpr index block_tiles = 128;
 
 struct Choice {
@@ -45,10 +44,9 @@ double cost_of(const ConvShape& s, const std::array<WinogradScheme, 3>& scheme) 
     elements *= scheme[a].size();
     parts *= scheme[a].parts;
   }
-  const double transforms = (parts > 1 ? part_cost : x_cost) * static_cast<double>(parts * round_up(s.group_in(), 16)) +
-                            dy_cost * static_cast<double>(round_up(s.group_out(), 16));
+  const double channels = static_cast<double>(parts * round_up(s.group_in(), 16) + round_up(s.group_out(), 16));
   return products * (static_cast<double>(tiles) + back_cost * static_cast<double>(divide_up(tiles, block_tiles))) +
-         static_cast<double>(elements * tiles) * transforms;
+         static_cast<double>(elements) * transform_cost * static_cast<double>(tiles) * channels;
 }
 
 double amplification_of(const WinogradScheme& scheme) {
