@@ -127,7 +127,7 @@ def test_wrt_input_keeps_no_activation() -> None:
 
 def test_weights_are_packed_once_for_each_version_and_instruction_set() -> None:
     layer = nn.Conv2d(3, 4, 3, padding=1, random_state=1)
-    for shape in [(1, 8, 8, 3), (2, 5, 9, 3), (8, 8, 3)]:
+    for shape in [(1, 8, 8, 3), (2, 7, 9, 3), (8, 8, 3)]:  # of one choice between the direct ways
         y, pullback = layer.vjp(picture(*shape))
         pullback(y)
     old = layer._packed.present()
