@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from bench.arrays import Array, normal
+from bench.bench_triplet import FORMULA
 from bench.harness import Case, Prepared, Side, Work
 from bench.norm import CHANNELS, EPS, RATE, Block, flops, random_blocks, step
 from bench.peers import Peers
 from pyconvx import nn
 
-FORMULA = "2 x products of the convolutions: forward, weight gradient, input gradient but the first layer's"
 BATCH, SIZE = 128, 32
 # In rms. Rounding moves pre-activations by some 1e-6 of their deviation, so of a layer's elements such a share lies on
 # the other side of its ReLU, or loses its window to a neighbour, and gives a random gradient in place of another: an
