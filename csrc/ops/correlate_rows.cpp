@@ -2,6 +2,7 @@
 // pixels are neighbours for every tap, and runs the row kernel over it.
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 #include <vector>
 
 #include "base/buffer.h"

@@ -15,14 +15,14 @@ namespace pcx {
 
 namespace {
 
-constexpr double call = 1450;                // before the first product
-constexpr double tile = 4.5;                 // what a register tile takes besides its products, in channels
-constexpr double one_vector = 1.2;           // a panel of one vector, next to half a panel of two
-constexpr double scattered = 1.1;            // times as much as products take, next to those of a correlation
-constexpr double dot = 2, dot_column = 5.5;  // columns whose products are summed over lanes: a vector, a column
-constexpr double term = 0.85;                // a vector added, or read, or written
-constexpr double row_call = 61;              // of shift_add
-constexpr double near_elements = 4096;
+constexpr double call = 1450;                  // before the first product
+constexpr double tile = 4.5;                   // what a register tile takes besides its products, in channels
+constexpr double one_vector = 1.2;             // a panel of one vector, next to half a panel of two
+constexpr double scattered = 1.1;              // times as much as products take, next to those of a correlation
+constexpr double dot = 2, dot_column = 5.5;    // columns whose products are summed over lanes: a vector, a column
+constexpr double term = 0.85;                  // a vector added, or read, or written
+constexpr double row_call = 61;                // of shift_add
+constexpr double near_elements = 4096;         // of partial results that are added in one call, as in scatter.cpp
 constexpr double emitted = 0.8, cell = 13;     // an element of y from its sum; a cell of a phase
 constexpr double part = 1400;                  // each residue of a correlation
 constexpr double copied = 0.17, placed = 3.1;  // an element of x; a position
