@@ -12,6 +12,7 @@ from check import assert_close, assert_same_bits, contract_tolerance, guarded_ou
 
 import pyconvx
 from pyconvx import _core, nn
+from pyconvx.functional._packing import PackedWeights
 
 CASES = [
     ConvCase("one tile, exactly", (6, 6), (16, 32), (3, 3)),
@@ -152,10 +153,10 @@ def test_every_kernel_keeps_the_contract_of_its_precision(
 ) -> None:
     case = ConvCase("", (size,) * len(kernel), (channels, 32), kernel, padding=tuple(k // 2 for k in kernel))
     options = {**case.options, "algorithm": "winograd", "precision": "fast" if fast else "default"}
-    found = pyconvx.explain(f"conv{case.rank}d", case.x_shape, case.w_shape, **options)
+    found = pyconvx.explain(f"conv{case.rank}d", case.x_shape, case.w_shape, kept=True, **options)
     assert found.tile == (fast_tile if fast else tile)
     x, w, _, _ = drawn(case)
-    y = function(case.rank)(x, w, **options)
+    y = function(case.rank)(x, PackedWeights(w), **options)
     wide = function(case.rank)(x.astype(float), w.astype(float), **case.options)  # checked against the oracle elsewhere
     assert_close(y, wide, 1e-4 if fast else contract_tolerance(channels))
 
@@ -408,7 +409,9 @@ def test_auto_is_a_function_of_the_shape() -> None:
     assert tiles(56, 64, wide=True) == [1, 1, 1]
     assert tiles(56, 8) == [1, 1, 1]
     assert tiles(14, 512) == [1, 4, 4]
-    assert tiles(14, 512, kept=False) == [1, 1, 1]
+    assert tiles(14, 512, kept=False) == [1, 2, 2]
+    assert tiles(7, 512) != [1, 1, 1]
+    assert tiles(7, 512, kept=False) == [1, 1, 1]
 
 
 def test_auto_with_a_stride_counts_what_residues_cost() -> None:

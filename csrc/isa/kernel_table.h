@@ -211,7 +211,8 @@ struct TransformPass {
 };
 
 // F(tile, kernel) on one axis. `last` adds the bias, applies the ReLU, and tells whether all sums before it were
-// finite. In float64 there is the filter's alone; filter_rounded writes to `out` instead, in float32.
+// finite. In float64 there is the filter's alone; filter_rounded writes to `out` instead, in float32, and its channels
+// are whole vectors of that.
 template <class T>
 struct WinogradAxis {
   int tile, kernel;

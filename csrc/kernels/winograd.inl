@@ -92,39 +92,54 @@ static void winograd_input(const TransformPass<T>& p) {
     input_pass<T, Tile, Kernel, false>(p);
 }
 
-template <class T, int Tile, int Kernel, class Out>
-PCX_INLINE void filter_pass(const TransformPass<T>& pass, Out* out) {
+template <class T, int Tile, int Kernel>
+static void winograd_filter(const TransformPass<T>& pass) {
   constexpr int size = Tile + Kernel - 1;
   const TransformPass<T> p = pass;
   for (index r = 0; r < p.outer; ++r) {
     for (index c = 0; c < p.inner; ++c) {
       const T* from = p.in + r * p.in_outer + c * p.in_inner;
-      Out* to = out + r * p.out_outer + c * p.out_inner;
+      T* to = p.out + r * p.out_outer + c * p.out_inner;
       for (index k = 0; k < p.channels; k += lanes<T>) {
         decltype(zero<T>()) in[Kernel];
         PCX_UNROLL
         for (int i = 0; i < Kernel; ++i) in[i] = load_first(from + i * p.in_step + k, p.channels - k);
         PCX_UNROLL
         for (int i = 0; i < size; ++i) {
-          const auto sum = combine<T>(toom_cook<Tile, Kernel>.filter[i], in, 0, 1);
-          if constexpr (sizeof(Out) < sizeof(T))
-            store_rounded(to + i * p.out_step + k, sum, p.channels - k);
-          else
-            store_first(to + i * p.out_step + k, sum, p.channels - k);
+          store_first(to + i * p.out_step + k, combine<T>(toom_cook<Tile, Kernel>.filter[i], in, 0, 1), p.channels - k);
         }
       }
     }
   }
 }
 
+// As winograd_filter; two vectors of doubles become one of floats.
 template <class T, int Tile, int Kernel>
-static void winograd_filter(const TransformPass<T>& p) {
-  filter_pass<T, Tile, Kernel>(p, p.out);
-}
-
-template <class T, int Tile, int Kernel>
-static void winograd_filter_rounded(const TransformPass<T>& p, float* out) {
-  filter_pass<T, Tile, Kernel>(p, out);
+static void winograd_filter_rounded(const TransformPass<T>& pass, float* out) {
+  constexpr int size = Tile + Kernel - 1, parts = lanes<float> / lanes<T>;
+  using vec = decltype(zero<T>());
+  const TransformPass<T> p = pass;
+  for (index r = 0; r < p.outer; ++r) {
+    for (index c = 0; c < p.inner; ++c) {
+      const T* from = p.in + r * p.in_outer + c * p.in_inner;
+      float* to = out + r * p.out_outer + c * p.out_inner;
+      for (index k = 0; k < p.channels; k += lanes<float>, from += lanes<float>, to += lanes<float>) {
+        vec in[parts][Kernel];
+        PCX_UNROLL
+        for (int i = 0; i < Kernel; ++i) {
+          PCX_UNROLL
+          for (int v = 0; v < parts; ++v) in[v][i] = load(from + i * p.in_step + v * lanes<T>);
+        }
+        PCX_UNROLL
+        for (int i = 0; i < size; ++i) {
+          vec sum[parts];
+          PCX_UNROLL
+          for (int v = 0; v < parts; ++v) sum[v] = combine<T>(toom_cook<Tile, Kernel>.filter[i], in[v], 0, 1);
+          store(to + i * p.out_step, rounded(sum));
+        }
+      }
+    }
+  }
 }
 
 template <class T, int Tile, int Kernel, bool Last, bool Whole>

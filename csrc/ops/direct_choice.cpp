@@ -138,7 +138,7 @@ double packing_cycles(const Correlation& p) {
 }  // namespace
 
 double correlate_cycles(const Correlation& part, bool kept) {
-  return found * cycles_of(part) + (kept ? 0 : packing_cycles(part));
+  return found * cycles_of(part) + (kept ? 0 : packing_cycles(part) / pictures_of_call);
 }
 
 double direct_cycles(const ConvShape& s, Direction direction, bool kept) {
@@ -146,7 +146,7 @@ double direct_cycles(const ConvShape& s, Direction direction, bool kept) {
   double cycles = cycles_of(parts), packing = 0;
   if (scatter_can(s, direction)) cycles = std::min(cycles, scatter_cycles(scatter_of(s, direction)));
   for (const Correlation& part : parts) packing += packing_cycles(part);
-  return found * cycles + (kept ? 0 : packing);
+  return found * cycles + (kept ? 0 : packing / pictures_of_call);
 }
 
 template <class T>

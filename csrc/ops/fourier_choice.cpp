@@ -6,6 +6,7 @@
 #include "isa/dispatch.h"
 #include "ops/fourier.h"
 #include "ops/fourier_plan.h"
+#include "ops/parts.h"
 
 namespace pcx {
 
@@ -110,7 +111,7 @@ Tiles fourier_tiles(const Correlation& p, bool kept) {
         const Tiles tiles{-static_cast<int>(d), -static_cast<int>(h), -static_cast<int>(w)};
         const FourierPlan<T> plan(p, tiles);
         if (scratch_of(plan) > scratch_bytes) continue;
-        const double cycles = plan.cycles() + (kept ? 0 : made_cycles(plan));
+        const double cycles = plan.cycles() + (kept ? 0 : made_cycles(plan) / pictures_of_call);
         const bool fits = packed_fits<T>(p, tiles, kept);
         if (least == 0 || (fits == least_fits ? cycles < least : fits)) {
           least = cycles;
@@ -135,7 +136,7 @@ template <class T>
 bool fourier_pays(const Correlation& p, const Tiles& tiles, bool kept) {
   if (!packed_fits<T>(p, tiles, kept)) return false;
   const FourierPlan<T> plan(p, tiles);
-  return plan.cycles() + (kept ? 0 : made_cycles(plan)) < direct_cycles<T>(p);
+  return plan.cycles() + (kept ? 0 : made_cycles(plan) / pictures_of_call) < direct_cycles<T>(p);
 }
 
 template const char* fourier_obstacle<float>(const Correlation&);

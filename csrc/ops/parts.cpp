@@ -85,7 +85,7 @@ Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algori
   const char* obstacle = sizeof(T) != 4 ? "Winograd's algorithm is for float32" : winograd_obstacle(parts);
   if (algorithm == Algorithm::winograd && obstacle) throw std::invalid_argument(obstacle);
   if (obstacle) return direct;
-  const Tiles tiles = winograd_tiles(parts, fast);
+  const Tiles tiles = winograd_tiles(parts, fast, kept);
   if (algorithm == Algorithm::winograd) return tiles;
   return winograd_cycles(parts, tiles, kept) < direct_cycles(shape, direction, kept) ? tiles : direct;
 }

@@ -20,6 +20,10 @@ double relative_terms(const std::vector<Correlation>& parts, const Correlation& 
 double direct_cycles(const ConvShape& shape, Direction direction, bool kept);
 double correlate_cycles(const Correlation& part, bool kept);  // of one part among others
 
+// A weight that is packed in a call serves its pictures, whose number a choice may not depend on: it takes them for so
+// many. One alone loses little by it, and a batch gains up to twice.
+constexpr double pictures_of_call = 2;
+
 // Of the tiles that serve all parts, those for this one; Fourier transforms do it as they are.
 Tiles part_tiles(const Correlation& part, const Tiles& tiles);
 

@@ -18,7 +18,7 @@ Tiles winograd_part_tiles(const Correlation& part, const Tiles& tiles);
 
 // The tiles with which all parts together are fastest for this picture, with rounding errors as precision="default" or
 // "fast" allows. Only where possible.
-Tiles winograd_tiles(const std::vector<Correlation>& parts, bool fast);
+Tiles winograd_tiles(const std::vector<Correlation>& parts, bool fast, bool kept);
 
 // The time that they take for a picture, as direct_cycles.
 double winograd_cycles(const std::vector<Correlation>& parts, const Tiles& tiles, bool kept);

@@ -21,7 +21,7 @@ constexpr double default_amplification = 49, fast_amplification = 26 * 26;
 // In multiply-adds: a product, a chunk of a sum on its way to memory, an element of a transform for one channel and
 // axis, an element of the transformed weight, read and made. In cycles: a call, one of the products' kernel, a strip of
 // channels of one part of the kernel on its way through one axis.
-constexpr double product_cost = 0.9, chunk_cost = 12, transform_cost = 6, weight_read_cost = 4.5, weight_made_cost = 38;
+constexpr double product_cost = 0.9, chunk_cost = 12, transform_cost = 6, weight_read_cost = 4.5, weight_made_cost = 36;
 constexpr double first_cycles = 4000, call_cycles = 15, strip_cycles = 190;
 constexpr double ragged = 1.7;        // times as much for a transform of channels that are no whole vectors
 constexpr double strided = 1.05;      // times as much for a strided picture, of whose lines a residue uses a part;
@@ -87,7 +87,7 @@ double part_cycles(const Correlation& p, const Tiles& tiles, bool kept) {
   if (p.positions() == 0) return 0;
   if (own == Tiles{1, 1, 1}) return correlate_cycles(p, kept);
   double cost = transformed_cost(WinogradPlan(p, own)) * strided_factor(p);
-  if (!kept) cost += weight_made_cost * static_cast<double>(weight_elements(p, own));
+  if (!kept) cost += weight_made_cost / pictures_of_call * static_cast<double>(weight_elements(p, own));
   if (p.axis[0].out_step * p.axis[1].out_step * p.axis[2].out_step > 1)
     cost += spread_cost * static_cast<double>(p.positions() * p.out_channels);
   return first_cycles + static_cast<double>(p.groups) * cost / (2 * kernels<float>().lanes);
@@ -123,7 +123,7 @@ double winograd_cycles(const std::vector<Correlation>& parts, const Tiles& tiles
   return cycles;
 }
 
-Tiles winograd_tiles(const std::vector<Correlation>& parts, bool fast) {
+Tiles winograd_tiles(const std::vector<Correlation>& parts, bool fast, bool kept) {
   Tiles best{1, 1, 1};
   double least = 0;
   const double amplification = fast ? fast_amplification : default_amplification;
@@ -138,7 +138,7 @@ Tiles winograd_tiles(const std::vector<Correlation>& parts, bool fast) {
       for (int w = 1; w <= most(2); ++w) {
         const Tiles tiles{d, h, w};
         if (d * h * w == 1 || !allowed(parts, tiles, amplification)) continue;
-        const double cycles = winograd_cycles(parts, tiles, true);
+        const double cycles = winograd_cycles(parts, tiles, kept);
         if (least == 0 || cycles < least) best = tiles, least = cycles;
       }
     }

@@ -14,6 +14,7 @@ namespace pcx {
 namespace {
 
 constexpr index channels_at_once = 8;  // whose transforms stay in the L2 cache; written in runs of 8 rows
+constexpr index longest_piece = 32;    // of these, one after the other along rows of the weight
 
 }  // namespace
 
@@ -108,6 +109,7 @@ class FilterTransform {
       row = width;
     }
     for (index c = 0; c < channels; ++c, w += row, to += width) {
+      __builtin_prefetch(w + width);  // the next panel's: rows are far apart, which no processor foresees
       std::copy_n(w, columns, to);
       std::fill(to + columns, to + width, 0.0);
     }
@@ -130,19 +132,24 @@ void winograd_pack(const Correlation& problem, const Tiles& tiles, const float* 
   const index panels = divide_up(problem.out_channels, k.panel), channels = problem.in_channels;
   const index group_size = winograd_packed_size(problem, tiles) / problem.groups;
   const index depth = transform.parts() * channels, at_once = std::min(channels, channels_at_once);
-  const index tasks = problem.groups * panels, scratch = transform.scratch(at_once);
+  const index strips = divide_up(channels, at_once);
+  // Rows of the weight run over the panels, or over the channels where it is read the other way round.
+  const bool forward = strides.out == 1;
+  const index lines = forward ? strips : panels, length = forward ? panels : strips;
+  const index pieces = divide_up(length, longest_piece);
+  const index tasks = problem.groups * lines * pieces, scratch = transform.scratch(at_once);
   const int workers = problem.groups * group_size < (1 << 18) ? 1 : workers_for(tasks);
   Buffer<double> buffer(scratch * workers);
   parallel_for(tasks, workers, [&](index task, int worker) {
-    const index panel = task % panels, group = task / panels, first = panel * k.panel;
-    const index columns = std::min<index>(k.panel, problem.out_channels - first), width = k.whole_width(columns);
-    double* const a = buffer.data() + worker * scratch;
-    float* const goal = packed + group * group_size + first * transform.elements() * depth;
+    const index begin = task % pieces * longest_piece, line = task / pieces % lines, group = task / pieces / lines;
     for (index part = 0; part < transform.parts(); ++part) {
-      for (index c = 0; c < channels; c += at_once) {
-        const float* from = w + group * strides.group + c * strides.in + first * strides.out;
-        transform.run(from, part, std::min(at_once, channels - c), columns, width, goal + (part * channels + c) * width,
-                      depth * width, a);
+      for (index i = begin; i < std::min(begin + longest_piece, length); ++i) {
+        const index c = (forward ? line : i) * at_once, first = (forward ? i : line) * k.panel;
+        const index columns = std::min<index>(k.panel, problem.out_channels - first), width = k.whole_width(columns);
+        const float* const from = w + group * strides.group + c * strides.in + first * strides.out;
+        float* const to = packed + group * group_size + first * transform.elements() * depth;
+        transform.run(from, part, std::min(at_once, channels - c), columns, width, to + (part * channels + c) * width,
+                      depth * width, buffer.data() + worker * scratch);
       }
     }
   });

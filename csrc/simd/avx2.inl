@@ -68,11 +68,8 @@ PCX_INLINE void store_first(double* p, __m256d v, index n) {
   if (n & 1) _mm_store_sd(p, rest);
 }
 
-PCX_INLINE void store_rounded(float* p, __m256d v, index n) {
-  if (n >= 4)
-    _mm_storeu_ps(p, _mm256_cvtpd_ps(v));
-  else
-    _mm_maskstore_ps(p, _mm_cmpgt_epi32(_mm_set1_epi32(int(n)), _mm_setr_epi32(0, 1, 2, 3)), _mm256_cvtpd_ps(v));
+PCX_INLINE __m256 rounded(const __m256d (&v)[2]) {
+  return _mm256_set_m128(_mm256_cvtpd_ps(v[1]), _mm256_cvtpd_ps(v[0]));
 }
 
 PCX_INLINE __m256 fmadd(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }

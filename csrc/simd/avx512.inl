@@ -32,8 +32,9 @@ PCX_INLINE __m512 load_first(const float* p, index n) { return _mm512_maskz_load
 PCX_INLINE __m512d load_first(const double* p, index n) { return _mm512_maskz_loadu_pd(__mmask8(first(n, 8)), p); }
 PCX_INLINE void store_first(float* p, __m512 v, index n) { _mm512_mask_storeu_ps(p, __mmask16(first(n, 16)), v); }
 PCX_INLINE void store_first(double* p, __m512d v, index n) { _mm512_mask_storeu_pd(p, __mmask8(first(n, 8)), v); }
-PCX_INLINE void store_rounded(float* p, __m512d v, index n) {
-  _mm256_mask_storeu_ps(p, __mmask8(first(n, 8)), _mm512_cvtpd_ps(v));
+PCX_INLINE __m512 rounded(const __m512d (&v)[2]) {
+  const __m256d low = _mm256_castps_pd(_mm512_cvtpd_ps(v[0])), high = _mm256_castps_pd(_mm512_cvtpd_ps(v[1]));
+  return _mm512_castpd_ps(_mm512_insertf64x4(_mm512_castpd256_pd512(low), high, 1));
 }
 
 PCX_INLINE __m512 fmadd(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a, b, c); }

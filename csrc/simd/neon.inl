@@ -49,12 +49,8 @@ PCX_INLINE void store_first(double* p, float64x2_t v, index n) {
   for (index i = 0; i < n && i < 2; ++i) p[i] = part[i];
 }
 
-PCX_INLINE void store_rounded(float* p, float64x2_t v, index n) {
-  const float32x2_t r = vcvt_f32_f64(v);
-  if (n >= 2)
-    vst1_f32(p, r);
-  else if (n > 0)
-    *p = vget_lane_f32(r, 0);
+PCX_INLINE float32x4_t rounded(const float64x2_t (&v)[2]) {
+  return vcombine_f32(vcvt_f32_f64(v[0]), vcvt_f32_f64(v[1]));
 }
 
 PCX_INLINE float32x4_t fmadd(float32x4_t a, float32x4_t b, float32x4_t c) { return vfmaq_f32(c, a, b); }

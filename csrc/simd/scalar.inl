@@ -38,9 +38,7 @@ template <class T>
 PCX_INLINE void store_first(T* p, T v, index n) {
   if (n > 0) *p = v;
 }
-PCX_INLINE void store_rounded(float* p, double v, index n) {
-  if (n > 0) *p = float(v);
-}
+PCX_INLINE float rounded(const double (&v)[1]) { return float(v[0]); }
 template <class T>
 PCX_INLINE T fmadd(T a, T b, T c) {
   return a * b + c;
