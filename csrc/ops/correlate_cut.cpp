@@ -13,6 +13,8 @@ constexpr index block_positions = 1024;   // of a block, at most: its results st
 constexpr index patch_bytes = 384 << 10;  // of what a block reads: L2 has 512 KB, and more elsewhere
 constexpr index least_tasks = 16;         // enough to share out, if the work is worth it
 constexpr index narrowest = 16;           // positions of a row that is cut
+// Of all groups, in bytes: up to here they stay near while the groups take turns, which then share lines of x and y.
+constexpr index near_weights = 128 << 10;
 // Products for each element that is copied: where they are few, blocks are chosen that copy little twice.
 constexpr index little_work = 128;
 constexpr double worth = 0.95;  // of the bytes: narrower blocks with fewer are not worth it
@@ -76,11 +78,12 @@ Block Cut::block_of(index task, const Correlation& p) const {
   };
   b.first_panel = take(panel_groups) * panels_each;
   b.last_panel = std::min(panels, b.first_panel + panels_each);
+  if (groups_together) b.group = take(p.groups);
   for (int a = 2; a >= 0; --a) {
     b.start[a] = take(blocks[a]) * block[a];
     b.size[a] = std::min(block[a], p.axis[a].positions - b.start[a]);
   }
-  b.group = take(p.groups);
+  if (!groups_together) b.group = take(p.groups);
   b.image = task * images;
   b.images = std::min(images, p.batch - b.image);
   return b;
@@ -99,7 +102,8 @@ Cut cut_for(const Correlation& p, bool in_place, const Chunks& chunks, bool smal
     if (!best.images || !fits || grown.bytes_each() < worth * best.bytes_each()) best = grown;
     if (width == 1) break;
   }
-  Cut c{best.images, 0, best.block, {}, panels, panels, 0};
+  const index weights = p.groups * p.taps() * p.in_channels * p.out_channels * static_cast<index>(element_bytes);
+  Cut c{best.images, 0, best.block, {}, panels, panels, 0, weights <= near_weights};
   auto count = [&] {
     for (int a = 0; a < 3; ++a) c.blocks[a] = divide_up(p.axis[a].positions, c.block[a]);
     c.image_blocks = divide_up(p.batch, c.images);

@@ -14,6 +14,7 @@ struct Cut {
   index images, image_blocks;  // pictures of a block; more than one where they are small
   Axes block, blocks;          // positions of a block, blocks on each axis
   index panels, panels_each, panel_groups;
+  bool groups_together;  // of a block, one after the other
 
   index positions() const { return images * block[0] * block[1] * block[2]; }
   index tasks(index groups) const { return image_blocks * groups * blocks[0] * blocks[1] * blocks[2] * panel_groups; }
