@@ -23,6 +23,12 @@ CONVS = [  # large enough to be cut into several pieces of work
     ConvCase("long signal", (3001,), (8, 40), (9,), padding=4, batch=3),
     ConvCase("tiny, many images", (5, 5), (3, 5), (3, 3), batch=70),
 ]
+STREAMED = [  # the results of three pictures, not of one, are stored past the caches
+    ConvCase("1x1", (149, 151), (3, 70), (1, 1), batch=3),
+    ConvCase("groups", (70, 265), (4, 88), (3, 2), padding=(0, 1), dilation=2, groups=4, batch=3),
+    ConvCase("signal", (7001,), (1, 251), (2,), padding=1, batch=3),
+    ConvCase("depthwise", (90, 129), (130, 130), (3, 3), padding=1, groups=130, batch=3),
+]
 POOL = PoolCase("pool", (33, 35), 40, 3, 2, 1, batch=3)
 
 
@@ -111,6 +117,22 @@ def test_an_image_has_the_same_bits_alone_and_in_a_batch_elsewhere(compute: Any,
     together = compute()
     for name, result in compute(slice(1, 2)).items():
         assert_same_bits(result, together[name][1:2], name)
+
+
+@pytest.mark.parametrize("case", STREAMED, ids=str)
+def test_an_image_has_the_same_bits_where_results_are_streamed(case: ConvCase, isa: str) -> None:
+    x, w, b = (
+        draw_normal(shape, "float32", seed)
+        for seed, shape in enumerate((case.x_shape, case.w_shape, (case.channels[1],)))
+    )
+    convolve, options = getattr(pyconvx, f"conv{case.rank}d"), {**case.options, "activation": "relu"}
+    together = convolve(x, w, b, **options)
+    assert together.nbytes > 16 << 20 > together[0].nbytes
+    for threads in (1, 2):
+        with pyconvx.num_threads(threads):
+            assert_same_bits(convolve(x, w, b, **options), together)
+    for image, alone in enumerate(x):
+        assert_same_bits(convolve(alone[None], w, b, **options)[0], together[image])
 
 
 def test_history_does_not_change_a_bit(isa: str) -> None:

@@ -4,6 +4,7 @@
 
 #include "base/division.h"
 #include "ops/patch.h"
+#include "ops/stream.h"
 
 namespace pcx {
 
@@ -15,6 +16,9 @@ constexpr index least_tasks = 16;         // enough to share out, if the work is
 constexpr index narrowest = 16;           // positions of a row that is cut
 // Of all groups, in bytes: up to here they stay near while the groups take turns, which then share lines of x and y.
 constexpr index near_weights = 128 << 10;
+// With few products for each result, storing is what takes the time. Results then leave the caches by the shortest way,
+// when all channels of a block are there.
+constexpr index streamed_depth = 16, finished_bytes = 128 << 10;
 // Products for each element that is copied: where they are few, blocks are chosen that copy little twice.
 constexpr index little_work = 128;
 constexpr double worth = 0.95;  // of the bytes: narrower blocks with fewer are not worth it
@@ -29,7 +33,7 @@ struct Grown {
 };
 
 // The largest block with rows of `width` that keeps within the limits: rows first, then slices, then pictures.
-Grown grow(const Correlation& p, bool in_place, bool side_by_side, index pixel_bytes, index width) {
+Grown grow(const Correlation& p, bool in_place, bool side_by_side, index pixel_bytes, index most, index width) {
   auto bytes = [&](const Axes& block) {
     if (in_place) return block[0] * block[1] * block[2] * pixel_bytes;
     index slots = pixel_bytes;
@@ -42,15 +46,15 @@ Grown grow(const Correlation& p, bool in_place, bool side_by_side, index pixel_b
     while (g.block[a] < p.axis[a].positions) {
       Axes larger = g.block;
       ++larger[a];
-      if (positions * larger[a] > block_positions || bytes(larger) > patch_bytes) break;
+      if (positions * larger[a] > most || bytes(larger) > patch_bytes) break;
       g.block = larger;
     }
     g.block[a] = even_part(p.axis[a].positions, g.block[a]);
   }
   const index picture = bytes(g.block), positions = g.block[0] * g.block[1] * g.block[2];
   if (positions == p.positions()) {
-    const index most = std::min(block_positions / positions, patch_bytes / std::max<index>(1, picture));
-    g.images = even_part(p.batch, std::clamp<index>(most, 1, p.batch));
+    const index images = std::min(most / positions, patch_bytes / std::max<index>(1, picture));
+    g.images = even_part(p.batch, std::clamp<index>(images, 1, p.batch));
   }
   g.bytes = picture * g.images;
   return g;
@@ -69,7 +73,14 @@ bool reads_in_place(const Correlation& problem) {
   return true;
 }
 
-Block Cut::block_of(index task, const Correlation& p) const {
+bool streams(const Correlation& p, std::size_t element_bytes) {
+  index elements = p.batch * p.groups * p.out_channels;
+  for (const CorrelationAxis& a : p.axis) elements *= a.positions;
+  return p.axis[2].out_step == 1 && p.taps() * p.in_channels <= streamed_depth &&
+         elements * static_cast<index>(element_bytes) > streamed_bytes;
+}
+
+Block Cut::block_of(index task, const Correlation& p, index groups) const {
   Block b{};
   auto take = [&](index n) {
     const index i = task % n;
@@ -78,26 +89,28 @@ Block Cut::block_of(index task, const Correlation& p) const {
   };
   b.first_panel = take(panel_groups) * panels_each;
   b.last_panel = std::min(panels, b.first_panel + panels_each);
-  if (groups_together) b.group = take(p.groups);
+  if (groups_together) b.group = take(groups);
   for (int a = 2; a >= 0; --a) {
     b.start[a] = take(blocks[a]) * block[a];
     b.size[a] = std::min(block[a], p.axis[a].positions - b.start[a]);
   }
-  if (!groups_together) b.group = take(p.groups);
+  if (!groups_together) b.group = take(groups);
   b.image = task * images;
   b.images = std::min(images, p.batch - b.image);
   return b;
 }
 
-Cut cut_for(const Correlation& p, bool in_place, const Chunks& chunks, bool small, std::size_t element_bytes,
-            index panels) {
+Cut cut_for(const Correlation& p, bool in_place, const Chunks& chunks, bool small, bool streamed,
+            std::size_t element_bytes, index panels) {
   const index pixel_bytes = chunks.channels * static_cast<index>(element_bytes), row = p.axis[2].positions;
   Grown best{};
   const bool little = p.taps() * p.out_channels < little_work;
-  for (index parts = divide_up(row, block_positions);; parts *= 2) {
+  const index pixel = p.groups * p.out_channels * static_cast<index>(element_bytes);
+  const index most = streamed ? std::clamp(finished_bytes / pixel, narrowest, block_positions) : block_positions;
+  for (index parts = divide_up(row, most);; parts *= 2) {
     const index width = divide_up(row, parts);
     if (best.images && (width < narrowest || (!little && best.bytes <= patch_bytes))) break;
-    const Grown grown = grow(p, in_place, side_by_side(p, chunks), pixel_bytes, width);
+    const Grown grown = grow(p, in_place, side_by_side(p, chunks), pixel_bytes, most, width);
     const bool fits = best.bytes <= patch_bytes;
     if (!best.images || !fits || grown.bytes_each() < worth * best.bytes_each()) best = grown;
     if (width == 1) break;
@@ -110,7 +123,7 @@ Cut cut_for(const Correlation& p, bool in_place, const Chunks& chunks, bool smal
     c.panel_groups = divide_up(panels, c.panels_each);
     return c.tasks(p.groups);
   };
-  if (small) {
+  if (small || streamed) {
     count();
     return c;
   }

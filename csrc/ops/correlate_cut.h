@@ -18,14 +18,16 @@ struct Cut {
 
   index positions() const { return images * block[0] * block[1] * block[2]; }
   index tasks(index groups) const { return image_blocks * groups * blocks[0] * blocks[1] * blocks[2] * panel_groups; }
-  Block block_of(index task, const Correlation& problem) const;
+  Block block_of(index task, const Correlation& problem, index groups) const;
 };
 
 // A kernel of one tap that never meets the padding.
 bool reads_in_place(const Correlation& problem);
 
-Cut cut_for(const Correlation& problem, bool in_place, const Chunks& chunks, bool small, std::size_t element_bytes,
-            index panels);
+// Whether y is stored past the caches. Then a block is of all groups and channels.
+bool streams(const Correlation& problem, std::size_t element_bytes);
+Cut cut_for(const Correlation& problem, bool in_place, const Chunks& chunks, bool small, bool streamed,
+            std::size_t element_bytes, index panels);
 
 double flops_of(const Correlation& problem);
 
