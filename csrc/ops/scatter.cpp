@@ -192,15 +192,14 @@ class Scatterer {
     return (plane * f.count[1] + line) * f.count[2] * plan_.cell;
   }
 
-  // Calls body(place in f, picture, d, h, phase) for every line of cells of the part.
+  // Calls body(place in f, picture, d, h) for every line of cells of a phase of the part.
   template <class Body>
-  void each_line(const ScatterField& f, const ScatterField& part, Body body) const {
+  void each_line(const ScatterField& f, const ScatterField& part, index phase, Body body) const {
     const index begin = (part.first[2] - f.first[2]) * plan_.cell;
     for (index i = 0; i < part.images; ++i) {
       for (index d = part.first[0]; d < part.first[0] + part.count[0]; ++d) {
         for (index h = part.first[1]; h < part.first[1] + part.count[1]; ++h) {
-          const index line = f.line(h);
-          for (index phase = 0; phase < phases_; ++phase) body(place(f, i, d, phase, line) + begin, i, d, h, phase);
+          body(place(f, i, d, phase, f.line(h)) + begin, i, d, h);
         }
       }
     }
@@ -208,9 +207,11 @@ class Scatterer {
 
   // Copies what a field shares with its neighbour, and leaves it out of `own`.
   void keep(const ScatterField& f, const ScatterField& part, const T* sums, ScatterField& own, T* to) const {
-    each_line(f, part, [&](index at, index i, index d, index h, index phase) {
-      std::copy_n(sums + at, part.count[2] * plan_.cell, to + place(part, i, d, phase, part.line(h)));
-    });
+    for (index phase = 0; phase < phases_; ++phase) {
+      each_line(f, part, phase, [&](index at, index i, index d, index h) {
+        std::copy_n(sums + at, part.count[2] * plan_.cell, to + place(part, i, d, phase, part.line(h)));
+      });
+    }
     if (part.first[cut_.axis] == own.first[cut_.axis]) own.first[cut_.axis] += part.count[cut_.axis];
     own.count[cut_.axis] -= part.count[cut_.axis];
   }
@@ -224,11 +225,13 @@ class Scatterer {
   // The sums of a part of a field into y.
   void finish(const ScatterField& f, const ScatterField& part, index image, index group, const T* sums) const {
     const ScatterAxis &ad = p_.axis[0], &ah = p_.axis[1], &aw = p_.axis[2];
-    each_line(f, part, [&](index at, index i, index d, index h, index phase) {
-      const ScatterPhase& line = plan_.phases[static_cast<std::size_t>(phase)];
-      store_.line(line, group, ((image + i) * ad.out + d) * ah.out + h, aw.first + part.first[2] * aw.step + line.pixel,
-                  part.count[2], sums + at);
-    });
+    for (index i = 0; i < phases_; ++i) {
+      const ScatterPhase& phase = plan_.phases[static_cast<std::size_t>(i)];
+      const auto line = store_.line(phase, group, aw.first + part.first[2] * aw.step + phase.pixel, part.count[2]);
+      each_line(f, part, i, [&](index at, index picture, index d, index h) {
+        store_.store(line, ((image + picture) * ad.out + d) * ah.out + h, sums + at);
+      });
+    }
   }
 
   const Scatter p_;

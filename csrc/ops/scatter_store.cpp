@@ -33,42 +33,43 @@ void CellStore<T>::fill_unreached() const {
 }
 
 template <class T>
-void CellStore<T>::line(const ScatterPhase& phase, index group, index row, index pixel, index cells,
-                        const T* sums) const {
+typename CellStore<T>::Line CellStore<T>::line(const ScatterPhase& phase, index group, index pixel, index cells) const {
   const index c = p_.out_channels, step = p_.axis[2].step, out = p_.axis[2].out, pixels = phase.length / c;
-  const T* bias = cell_bias_ + group * plan_.cell;
-  T* y = y_ + row * out * p_.out_pixel() + group * c;
-  // Cells [begin, end) lie inside the row, those beside them with some pixels.
+  Line line{};
+  auto add = [&](index cell, index count) {  // of which the first tells what is inside
+    const index first = pixel + cell * step, begin = std::max<index>(0, -first), end = std::min(pixels, out - first);
+    if (count <= 0 || begin >= end) return;
+    line.pieces[line.count++] = {cell * plan_.cell + begin * c, (first + begin) * p_.out_pixel() + group * c,
+                                 group * plan_.cell + begin * c, count, end - begin};
+  };
   const index begin = std::clamp<index>(divide_up(std::max<index>(0, -pixel), step), 0, cells);
   const index fit = out - pixels - pixel;
   const index end = fit < 0 ? begin : std::clamp<index>(fit / step + 1, begin, cells);
-  auto finish_some = [&](index from, index to) {
-    for (index m = from; m < to; ++m) {
-      const index first = pixel + m * step;
-      for (index q = std::max<index>(0, -first); q < std::min(pixels, out - first); ++q) {
-        for (index k = q * c; k < (q + 1) * c; ++k) {
-          y[(first + q) * p_.out_pixel() + k - q * c] = finished(sums[m * plan_.cell + k], bias[k]);
-        }
-      }
+  add(begin - 1, std::min<index>(begin, 1));
+  add(begin, end - begin);
+  add(end, std::min<index>(cells - end, 1));
+  return line;
+}
+
+template <class T>
+void CellStore<T>::store(const Line& line, index row, const T* sums) const {
+  const index c = p_.out_channels;
+  const bool together = p_.groups == 1;  // pixels of a group are apart
+  T* const y = y_ + row * p_.axis[2].out * p_.out_pixel();
+  StoreCells<T> cells{};
+  cells.p_stride = plan_.cell;
+  cells.y_stride = p_.axis[2].step * p_.out_pixel();
+  cells.relu = relu_;
+  for (int i = 0; i < line.count; ++i) {
+    const Piece& piece = line.pieces[i];
+    cells.cells = piece.cells;
+    cells.length = together ? piece.pixels * c : c;
+    for (index q = 0; q < (together ? 1 : piece.pixels); ++q) {
+      cells.p = sums + piece.from + q * c;
+      cells.y = y + piece.to + q * p_.out_pixel();
+      cells.bias = cell_bias_ + piece.bias + q * c;
+      kernels<T>().store_cells(cells);
     }
-  };
-  finish_some(0, begin);
-  finish_some(end, cells);
-  if (begin == end) return;
-  StoreCells<T> store{};
-  store.p = sums + begin * plan_.cell;
-  store.y = y + (pixel + begin * step) * p_.out_pixel();
-  store.bias = bias;
-  store.cells = end - begin;
-  store.length = p_.groups == 1 ? phase.length : c;  // pixels of a group are apart
-  store.p_stride = plan_.cell;
-  store.y_stride = step * p_.out_pixel();
-  store.relu = relu_;
-  for (index k = 0; k < phase.length; k += store.length) {
-    kernels<T>().store_cells(store);
-    store.p += c;
-    store.bias += c;
-    store.y += p_.out_pixel();
   }
 }
 

@@ -19,8 +19,19 @@ class CellStore {
   // Writes all of y where some pixel of it is reached by no tap; those have the bias alone.
   void fill_unreached() const;
 
-  // A line of cells, the first of which belongs at `pixel` of a row of y; rows are counted through all pictures.
-  void line(const ScatterPhase& phase, index group, index row, index pixel, index cells, const T* sums) const;
+  // Cells that have the same pixels inside a row of y: where they stand in their line, and where their pixels belong.
+  struct Piece {
+    index from, to, bias, cells, pixels;
+  };
+  struct Line {
+    Piece pieces[3];  // a cell that begins before the row, those inside it, one that ends behind it
+    int count = 0;
+  };
+  // What lines of `cells` cells of a phase have in common, of which the first belongs at `pixel` of a row.
+  Line line(const ScatterPhase& phase, index group, index pixel, index cells) const;
+
+  // Such a line of sums into a row of y; rows are counted through all pictures.
+  void store(const Line& line, index row, const T* sums) const;
 
  private:
   bool reaches_all() const;
