@@ -29,13 +29,37 @@ static void shift_add(const ShiftAdd<T>& s) {
   for (; m < s.cells; ++m) shift_add_cells<T, 1>(s, s.p + m * s.p_stride, s.y + m * s.y_stride);
 }
 
+// Cells of one or two elements: no vector of them is worth its way.
+template <class T, int Length>
+static void store_few(const StoreCells<T>& s) {
+  const T* p = s.p;
+  T* y = s.y;
+  T bias[Length];
+  PCX_UNROLL
+  for (int k = 0; k < Length; ++k) bias[k] = s.bias[k];
+  for (index m = s.cells; m > 0; --m, p += s.p_stride, y += s.y_stride) {
+    PCX_UNROLL
+    for (int k = 0; k < Length; ++k) {
+      const T v = p[k] + bias[k];
+      y[k] = s.relu && v < 0 ? T(0) : v;
+    }
+  }
+}
+
 // Where cells stand one after the other in y, whole vectors are stored as long as they end before the last cell does:
 // what is too much is what the next cell writes again.
 template <class T>
 static void store_cells(const StoreCells<T>& s) {
+  if (s.length == 1) return store_few<T, 1>(s);
+  if (s.length == 2) return store_few<T, 2>(s);
   const T* p = s.p;
   T* y = s.y;
-  for (index m = s.cells; m > 0; --m, p += s.p_stride, y += s.y_stride) {
+  index m = s.cells;
+  if (s.length <= lanes<T> && s.y_stride == s.length && !s.relu) {  // gradients of few channels: a vector a cell
+    const auto bias = load(s.bias);
+    for (; m * s.length >= lanes<T>; --m, p += s.p_stride, y += s.length) store(y, add(load(p), bias));
+  }
+  for (; m > 0; --m, p += s.p_stride, y += s.y_stride) {
     const index room = s.y_stride == s.length ? m * s.length : s.length;
     for (index k = 0; k < s.length; k += lanes<T>) {
       auto v = add(load(p + k), load(s.bias + k));

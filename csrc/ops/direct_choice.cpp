@@ -23,7 +23,8 @@ constexpr double dot = 2, dot_column = 5.5;    // columns whose products are sum
 constexpr double term = 0.85;                  // a vector added, or read, or written
 constexpr double row_call = 61;                // of shift_add
 constexpr double near_elements = 4096;         // of partial results that are added in one call, as in scatter.cpp
-constexpr double emitted = 0.8, cell = 13;     // an element of y from its sum; a cell of a phase
+constexpr double emitted = 0.8, cell = 10;     // an element of y from its sum; a cell of a phase
+constexpr double apart_cell = 5;               // where nothing is summed
 constexpr double part = 1400;                  // each residue of a correlation
 constexpr double copied = 0.17, placed = 3.1;  // an element of x; a position
 // The row kernel: a part; a row; a vector of pixels by one weight, and its load; a result and a position on their way
@@ -64,6 +65,7 @@ double scatter_cycles(const Scatter& p) {
   const auto& [ad, ah, aw] = p.axis;
   const double pixels = static_cast<double>(p.pixels()), wide = static_cast<double>(aw.in + plan.reach);
   const double depth = static_cast<double>(p.in_channels), lines = static_cast<double>(ad.out * ah.out);
+  const bool apart = plan.apart(p);
   double sums = 0, terms = 0, stored = 0;
   for (const ScatterPass& pass : plan.passes) {
     sums += pass.columns <= k.narrow
@@ -73,14 +75,15 @@ double scatter_cycles(const Scatter& p) {
   for (const ScatterPhase& phase : plan.phases) {
     const double vectors = std::ceil(static_cast<double>(phase.length) / k.lanes);
     terms += wide * vectors * term * static_cast<double>(phase.terms.size() + (phase.part_length > 0) + 2);
-    stored += cell * wide * static_cast<double>(p.groups == 1 ? 1 : phase.length / p.out_channels);
+    stored +=
+        (apart ? apart_cell : cell) * wide * static_cast<double>(p.groups == 1 ? 1 : phase.length / p.out_channels);
   }
   const double emits = emitted * static_cast<double>(aw.out * p.out_channels);
   // Rows whose partial results lie near are added in one call.
   const double near = std::max(1.0, std::floor(near_elements / (wide * static_cast<double>(plan.stride))));
   const double calls = row_call * static_cast<double>(plan.phases.size()) / near;
-  return call +
-         static_cast<double>(p.groups) * (sums + inside(ad) * inside(ah) * (calls + terms) + lines * (emits + stored));
+  const double added = apart ? 0 : inside(ad) * inside(ah) * (calls + terms);
+  return call + static_cast<double>(p.groups) * (sums + added + lines * (emits + stored));
 }
 
 // Of the elements of x that a correlation reads, those beside its positions included.

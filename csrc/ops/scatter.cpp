@@ -28,6 +28,7 @@ class Scatterer {
         plan_(ScatterPlan::of<T>(p_)),
         cut_(p_, plan_, k_.lanes, sizeof(T)),
         phases_(static_cast<index>(plan_.phases.size())),
+        apart_(plan_.apart(p_)),
         x_(x),
         packed_(packed),
         store_(p_, plan_, bias, relu, y) {}
@@ -63,7 +64,7 @@ class Scatterer {
                 sums.data() + worker * cut_.sums, results.data() + worker * cut_.results,
                 shared.data() + (first * p_.groups + group) * 2 * between * cut_.seam);
       });
-      parallel_for(all * p_.groups * between, workers, [&](index task, int) {
+      parallel_for(apart_ ? 0 : all * p_.groups * between, workers, [&](index task, int) {
         const index picture = task / between;
         join(image + picture / p_.groups, picture % p_.groups, task % between, shared.data() + task * 2 * cut_.seam);
       });
@@ -90,7 +91,7 @@ class Scatterer {
 
   void compute(index image, index images, index group, index s, T* sums, T* results, T* seams) const {
     const ScatterField f = cut_.strip(s, images);
-    std::fill_n(sums, cut_.size(f), T(0));
+    if (!apart_) std::fill_n(sums, cut_.size(f), T(0));
     const index image_rows = p_.axis[0].in * p_.axis[1].in, wide = cut_.wide(s);
     const bool along = cut_.axis == 2;
     const index row = image * image_rows + (along ? 0 : cut_.begin(s) * cut_.rows_each());
@@ -101,6 +102,7 @@ class Scatterer {
                   std::min(cut_.segment, wide - q), results, sums);
       }
     }
+    if (apart_) return;
     ScatterField own = f;
     if (s > 0) keep(f, cut_.shared(s - 1), sums, own, seams + (2 * s - 1) * cut_.seam);
     if (s + 1 < cut_.strips) keep(f, cut_.shared(s), sums, own, seams + 2 * s * cut_.seam);
@@ -117,6 +119,10 @@ class Scatterer {
     const index near = std::max<index>(1, near_bytes / (line * static_cast<index>(sizeof(T))));
     for (const ScatterPass& pass : plan_.passes) {
       multiply(pass, group, x_ + (row * p_.axis[2].in + q) * p_.in_pixel(), rows * count, results);
+      if (apart_) {
+        store_rows(pass, group, row, rows, q, count, results);
+        continue;
+      }
       for (index r = row, some; r < row + rows; r += some) {
         some = std::min({near, row + rows - r, high - r % high});  // of one depth of one picture
         const T* own = results + plan_.reach * plan_.stride + (r - row) * line;
@@ -146,6 +152,25 @@ class Scatterer {
         k_.conv_pixels(tile);
         const bool few = pass.width <= k_.narrow;
         tile.w += (few ? divide_up(run.length, k_.lanes) * k_.lanes : run.length) * tile.columns;
+      }
+    }
+  }
+
+  // The partial results of pixels [q, q + count) of some rows into y, where each is the only one of its pixel.
+  void store_rows(const ScatterPass& pass, index group, index row, index rows, index q, index count,
+                  const T* results) const {
+    const auto& [ad, ah, aw] = p_.axis;
+    for (const ScatterPhase& phase : plan_.phases) {
+      const index pixel = aw.first + q * aw.step + phase.pixel;
+      const auto line = store_.line(phase, group, pixel, count, plan_.stride);
+      for (index tap = pass.first; tap < pass.first + pass.rows; ++tap) {
+        const T* from = results + (tap - pass.first) * p_.row_columns() + phase.terms[0];
+        for (index r = row; r < row + rows; ++r, from += cut_.segment * plan_.stride) {
+          const index d = ad.first + r / ah.in % ad.in * ad.step + tap / ah.taps * ad.tap_step;
+          const index h = ah.first + r % ah.in * ah.step + tap % ah.taps * ah.tap_step;
+          if (d < 0 || d >= ad.out || h < 0 || h >= ah.out) continue;
+          store_.store(line, (r / ah.in / ad.in * ad.out + d) * ah.out + h, from);
+        }
       }
     }
   }
@@ -227,7 +252,8 @@ class Scatterer {
     const ScatterAxis &ad = p_.axis[0], &ah = p_.axis[1], &aw = p_.axis[2];
     for (index i = 0; i < phases_; ++i) {
       const ScatterPhase& phase = plan_.phases[static_cast<std::size_t>(i)];
-      const auto line = store_.line(phase, group, aw.first + part.first[2] * aw.step + phase.pixel, part.count[2]);
+      const auto line =
+          store_.line(phase, group, aw.first + part.first[2] * aw.step + phase.pixel, part.count[2], plan_.cell);
       each_line(f, part, i, [&](index at, index picture, index d, index h) {
         store_.store(line, ((image + picture) * ad.out + d) * ah.out + h, sums + at);
       });
@@ -239,6 +265,7 @@ class Scatterer {
   const ScatterPlan plan_;
   const ScatterCut cut_;
   const index phases_;
+  const bool apart_;
   const index *x_at_ = nullptr, *y_at_ = nullptr;
   const T* x_;
   const T* packed_;

@@ -61,6 +61,7 @@ struct ScatterPlan {
 
   template <class T>
   static ScatterPlan of(const Scatter& problem);
+  bool apart(const Scatter& problem) const;  // no two taps lead to the same pixel of y: nothing is summed
 };
 
 template <class T>

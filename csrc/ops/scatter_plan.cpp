@@ -64,6 +64,13 @@ bool scatter_can(const ConvShape& s, Direction direction) {
   return true;
 }
 
+bool ScatterPlan::apart(const Scatter& p) const {
+  for (const ScatterAxis& a : p.axis) {
+    if (a.reach() >= a.step && a.taps > 1) return false;
+  }
+  return true;
+}
+
 template <class T>
 ScatterPlan ScatterPlan::of(const Scatter& p) {
   const Kernels<T>& k = kernels<T>();

@@ -33,13 +33,14 @@ void CellStore<T>::fill_unreached() const {
 }
 
 template <class T>
-typename CellStore<T>::Line CellStore<T>::line(const ScatterPhase& phase, index group, index pixel, index cells) const {
+typename CellStore<T>::Line CellStore<T>::line(const ScatterPhase& phase, index group, index pixel, index cells,
+                                               index stride) const {
   const index c = p_.out_channels, step = p_.axis[2].step, out = p_.axis[2].out, pixels = phase.length / c;
-  Line line{};
+  Line line{{}, 0, stride};
   auto add = [&](index cell, index count) {  // of which the first tells what is inside
     const index first = pixel + cell * step, begin = std::max<index>(0, -first), end = std::min(pixels, out - first);
     if (count <= 0 || begin >= end) return;
-    line.pieces[line.count++] = {cell * plan_.cell + begin * c, (first + begin) * p_.out_pixel() + group * c,
+    line.pieces[line.count++] = {cell * stride + begin * c, (first + begin) * p_.out_pixel() + group * c,
                                  group * plan_.cell + begin * c, count, end - begin};
   };
   const index begin = std::clamp<index>(divide_up(std::max<index>(0, -pixel), step), 0, cells);
@@ -57,7 +58,7 @@ void CellStore<T>::store(const Line& line, index row, const T* sums) const {
   const bool together = p_.groups == 1;  // pixels of a group are apart
   T* const y = y_ + row * p_.axis[2].out * p_.out_pixel();
   StoreCells<T> cells{};
-  cells.p_stride = plan_.cell;
+  cells.p_stride = line.stride;
   cells.y_stride = p_.axis[2].step * p_.out_pixel();
   cells.relu = relu_;
   for (int i = 0; i < line.count; ++i) {

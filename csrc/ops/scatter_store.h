@@ -26,9 +26,10 @@ class CellStore {
   struct Line {
     Piece pieces[3];  // a cell that begins before the row, those inside it, one that ends behind it
     int count = 0;
+    index stride;  // from cell to cell
   };
   // What lines of `cells` cells of a phase have in common, of which the first belongs at `pixel` of a row.
-  Line line(const ScatterPhase& phase, index group, index pixel, index cells) const;
+  Line line(const ScatterPhase& phase, index group, index pixel, index cells, index stride) const;
 
   // Such a line of sums into a row of y; rows are counted through all pictures.
   void store(const Line& line, index row, const T* sums) const;
