@@ -22,6 +22,7 @@ constexpr index window_bytes = 384 << 10;  // of a block's packed input: less th
 constexpr index scratch_bytes = 48 << 20;  // of all workers together
 constexpr index longest_row = 240;         // positions; longer rows are cut
 constexpr index short_row = 32;            // positions
+constexpr index channels_together = 32;    // of all groups: up to so many are packed at once, by whole vectors
 constexpr index least_tasks = 16;          // enough to share out, if the work is worth it
 constexpr double parallel_flops = 15e6;    // about 100 us on one core: less is done by one thread
 
@@ -71,14 +72,18 @@ struct RowBlock {
 struct RowCut {
   Axes block, blocks;
 
-  index tasks(const Correlation& p) const { return p.batch * p.groups * blocks[0] * blocks[1] * blocks[2]; }
+  index tasks(index apart) const { return apart * blocks[0] * blocks[1] * blocks[2]; }  // pictures or their groups
 };
 
 // Rows that a block reads beside those of its own positions.
 index beside(const CorrelationAxis& a) { return (a.taps - 1) * std::abs(a.tap_step) / a.step; }
 
+bool groups_together(const Correlation& p, const Chunks& chunks) {
+  return p.groups > 1 && p.groups * p.in_channels <= channels_together && chunks.channels >= p.in_channels;
+}
+
 template <class T>
-RowCut cut(const Correlation& p, const Layout& layout, index channels) {
+RowCut cut(const Correlation& p, const Layout& layout, index channels, index apart) {
   const Kernels<T>& k = kernels<T>();
   RowCut c{};
   c.block = {1, 1, even_part(p.axis[2].positions, longest_row)};
@@ -95,7 +100,7 @@ RowCut cut(const Correlation& p, const Layout& layout, index channels) {
   }
   auto count = [&] {
     for (int a = 0; a < 3; ++a) c.blocks[a] = divide_up(p.axis[a].positions, c.block[a]);
-    return c.tasks(p);
+    return c.tasks(apart);
   };
   // Too few tasks to share: blocks are halved while they are taller than what they read beside their own rows.
   const bool shared = flops_of(p) >= parallel_flops;
@@ -113,8 +118,10 @@ class RowCorrelator {
         layout_(turns_ ? turned(Layout(problem)) : Layout(problem)),
         k_(kernels<T>()),
         chunks_(chunks_of(problem, sizeof(T))),
-        cut_(cut<T>(p_, layout_, chunks_.channels)),
-        window_(p_, layout_.x, cut_.block, chunks_.channels, k_.lanes),
+        together_(groups_together(problem, chunks_)),
+        channels_(together_ ? p_.groups * p_.in_channels : chunks_.channels),
+        cut_(cut<T>(p_, layout_, channels_, apart())),
+        window_(p_, layout_.x, cut_.block, channels_, k_.lanes),
         offsets_(window_.offsets(std::min(chunks_.channels, p_.in_channels), turns_)),
         x_(x),
         packed_(packed),
@@ -131,17 +138,19 @@ class RowCorrelator {
     const index terms = chunks_.channels * p_.taps(), chunks = divide_up(p_.in_channels, chunks_.channels);
     const index chain = std::min(chunks_.depth, terms) + divide_up(terms, chunks_.depth) * chunks;
     return {flops_of(p_) / 2, chain, 0, bytes,
-            flops_of(p_) < parallel_flops ? 1 : std::min(cut_.tasks(p_), affordable)};
+            flops_of(p_) < parallel_flops ? 1 : std::min(cut_.tasks(apart()), affordable)};
   }
 
   void run() {
-    const index tasks = cut_.tasks(p_), scratch = window_.size();
+    const index tasks = cut_.tasks(apart()), scratch = window_.size();
     const int workers = workers_for(work().workers);
     Buffer<T> windows(scratch * workers);
     parallel_for(tasks, workers, [&](index task, int worker) { compute(task, windows.data() + worker * scratch); });
   }
 
  private:
+  index apart() const { return together_ ? p_.batch : p_.batch * p_.groups; }
+
   RowBlock block_of(index task) const {
     RowBlock b{};
     auto take = [&](index n) {
@@ -153,13 +162,20 @@ class RowCorrelator {
       b.start[a] = take(cut_.blocks[a]) * cut_.block[a];
       b.size[a] = std::min(cut_.block[a], p_.axis[a].positions - b.start[a]);
     }
-    b.group = take(p_.groups);
+    b.group = together_ ? 0 : take(p_.groups);
     b.image = task;
     return b;
   }
 
   void compute(index task, T* window) const {
-    const RowBlock b = block_of(task);
+    RowBlock b = block_of(task);
+    if (together_) {
+      window_.fill(x_, b.image, 0, b.start, 0, channels_, window);
+      for (; b.group < p_.groups; ++b.group) {
+        compute_chunk(b, 0, p_.in_channels, offsets_.data(), window + window_.channel(b.group * p_.in_channels));
+      }
+      return;
+    }
     index c0 = 0;
     do {  // at least once: a sum of nothing is zero, and still gets its bias
       const index channels = std::min(chunks_.channels, p_.in_channels - c0);
@@ -212,6 +228,8 @@ class RowCorrelator {
   const Layout layout_;
   const Kernels<T>& k_;
   const Chunks chunks_;
+  const bool together_;
+  const index channels_;  // of a window
   const RowCut cut_;
   const Window window_;
   const std::vector<std::int32_t> offsets_;

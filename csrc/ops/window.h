@@ -30,6 +30,7 @@ class Window {
   index size() const { return axis_[0].slots * axis_[1].slots * row_; }  // elements
   // Offset of position (d, h, 0) of the block.
   index at(index d, index h) const { return (d * axis_[1].slots + h) * row_; }
+  index channel(index c) const { return c * channel_; }  // offset of the same position in another channel
   // For every tap and channel of a chunk, in the order of the packed weight: where it stands, seen from a position.
   // Turned: height and width have changed places since that was packed.
   std::vector<std::int32_t> offsets(index channels, bool turned) const;
