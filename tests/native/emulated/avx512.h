@@ -129,6 +129,15 @@ inline __m256 round(__m512d v) {
   const Lanes<__m512d> x(v);
   return each<__m256>([&](int i) { return static_cast<float>(x.at[i]); });
 }
+inline __m512d first_half(__m256d v) {  // what follows is undefined
+  const Lanes<__m256d> x(v);
+  return each<__m512d>([&](int i) { return i < 4 ? x.at[i] : -1; });
+}
+inline __m512d insert_half(__m512d v, __m256d part, int half) {
+  const Lanes<__m512d> x(v);
+  const Lanes<__m256d> y(part);
+  return each<__m512d>([&](int i) { return i / 4 == half ? y.at[i % 4] : x.at[i]; });
+}
 template <class V>
 V zero_unless(unsigned mask, V v) {
   const Lanes<V> x(v);
@@ -299,6 +308,7 @@ V permute(__m512i numbers, V v) {
 #define _mm512_mask_cmp_pd_mask(mask, a, b, predicate) ((mask) & PCX_E::compare<__m512d>(a, b, predicate))
 #define _mm512_cmpeq_epi32_mask PCX_E::equal<std::uint32_t>
 #define _mm512_cmpeq_epi64_mask PCX_E::equal<std::uint64_t>
+#undef _mm512_insertf64x4
 #undef _mm512_shuffle_ps
 #undef _mm512_shuffle_f32x4
 #undef _mm512_shuffle_f64x2
@@ -309,6 +319,8 @@ V permute(__m512i numbers, V v) {
 #define _mm512_shuffle_ps PCX_E::shuffle
 #define _mm512_shuffle_f32x4 PCX_E::shuffle_quarters<__m512>
 #define _mm512_shuffle_f64x2 PCX_E::shuffle_quarters<__m512d>
+#define _mm512_castpd256_pd512 PCX_E::first_half
+#define _mm512_insertf64x4 PCX_E::insert_half
 #define _mm512_castps_pd PCX_E::cast<__m512d>
 #define _mm512_castpd_ps PCX_E::cast<__m512>
 #define _mm512_castps_si512 PCX_E::cast<__m512i>
