@@ -127,22 +127,22 @@ def test_wrt_input_keeps_no_activation() -> None:
 
 def test_weights_are_packed_once_for_each_version_and_instruction_set() -> None:
     layer = nn.Conv2d(3, 4, 3, padding=1, random_state=1)
-    for shape in [(1, 8, 8, 3), (2, 7, 9, 3), (8, 8, 3)]:  # of one choice between the direct ways
+    for shape in [(1, 40, 40, 3), (2, 39, 41, 3), (40, 40, 3)]:  # of one choice between the direct ways
         y, pullback = layer.vjp(picture(*shape))
         pullback(y)
     old = layer._packed.present()
     assert old.packed == 2  # forward and input gradient
-    old_y, old_pullback = layer.vjp(picture(1, 8, 8, 3))
+    old_y, old_pullback = layer.vjp(picture(1, 40, 40, 3))
     old_dx, _ = old_pullback(old_y)
     layer.weight.assign(layer.weight.value * 2)
-    np.testing.assert_allclose(layer(picture(1, 8, 8, 3)), 2 * old_y, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(layer(picture(1, 40, 40, 3)), 2 * old_y, rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(old_pullback(old_y)[0], old_dx)  # the weights of its time
     new = layer._packed.present()
     assert (old.packed, new.packed) == (2, 1)
     chosen = pyconvx.active_isa()
     try:
         pyconvx.force_isa("scalar")
-        layer(picture(1, 8, 8, 3))
+        layer(picture(1, 40, 40, 3))
     finally:
         pyconvx.force_isa(chosen)
     assert (old.packed, new.packed) == (2, 1 + (chosen != "scalar"))
