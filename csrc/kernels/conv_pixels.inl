@@ -49,6 +49,28 @@ PCX_INLINE void finish_pixels(const ConvPixels<T>& tile, const index* y_at, Vect
   }
 }
 
+// Elements [begin, end) of a run. Where asked, each step fetches the results of one pixel, to which the sums will go:
+// all of them at once would keep what the products need waiting.
+template <bool Fetch, class T, class Vector, int Pixels, int Vectors>
+PCX_INLINE void pixels_steps(const T* const (&x)[Pixels], const T*& w, index begin, index end, const T* y,
+                             const index* y_at, Vector (&sum)[Pixels][Vectors]) {
+  for (index i = begin; i < end; ++i, w += Vectors * lanes<T>) {
+    if constexpr (Fetch) {
+      PCX_UNROLL
+      for (int v = 0; v < Vectors; ++v) prefetch(y + y_at[i] + v * lanes<T>);
+    }
+    Vector wi[Vectors];
+    PCX_UNROLL
+    for (int v = 0; v < Vectors; ++v) wi[v] = load(w + v * lanes<T>);
+    PCX_UNROLL
+    for (int p = 0; p < Pixels; ++p) {
+      const Vector xp = set1(x[p][i]);
+      PCX_UNROLL
+      for (int v = 0; v < Vectors; ++v) accumulate(sum[p][v], xp, wi[v]);
+    }
+  }
+}
+
 template <class T, int Pixels, int Vectors>
 static void pixels_tile(const ConvPixels<T>& tile, const index* x_at, const index* y_at) {
   using vec = decltype(zero<T>());
@@ -64,17 +86,14 @@ static void pixels_tile(const ConvPixels<T>& tile, const index* x_at, const inde
     PCX_UNROLL
     for (int p = 0; p < Pixels; ++p) x[p] = tile.x + x_at[p] + tile.runs[r].start;
     const index length = tile.runs[r].length;
-    for (index i = 0; i < length; ++i, w += Vectors * lanes<T>) {
-      vec wi[Vectors];
-      PCX_UNROLL
-      for (int v = 0; v < Vectors; ++v) wi[v] = load(w + v * lanes<T>);
-      PCX_UNROLL
-      for (int p = 0; p < Pixels; ++p) {
-        const vec xp = set1(x[p][i]);
-        PCX_UNROLL
-        for (int v = 0; v < Vectors; ++v) sum[p][v] = fmadd(xp, wi[v], sum[p][v]);
+    index done = 0;
+    if constexpr (fetches_results) {
+      if (r == 0) {
+        done = length < Pixels ? length : Pixels;
+        pixels_steps<true>(x, w, 0, done, tile.y, y_at, sum);
       }
     }
+    pixels_steps<false>(x, w, done, length, tile.y, y_at, sum);
   }
   if (tile.columns == Vectors * lanes<T>)
     finish_pixels<true>(tile, y_at, sum);

@@ -5,7 +5,7 @@
 // FMAs counts (12% of the time with 6 x 2).
 template <class T>
 constexpr int panel = vectors<T> * lanes<T>;
-constexpr int unrolled_steps = 2, product_line = 64;  // bytes of a cache line
+constexpr int product_line = 64;  // bytes of a cache line
 
 template <class T, int Rows, int Vectors, int Steps, class Vector>
 PCX_INLINE void product_steps(const T* (&x)[(Rows + 2) / 3], index stride, const T*& w, Vector (&sum)[Rows][Vectors]) {
@@ -18,7 +18,7 @@ PCX_INLINE void product_steps(const T* (&x)[(Rows + 2) / 3], index stride, const
     for (int r = 0; r < Rows; ++r) {
       const Vector xi = set1(x[r / 3][r % 3 * stride + s]);
       PCX_UNROLL
-      for (int v = 0; v < Vectors; ++v) sum[r][v] = fmadd(xi, wi[v], sum[r][v]);
+      for (int v = 0; v < Vectors; ++v) accumulate(sum[r][v], xi, wi[v]);
     }
   }
   w += Steps * Vectors * lanes<T>;

@@ -5,6 +5,40 @@
 template <class T, int Vectors>
 constexpr int sum_channels = Vectors > 1 ? tile_pixels<T> : tile_pixels<T> + tile_pixels<T> / 3;
 
+// The pixels of a row. Whole: all columns of the vectors are there.
+template <bool Whole, bool Listed, class T, class Vector, int Channels, int Vectors>
+PCX_INLINE void pixel_sum_row(const PixelSum<T>& sum, const T* x, const index* at, const T* dy,
+                              Vector (&acc)[Channels][Vectors]) {
+  const index x_pixel = sum.x_pixel, dy_pixel = sum.dy_pixel;
+  decltype(first_lanes<T>(0)) part[Vectors];
+  PCX_UNROLL
+  for (int v = 0; v < Vectors; ++v) part[v] = first_lanes<T>(sum.columns - v * lanes<T>);
+  const T* each[Listed ? Channels : 1] = {x};
+  if constexpr (Listed) {
+    PCX_UNROLL
+    for (int c = 0; c < Channels; ++c) each[c] = x + at[c];
+  }
+  index p = 0;
+  PCX_UNROLL_TWICE
+  for (index i = sum.cols; i > 0; --i, p += x_pixel, dy += dy_pixel) {
+    Vector d[Vectors];
+    PCX_UNROLL
+    for (int v = 0; v < Vectors; ++v) {
+      if constexpr (Whole)
+        d[v] = load(dy + v * lanes<T>);
+      else
+        d[v] = load_lanes(dy + v * lanes<T>, part[v]);
+    }
+    PCX_UNROLL
+    for (int c = 0; c < Channels; ++c) {
+      const Vector xc = set1(Listed ? each[c][p] : x[c]);
+      PCX_UNROLL
+      for (int v = 0; v < Vectors; ++v) accumulate(acc[c][v], xc, d[v]);
+    }
+    if constexpr (!Listed) x += x_pixel;
+  }
+}
+
 template <class T, int Channels, int Vectors, bool Listed>
 static void pixel_sum_tile(const PixelSum<T>& sum, const T* x, const index* at, T* dw) {
   using vec = decltype(zero<T>());
@@ -14,33 +48,16 @@ static void pixel_sum_tile(const PixelSum<T>& sum, const T* x, const index* at, 
     PCX_UNROLL
     for (int v = 0; v < Vectors; ++v) acc[c][v] = zero<T>();
   }
-  const bool whole = sum.columns == Vectors * lanes<T>;
-  const index x_pixel = sum.x_pixel, dy_pixel = sum.dy_pixel;
   PCX_UNROLL
   for (int c = 0; c < Channels; ++c) prefetch(dw + c * sum.dw_stride);
+  const bool whole = sum.columns == Vectors * lanes<T>;
   for (index r = 0; r < sum.rows; ++r) {
-    const T* xp = sum.x_rows ? x + sum.x_rows[r] : x;
-    const T* dyp = sum.x_rows ? sum.dy + sum.dy_rows[r] : sum.dy;
-    const T* each[Listed ? Channels : 1] = {xp};
-    if constexpr (Listed) {
-      PCX_UNROLL
-      for (int c = 0; c < Channels; ++c) each[c] = xp + at[c];
-    }
-    index p = 0;
-    for (index i = sum.cols; i > 0; --i, p += x_pixel, dyp += dy_pixel) {
-      vec d[Vectors];
-      PCX_UNROLL
-      for (int v = 0; v < Vectors; ++v) {
-        d[v] = whole ? load(dyp + v * lanes<T>) : load_first(dyp + v * lanes<T>, sum.columns - v * lanes<T>);
-      }
-      PCX_UNROLL
-      for (int c = 0; c < Channels; ++c) {
-        const vec xc = set1(Listed ? each[c][p] : xp[c]);
-        PCX_UNROLL
-        for (int v = 0; v < Vectors; ++v) acc[c][v] = fmadd(xc, d[v], acc[c][v]);
-      }
-      if constexpr (!Listed) xp += x_pixel;
-    }
+    const T* xr = sum.x_rows ? x + sum.x_rows[r] : x;
+    const T* dyr = sum.x_rows ? sum.dy + sum.dy_rows[r] : sum.dy;
+    if (whole)
+      pixel_sum_row<true, Listed>(sum, xr, at, dyr, acc);
+    else
+      pixel_sum_row<false, Listed>(sum, xr, at, dyr, acc);
   }
   PCX_UNROLL
   for (int c = 0; c < Channels; ++c, dw += sum.dw_stride) {

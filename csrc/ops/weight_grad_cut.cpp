@@ -29,9 +29,10 @@ template <class T>
 WeightGradCut<T>::WeightGradCut(const ConvShape& shape)
     : s(shape),
       k(kernels<T>()),
-      strip(std::min<index>(line / index(sizeof(T)), s.group_in())),
-      few(s.group_in() == strip),
-      turned(!few && s.groups == 1 && s.out_channels <= std::min(k.tile, std::max(1, k.lanes - 1)) && strip <= k.panel),
+      few(s.group_in() <= line / index(sizeof(T))),
+      turned(!few && s.groups == 1 && s.out_channels <= std::min(k.tile, std::max(1, k.lanes - 1)) &&
+             line / index(sizeof(T)) <= k.panel),
+      strip(few ? s.group_in() : std::min<index>(turned ? k.panel : line / index(sizeof(T)), s.group_in())),
       parts(s, most_channels(s), strip, k.panel),
       together(groups_together(s, sizeof(T))),
       block(first_block()),

@@ -14,9 +14,9 @@ struct WeightGradCut {
 
   const ConvShape& s;
   const Kernels<T>& k;
-  index strip;  // channels of x that lie together: a cache line, or all where there are fewer
-  bool few;     // one strip has all channels of a group: rows of dw are those of all taps in one list
+  bool few;     // a cache line has all channels of a group: rows of dw are those of all taps in one list
   bool turned;  // few channels of dy: those of x lie in lanes instead, and dw comes out the other way round
+  index strip;  // channels of x that lie together: a cache line, or a panel where turned, or all where there are fewer
   ChannelParts parts;
   index together;       // parts of a task: groups that lie in the same cache lines take turns at a block
   PixelBlock block;     // the first

@@ -1,5 +1,7 @@
 // AVX2 and FMA: 16 registers of 256 bits. A tile of 6 x 2 leaves two for weights and two for pixels.
 constexpr int registers = 16;
+constexpr int unrolled_steps = 2;  // of panel_product
+constexpr bool fetches_results = false;  // conv_pixels, while it sums them
 template <class T>
 constexpr int lanes = 32 / sizeof(T);
 template <class T>
@@ -40,6 +42,13 @@ PCX_INLINE __m256i first64(index n) {
 // not.
 PCX_INLINE __m256 load_first(const float* p, index n) { return n >= 8 ? load(p) : _mm256_maskload_ps(p, first32(n)); }
 PCX_INLINE __m256d load_first(const double* p, index n) { return n >= 4 ? load(p) : _mm256_maskload_pd(p, first64(n)); }
+// The same for a loop, which finds out beforehand which lanes take part.
+template <class T>
+PCX_INLINE __m256i first_lanes(index n) {
+  return sizeof(T) == 4 ? first32(n) : first64(n);
+}
+PCX_INLINE __m256 load_lanes(const float* p, __m256i lanes) { return _mm256_maskload_ps(p, lanes); }
+PCX_INLINE __m256d load_lanes(const double* p, __m256i lanes) { return _mm256_maskload_pd(p, lanes); }
 PCX_INLINE void store_first(float* p, __m256 v, index n) {
   if (n >= 8) return store(p, v);
   if (n <= 0) return;
@@ -74,6 +83,8 @@ PCX_INLINE __m256 rounded(const __m256d (&v)[2]) {
 
 PCX_INLINE __m256 fmadd(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
 PCX_INLINE __m256d fmadd(__m256d a, __m256d b, __m256d c) { return _mm256_fmadd_pd(a, b, c); }
+PCX_INLINE void accumulate(__m256& sum, __m256 a, __m256 b) { sum = fmadd(a, b, sum); }
+PCX_INLINE void accumulate(__m256d& sum, __m256d a, __m256d b) { sum = fmadd(a, b, sum); }
 PCX_INLINE __m256 fnmadd(__m256 a, __m256 b, __m256 c) { return _mm256_fnmadd_ps(a, b, c); }  // c - a * b
 PCX_INLINE __m256d fnmadd(__m256d a, __m256d b, __m256d c) { return _mm256_fnmadd_pd(a, b, c); }
 PCX_INLINE __m256 multiply(__m256 a, __m256 b) { return _mm256_mul_ps(a, b); }

@@ -1,5 +1,7 @@
 // AArch64 Advanced SIMD: 32 registers of 128 bits. A tile of 12 x 2 leaves two for weights and the rest for pixels.
 constexpr int registers = 32;
+constexpr int unrolled_steps = 2;  // of panel_product
+constexpr bool fetches_results = false;  // conv_pixels, while it sums them
 template <class T>
 constexpr int lanes = 16 / sizeof(T);
 template <class T>
@@ -38,6 +40,12 @@ PCX_INLINE float64x2_t load_first(const double* p, index n) {
   for (index i = 0; i < n && i < 2; ++i) part[i] = p[i];
   return vld1q_f64(part);
 }
+template <class T>
+PCX_INLINE index first_lanes(index n) {
+  return n;
+}
+PCX_INLINE float32x4_t load_lanes(const float* p, index n) { return load_first(p, n); }
+PCX_INLINE float64x2_t load_lanes(const double* p, index n) { return load_first(p, n); }
 PCX_INLINE void store_first(float* p, float32x4_t v, index n) {
   float part[4];
   vst1q_f32(part, v);
@@ -55,6 +63,8 @@ PCX_INLINE float32x4_t rounded(const float64x2_t (&v)[2]) {
 
 PCX_INLINE float32x4_t fmadd(float32x4_t a, float32x4_t b, float32x4_t c) { return vfmaq_f32(c, a, b); }
 PCX_INLINE float64x2_t fmadd(float64x2_t a, float64x2_t b, float64x2_t c) { return vfmaq_f64(c, a, b); }
+PCX_INLINE void accumulate(float32x4_t& sum, float32x4_t a, float32x4_t b) { sum = fmadd(a, b, sum); }
+PCX_INLINE void accumulate(float64x2_t& sum, float64x2_t a, float64x2_t b) { sum = fmadd(a, b, sum); }
 PCX_INLINE float32x4_t fnmadd(float32x4_t a, float32x4_t b, float32x4_t c) { return vfmsq_f32(c, a, b); }  // c - a * b
 PCX_INLINE float64x2_t fnmadd(float64x2_t a, float64x2_t b, float64x2_t c) { return vfmsq_f64(c, a, b); }
 PCX_INLINE float32x4_t multiply(float32x4_t a, float32x4_t b) { return vmulq_f32(a, b); }

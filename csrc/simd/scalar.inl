@@ -1,5 +1,7 @@
 // One element at a time, for any processor, and to be compared with.
 constexpr int registers = 16;
+constexpr int unrolled_steps = 2;  // of panel_product
+constexpr bool fetches_results = false;  // conv_pixels, while it sums them
 template <class T>
 constexpr int lanes = 1;
 template <class T>
@@ -35,6 +37,14 @@ PCX_INLINE T load_first(const T* p, index n) {
   return n > 0 ? *p : T(0);
 }
 template <class T>
+PCX_INLINE index first_lanes(index n) {
+  return n;
+}
+template <class T>
+PCX_INLINE T load_lanes(const T* p, index n) {
+  return load_first(p, n);
+}
+template <class T>
 PCX_INLINE void store_first(T* p, T v, index n) {
   if (n > 0) *p = v;
 }
@@ -42,6 +52,10 @@ PCX_INLINE float rounded(const double (&v)[1]) { return float(v[0]); }
 template <class T>
 PCX_INLINE T fmadd(T a, T b, T c) {
   return a * b + c;
+}
+template <class T>
+PCX_INLINE void accumulate(T& sum, T a, T b) {
+  sum = fmadd(a, b, sum);
 }
 template <class T>
 PCX_INLINE T fnmadd(T a, T b, T c) {
