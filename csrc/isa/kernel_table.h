@@ -58,8 +58,8 @@ struct Run {
 //   y[y_at[p] + k] (+)= sum over runs r, i < r.length of x[x_at[p] + r.start + i] * w[(r, i)][k],  then + bias[k],
 //   then max(0, .)
 // w has a row of whole_width(columns) entries for each (r, i), in order; those past `columns` are computed and not
-// stored. For columns <= narrow, w has instead `columns` vectors for every `lanes` elements of a run, with zeros where
-// the run ends within them; each lane sums its own elements, and the lanes are added at the end.
+// stored. Where over_lanes, of few columns, w has instead `columns` vectors for every `lanes` elements of a run, with
+// zeros where the run ends within them; each lane sums its own elements, and the lanes are added at the end.
 // A result depends neither on the pixel's place in the list nor on the other pixels.
 template <class T>
 struct ConvPixels {
@@ -72,7 +72,7 @@ struct ConvPixels {
   const T* bias;  // or null
   index pixels, run_count;
   int columns;
-  bool accumulate, relu;
+  bool over_lanes, accumulate, relu;
 };
 
 // Rows of partial results, each added to the cell that it belongs to:
@@ -232,7 +232,7 @@ template <class T>
 struct Kernels {
   int lanes;   // of a vector
   int panel;   // columns of a full weight panel, a multiple of lanes
-  int narrow;  // so few columns have kernels of their own
+  int narrow;  // so few columns have kernels of their own: conv_row, conv_pixels over lanes
   int tile;    // channels of x that pixel_sum takes at a time
   void (*conv_pixels)(const ConvPixels<T>& tile);
   void (*conv_row)(const ConvRow<T>& row);  // columns <= narrow; a row of w has as many entries
@@ -280,6 +280,8 @@ struct Kernels {
   void (*channel_grad_sums)(const ChannelGrad<T>& part, T* total, T* along);
   void (*channel_grad)(const ChannelGrad<T>& part, const T* slope, const T* constant, T* dx);
 
+  // Whether it pays to sum so many columns over lanes: adding up the lanes of each takes as long as 16 products.
+  bool over_lanes(index columns, index depth) const { return columns <= narrow && depth >= 16 * (columns - 1); }
   index whole_width(index columns) const { return columns <= lanes ? lanes : panel; }
 };
 

@@ -120,7 +120,7 @@ static void pixels_tiles(const ConvPixels<T>& tile) {
 
 template <class T>
 static void conv_pixels(const ConvPixels<T>& tile) {
-  if (tile.columns <= narrow<T>)
+  if (tile.over_lanes)
     conv_dot<T, narrow<T>>(tile);
   else if (tile.columns <= lanes<T>)
     pixels_tiles<T, 1, single_pixels<T>>(tile);

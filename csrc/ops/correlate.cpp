@@ -62,7 +62,7 @@ class Correlator {
                         2 * cut_.positions() * static_cast<index>(sizeof(index));
     const index affordable = std::max<index>(1, scratch_bytes / bytes);
     const index terms = chunks_.channels * p_.taps(), chunks = divide_up(p_.in_channels, chunks_.channels);
-    const index registers = std::min(chunks_.depth, terms), lanes = p_.out_channels <= k_.narrow ? k_.lanes : 1;
+    const index registers = std::min(chunks_.depth, terms), lanes = over_lanes<T>(p_, p_.out_channels) ? k_.lanes : 1;
     const index chain = divide_up(registers, lanes) + divide_up(terms, chunks_.depth) * chunks;
     return {flops_of(p_) / 2, chain, 0, bytes, small_ ? 1 : std::min(cut_.tasks(groups_apart()), affordable)};
   }
@@ -183,6 +183,7 @@ class Correlator {
     tile.x = x;
     tile.x_at = worker.x_at;
     tile.columns = static_cast<int>(std::min<index>(k_.panel, p_.out_channels - first));
+    tile.over_lanes = over_lanes<T>(p_, tile.columns);
     tile.w = packed_ + b.group * group_size_ + first * depth +
              before * packed_chunk_size<T>(p_, chunks_, chunks_.channels, tile.columns);
     tile.y = (streamed_ ? worker.finished : y_of(b)) + b.group * p_.out_channels + first;
@@ -197,7 +198,7 @@ class Correlator {
       tile.bias = last ? bias : nullptr;
       tile.relu = last && relu_;
       k_.conv_pixels(tile);
-      for (index r = 0; r < pass.runs; ++r) tile.w += weights_of(tile.runs[r].length, tile.columns);
+      for (index r = 0; r < pass.runs; ++r) tile.w += weights_of(tile.runs[r].length, tile);
     }
   }
 
@@ -220,8 +221,8 @@ class Correlator {
     k_.stream_end();
   }
 
-  index weights_of(index length, index columns) const {
-    return columns <= k_.narrow ? divide_up(length, k_.lanes) * k_.lanes * columns : length * k_.whole_width(columns);
+  index weights_of(index length, const ConvPixels<T>& tile) const {
+    return tile.over_lanes ? round_up(length, k_.lanes) * tile.columns : length * k_.whole_width(tile.columns);
   }
 
   const Correlation p_;

@@ -59,6 +59,9 @@ Chunks chunks_of(const Correlation& problem, std::size_t element_bytes);
 // Whether run_taps take a patch that has each position's taps side by side, since they are not neighbours in x.
 bool side_by_side(const Correlation& problem, const Chunks& chunks);
 
+// Whether conv_pixels sums the `columns` output channels of a panel over lanes.
+template <class T>
+bool over_lanes(const Correlation& problem, index columns);
 // Few channels in and out: neighbouring pixels in lanes (correlate_rows), from a window whose pixels are neighbours.
 template <class T>
 bool in_rows(const Correlation& problem);
@@ -73,7 +76,7 @@ struct WeightStrides {
 };
 
 // The packed form is [group][panel][channel chunk][depth tap][height tap] and then
-//   [width tap][channel][column]        as ConvPixels wants it, also for columns <= narrow;
+//   [width tap][channel][column]        as ConvPixels wants it, also over lanes;
 //   [channel][width tap][column]        where in_rows.
 template <class T>
 index packed_size(const Correlation& problem);

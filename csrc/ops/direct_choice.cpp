@@ -68,7 +68,7 @@ double scatter_cycles(const Scatter& p) {
   const bool apart = plan.apart(p);
   double sums = 0, terms = 0, stored = 0;
   for (const ScatterPass& pass : plan.passes) {
-    sums += pass.columns <= k.narrow
+    sums += pass.over_lanes
                 ? pixels * static_cast<double>(pass.columns) * (dot * depth / (2 * k.lanes) + dot_column)
                 : scattered * products(k, pixels, depth, columns_cost(k, pass.columns));
   }
@@ -122,7 +122,7 @@ double cycles_of(const Correlation& p) {
   if (in_rows<float>(p)) return row_cycles(p);
   const double positions = static_cast<double>(p.positions()), depth = static_cast<double>(p.taps() * p.in_channels);
   const double out = static_cast<double>(p.out_channels), dot_share = depth * out > far_weights ? 0.45 : 0.75;
-  const double sums = p.out_channels > k.narrow ? products(k, positions, depth, columns_cost(k, p.out_channels))
+  const double sums = !over_lanes<float>(p, p.out_channels) ? products(k, positions, depth, columns_cost(k, p.out_channels))
                                                 : positions * (depth * out / (2 * k.lanes) / dot_share + 4 * out + 12);
   return part + static_cast<double>(p.groups) * (sums + copied * slots(p) + placed * positions);
 }

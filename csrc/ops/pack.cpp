@@ -30,7 +30,8 @@ index least_slots(const CorrelationAxis& axis, index positions) {
 bool neighbours(const CorrelationAxis& axis) { return axis.tap_step == 1 && axis.step <= axis.taps; }
 
 bool narrow_only(const Correlation& problem, std::size_t element_bytes) {
-  return problem.out_channels <= (element_bytes == 4 ? kernels<float>().narrow : kernels<double>().narrow);
+  return element_bytes == 4 ? over_lanes<float>(problem, problem.out_channels)
+                            : over_lanes<double>(problem, problem.out_channels);
 }
 
 }  // namespace
@@ -68,6 +69,11 @@ bool side_by_side(const Correlation& problem, const Chunks& chunks) {
 }
 
 template <class T>
+bool over_lanes(const Correlation& problem, index columns) {
+  return kernels<T>().over_lanes(columns, problem.taps() * problem.in_channels);
+}
+
+template <class T>
 bool in_rows(const Correlation& problem) {
   const Kernels<T>& k = kernels<T>();
   return problem.out_channels <= k.narrow && problem.in_channels < k.lanes;
@@ -76,7 +82,7 @@ bool in_rows(const Correlation& problem) {
 template <class T>
 index packed_chunk_size(const Correlation& problem, const Chunks& chunks, index channels, index columns) {
   const Kernels<T>& k = kernels<T>();
-  if (columns > k.narrow) return problem.taps() * channels * k.whole_width(columns);
+  if (!over_lanes<T>(problem, columns)) return problem.taps() * channels * k.whole_width(columns);
   return problem.taps() / chunks.run_taps * divide_up(chunks.run_taps * channels, k.lanes) * k.lanes * columns;
 }
 
@@ -122,7 +128,7 @@ void copy_columns(const T* from, index count, T* to) {
   for (index k = 0; k < count; ++k) to[k] = from[k];
 }
 
-// Panels of more than `narrow` columns, side by side: the weight is read as it lies in memory, which for large ones
+// Panels whose columns lie in lanes, side by side: the weight is read as it lies in memory, which for large ones
 // takes half the time. `columns` are those of all panels.
 template <class T>
 class WidePanels {
@@ -223,7 +229,7 @@ T* pack_window_row(const Source<T>& source, index d, index h, index c0, index ch
   return to;
 }
 
-// A panel of at most `narrow` columns.
+// A panel of few columns, for sums over lanes or for rows.
 template <class T>
 void pack_few(const Source<T>& source, const Chunks& chunks, T* to) {
   const Correlation& p = source.problem;
@@ -248,7 +254,7 @@ void pack(const Correlation& given, const T* w, const WeightStrides& strides, T*
   const Chunks chunks = chunks_of(problem, sizeof(T));
   const index depth = problem.taps() * problem.in_channels, size = packed_size<T>(problem);
   const index group_size = problem.groups ? size / problem.groups : 0, out = problem.out_channels;
-  const index left = out % k.panel, wide = left <= k.narrow ? out - left : out;  // columns that are not few
+  const index left = out % k.panel, wide = in_rows<T>(problem) || over_lanes<T>(problem, left) ? out - left : out;
   const index each = panels_at_once * k.panel, wide_tasks = divide_up(wide, each);
   const index tasks = wide_tasks + (wide < out);  // of a group
   parallel_for(problem.groups * tasks, size < (1 << 18) ? 1 : workers_for(problem.groups * tasks),
@@ -264,6 +270,8 @@ void pack(const Correlation& given, const T* w, const WeightStrides& strides, T*
                });
 }
 
+template bool over_lanes<float>(const Correlation&, index);
+template bool over_lanes<double>(const Correlation&, index);
 template bool in_rows<float>(const Correlation&);
 template bool in_rows<double>(const Correlation&);
 template index packed_chunk_size<float>(const Correlation&, const Chunks&, index, index);

@@ -36,7 +36,7 @@ class Scatterer {
   Work work() const {
     const double products = static_cast<double>(p_.batch * p_.groups * p_.pixels() * p_.in_channels) *
                             static_cast<double>(p_.tap_rows() * p_.row_columns());
-    const index lanes = plan_.stride <= k_.narrow ? k_.lanes : 1;
+    const index lanes = plan_.passes[0].over_lanes ? k_.lanes : 1;
     index taps = 1;  // that reach one pixel of y
     for (const ScatterAxis& axis : p_.axis)
       taps *= divide_up(axis.taps, axis.step / std::gcd(axis.step, axis.tap_step));
@@ -141,6 +141,7 @@ class Scatterer {
     tile.runs = &run;
     tile.run_count = 1;
     tile.pixels = pixels;
+    tile.over_lanes = pass.over_lanes;
     tile.w = packed_ + group * plan_.packed + pass.packed;
     for (index first = 0; first < pass.width; first += tile.columns) {
       tile.columns = static_cast<int>(std::min<index>(k_.panel, pass.width - first));
@@ -150,8 +151,7 @@ class Scatterer {
         tile.x = x + group * p_.in_channels + c;
         tile.accumulate = c > 0;
         k_.conv_pixels(tile);
-        const bool few = pass.width <= k_.narrow;
-        tile.w += (few ? divide_up(run.length, k_.lanes) * k_.lanes : run.length) * tile.columns;
+        tile.w += (tile.over_lanes ? round_up(run.length, k_.lanes) : run.length) * tile.columns;
       }
     }
   }

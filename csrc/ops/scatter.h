@@ -49,6 +49,7 @@ struct ScatterPhase {
 // Rows of taps whose partial results are computed together.
 struct ScatterPass {
   index first, rows, columns, width, packed;  // width: columns up to whole vectors; packed: where its weight begins
+  bool over_lanes;                            // few columns, each of them summed over lanes
 };
 
 struct ScatterPlan {

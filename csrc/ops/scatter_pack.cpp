@@ -71,12 +71,12 @@ void pack_group(const Scatter& problem, const ScatterPlan& plan, const T* w, con
   const Columns<T> from{problem, w, strides};
   for (const ScatterPass& pass : plan.passes) {
     T* to = packed + pass.packed;
-    const index panel = pass.columns <= k.narrow ? pass.columns : k.panel;
+    const index panel = pass.over_lanes ? pass.columns : k.panel;
     for (index first = 0; first < pass.columns; first += panel) {
       const index count = std::min(panel, pass.columns - first);
       for (index c0 = 0; c0 < problem.in_channels; c0 += plan.chunk) {
         const index channels = std::min(plan.chunk, problem.in_channels - c0);
-        if (pass.columns <= k.narrow) {
+        if (pass.over_lanes) {
           pack_few(from, pass, c0, channels, k.lanes, to);
           to += (channels + k.lanes - 1) / k.lanes * k.lanes * count;
         } else {

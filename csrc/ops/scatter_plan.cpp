@@ -80,10 +80,11 @@ ScatterPlan ScatterPlan::of(const Scatter& p) {
   const index rows = p.tap_rows(), columns = p.row_columns();
   const index passes = divide_up(rows, std::max<index>(1, pass_columns / columns));
   for (index i = 0, first = 0; i < passes; ++i) {
-    ScatterPass pass{first, rows / passes + (i < rows % passes), 0, 0, plan.packed};
+    ScatterPass pass{first, rows / passes + (i < rows % passes), 0, 0, plan.packed, false};
     pass.columns = pass.rows * columns;
     const index last = pass.columns % k.panel;
-    if (pass.columns <= k.narrow) {
+    pass.over_lanes = k.over_lanes(pass.columns, p.in_channels);
+    if (pass.over_lanes) {
       pass.width = pass.columns;
       for (index c = 0; c < p.in_channels; c += plan.chunk) {
         plan.packed += whole(std::min(plan.chunk, p.in_channels - c), k.lanes) * pass.columns;

@@ -57,13 +57,14 @@ void check_row(Report& report, Random& random, index pixels, int columns) {
 
 // Weights of every (run, element, column), packed as ConvPixels says; the spare places are NaN where they may be.
 template <class T>
-std::vector<T> packed_weights(const Kernels<T>& k, const std::vector<T>& w, const Guarded<Run>& runs, int columns) {
+std::vector<T> packed_weights(const Kernels<T>& k, const std::vector<T>& w, const Guarded<Run>& runs, int columns,
+                              bool over_lanes) {
   std::vector<T> packed;
   std::size_t at = 0;
   for (index r = 0; r < runs.size(); ++r) {
     const index length = runs[r].length;
     auto weight = [&](index i, int c) { return w[at + static_cast<std::size_t>(i * columns + c)]; };
-    if (columns > k.narrow) {
+    if (!over_lanes) {
       for (index i = 0; i < length; ++i) {
         for (int c = 0; c < k.whole_width(columns); ++c) packed.push_back(c < columns ? weight(i, c) : std::nan(""));
       }
@@ -103,11 +104,12 @@ void check_pixels(Report& report, Random& random, index pixels, int columns) {
   fill(x, random, numbers);
   fill(bias, random, numbers);
   for (T& w : weights) w = static_cast<T>(random.below(17) - 8);
-  const std::vector<T> packed = packed_weights(k, weights, runs, columns);
+  const bool over_lanes = columns <= k.narrow && random.coin();
+  const std::vector<T> packed = packed_weights(k, weights, runs, columns, over_lanes);
   Guarded<T> w(static_cast<index>(packed.size()), random.edge());
   for (index i = 0; i < w.size(); ++i) w[i] = packed[static_cast<std::size_t>(i)];
   ConvPixels<T> tile{x.data(), x_at.data(), runs.data(), w.data(), y.data(),      y_at.data(),
-                     nullptr,  pixels,      runs.size(), columns,  random.coin(), random.coin()};
+                     nullptr,  pixels,      runs.size(), columns,  over_lanes, random.coin(), random.coin()};
   if (random.coin()) tile.bias = bias.data();
   y.poison();
   std::vector<double> expected(static_cast<std::size_t>(y_size), std::nan("")), extent(expected);
