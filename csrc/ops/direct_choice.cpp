@@ -16,8 +16,6 @@ namespace pcx {
 namespace {
 
 constexpr double call = 1450;                  // before the first product
-constexpr double tile = 4.5;                   // what a register tile takes besides its products, in channels
-constexpr double one_vector = 1.2;             // a panel of one vector, next to half a panel of two
 constexpr double scattered = 1.1;              // times as much as products take, next to those of a correlation
 constexpr double dot = 2, dot_column = 5.5;    // columns whose products are summed over lanes: a vector, a column
 constexpr double term = 0.85;                  // a vector added, or read, or written
@@ -38,13 +36,24 @@ constexpr double far_weights = 4096;  // of columns summed over lanes: more of t
 constexpr double found = 1.15;        // times as much is found, next to Winograd's algorithm: memory
 constexpr double made = 16;           // of an element of the weight that is packed, in multiply-adds
 
+// What depends on the vectors: what a register tile takes besides its products, in channels; a panel of one vector,
+// next to half a panel of two; a column that a correlation sums over lanes; a run of x. Those of 64 bytes were measured
+// on Cascade Lake.
+struct Pace {
+  double tile, one_vector, column, run;
+};
+constexpr Pace pace{4.5, 1.2, 4, 0}, wide_pace{9, 1.3, 6.8, 2.9};
+constexpr int wide_lanes = 16;
+
+const Pace& pace_of(const Kernels<float>& k) { return k.lanes < wide_lanes ? pace : wide_pace; }
+
 double columns_cost(const Kernels<float>& k, index columns) {
   const index full = columns / k.panel * k.panel, left = columns - full;
-  return static_cast<double>(full) + (left == 0 ? 0 : left <= k.lanes ? one_vector * k.lanes : k.panel);
+  return static_cast<double>(full) + (left == 0 ? 0 : left <= k.lanes ? pace_of(k).one_vector * k.lanes : k.panel);
 }
 
 double products(const Kernels<float>& k, double rows, double depth, double columns) {
-  return rows * columns * (depth + tile) / (2 * k.lanes);
+  return rows * columns * (depth + pace_of(k).tile) / (2 * k.lanes);
 }
 
 // Taps of all pixels on an axis that lead into y.
@@ -122,9 +131,14 @@ double cycles_of(const Correlation& p) {
   if (in_rows<float>(p)) return row_cycles(p);
   const double positions = static_cast<double>(p.positions()), depth = static_cast<double>(p.taps() * p.in_channels);
   const double out = static_cast<double>(p.out_channels), dot_share = depth * out > far_weights ? 0.45 : 0.75;
-  const double sums = !over_lanes<float>(p, p.out_channels) ? products(k, positions, depth, columns_cost(k, p.out_channels))
-                                                : positions * (depth * out / (2 * k.lanes) / dot_share + 4 * out + 12);
-  return part + static_cast<double>(p.groups) * (sums + copied * slots(p) + placed * positions);
+  const index run_taps = chunks_of(p, sizeof(float)).run_taps, length = run_taps * p.in_channels;
+  const double runs = static_cast<double>(p.taps() / run_taps), panels = static_cast<double>(divide_up(p.out_channels, k.panel));
+  const double vectors = runs * static_cast<double>(divide_up(length, k.lanes));
+  const double sums = over_lanes<float>(p, p.out_channels)
+                          ? positions * (vectors * out / 2 / dot_share + pace_of(k).column * out + 12)
+                          : products(k, positions, depth, columns_cost(k, p.out_channels));
+  const double begun = positions * panels * pace_of(k).run * runs;
+  return part + static_cast<double>(p.groups) * (sums + begun + copied * slots(p) + placed * positions);
 }
 
 double cycles_of(const std::vector<Correlation>& parts) {

@@ -26,12 +26,19 @@ index groups_together(const ConvShape& s, index bytes) {
 }  // namespace
 
 template <class T>
+bool turns_channels(const ConvShape& s) {
+  const Kernels<T>& k = kernels<T>();
+  const index together = line / index(sizeof(T));
+  return s.groups == 1 && s.group_in() > together && together <= k.panel &&
+         s.out_channels <= std::min(k.tile, std::max(1, k.lanes - 1));
+}
+
+template <class T>
 WeightGradCut<T>::WeightGradCut(const ConvShape& shape)
     : s(shape),
       k(kernels<T>()),
       few(s.group_in() <= line / index(sizeof(T))),
-      turned(!few && s.groups == 1 && s.out_channels <= std::min(k.tile, std::max(1, k.lanes - 1)) &&
-             line / index(sizeof(T)) <= k.panel),
+      turned(turns_channels<T>(s)),
       strip(few ? s.group_in() : std::min<index>(turned ? k.panel : line / index(sizeof(T)), s.group_in())),
       parts(s, most_channels(s), strip, k.panel),
       together(groups_together(s, sizeof(T))),
@@ -108,6 +115,8 @@ PixelBlock WeightGradCut<T>::unit(index number) const {
   return b;
 }
 
+template bool turns_channels<float>(const ConvShape&);
+template bool turns_channels<double>(const ConvShape&);
 template struct WeightGradCut<float>;
 template struct WeightGradCut<double>;
 

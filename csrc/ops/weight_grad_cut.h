@@ -8,6 +8,10 @@
 
 namespace pcx {
 
+// Few channels of dy, of one group: those of x lie in lanes instead.
+template <class T>
+bool turns_channels(const ConvShape& shape);
+
 template <class T>
 struct WeightGradCut {
   explicit WeightGradCut(const ConvShape& shape);
@@ -15,7 +19,7 @@ struct WeightGradCut {
   const ConvShape& s;
   const Kernels<T>& k;
   bool few;     // a cache line has all channels of a group: rows of dw are those of all taps in one list
-  bool turned;  // few channels of dy: those of x lie in lanes instead, and dw comes out the other way round
+  bool turned;  // turns_channels: dw comes out the other way round
   index strip;  // channels of x that lie together: a cache line, or a panel where turned, or all where there are fewer
   ChannelParts parts;
   index together;       // parts of a task: groups that lie in the same cache lines take turns at a block

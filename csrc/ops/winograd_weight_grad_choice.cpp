@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "ops/weight_grad_cut.h"
 #include "ops/winograd.h"
 #include "ops/winograd_weight_grad_plan.h"
 
@@ -20,8 +21,14 @@ constexpr int largest_tile = 6;
 constexpr double allowed_amplification = 121, worst_tap = 2.25;
 
 // Next to one multiply-add of a product: an element of the transform of a tile, for each channel of a whole strip; an
-// element of a block's products on its way back; a multiply-add of the direct algorithm.
-constexpr double transform_cost = 24, back_cost = 17, direct_cost = 1.1;
+// element of a block's products on its way back; a multiply-add of the direct algorithm. Vectors of 64 bytes make
+// products faster, and caches not.
+struct Costs {
+  double transform, back, direct;
+};
+constexpr Costs costs{24, 17, 1.1}, wide_costs{36, 17, 1};
+constexpr int wide_lanes = 16;
+constexpr double least_sums = 4;  // vectors of them hide the time that one takes
 constexpr index block_tiles = 128;
 
 struct Choice {
@@ -32,6 +39,15 @@ struct Choice {
 double columns_of(const ConvShape& s) {
   const index lanes = kernels<float>().lanes;
   return static_cast<double>(round_up(s.group_out(), lanes));
+}
+
+const Costs& costs_here() { return kernels<float>().lanes < wide_lanes ? costs : wide_costs; }
+
+// Multiply-adds of the direct algorithm for a position and a tap, those in idle lanes included.
+double direct_products(const ConvShape& s) {
+  if (!turns_channels<float>(s)) return static_cast<double>(s.group_in()) * columns_of(s);
+  return static_cast<double>(round_up(s.group_in(), kernels<float>().panel)) *
+         std::max(static_cast<double>(s.out_channels), least_sums);
 }
 
 double cost_of(const ConvShape& s, const std::array<WinogradScheme, 3>& scheme) {
@@ -45,8 +61,8 @@ double cost_of(const ConvShape& s, const std::array<WinogradScheme, 3>& scheme) 
     parts *= scheme[a].parts;
   }
   const double channels = static_cast<double>(parts * round_up(s.group_in(), 16) + round_up(s.group_out(), 16));
-  return products * (static_cast<double>(tiles) + back_cost * static_cast<double>(divide_up(tiles, block_tiles))) +
-         static_cast<double>(elements) * transform_cost * static_cast<double>(tiles) * channels;
+  return products * (static_cast<double>(tiles) + costs_here().back * static_cast<double>(divide_up(tiles, block_tiles))) +
+         static_cast<double>(elements) * costs_here().transform * static_cast<double>(tiles) * channels;
 }
 
 double amplification_of(const WinogradScheme& scheme) {
@@ -96,7 +112,7 @@ bool winograd_weight_grad_pays(const ConvShape& s, const Tiles& tiles) {
   std::array<WinogradScheme, 3> scheme;
   for (int a = 0; a < 3; ++a) scheme[a] = winograd_weight_grad_scheme(tiles[a], s, a);
   const double positions = static_cast<double>(s.y_size() / s.out_channels);
-  return cost_of(s, scheme) < direct_cost * positions * static_cast<double>(s.taps() * s.group_in()) * columns_of(s);
+  return cost_of(s, scheme) < costs_here().direct * positions * static_cast<double>(s.taps()) * direct_products(s);
 }
 
 }  // namespace pcx
