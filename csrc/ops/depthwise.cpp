@@ -18,7 +18,8 @@ constexpr index most_in = 6;               // of a group in, where it has severa
 constexpr double most_products = 2;        // in times out, for each lane: with more a group fills vectors of its own
 constexpr double most_few = 3;             // the same where it would fill less than one
 constexpr double most_grad = 2;            // the same for the weight's gradient
-constexpr index least_filled = 3;          // of the lanes of a vector, one in so many
+constexpr index least_filled = 3;          // of the lanes of a vector, one in so many, for the weight's gradient
+constexpr index more_filled = 2;           // more than one in so many elsewhere: pixels in lanes are the other way
 constexpr index largest_rows = 256 << 10;  // bytes of columns that a row of 14 positions may need
 
 template <class T>
@@ -57,7 +58,7 @@ template <class T>
 bool depthwise_suits(const Correlation& p) {
   const Kernels<T>& k = kernels<T>();
   const double most = p.out_channels <= k.narrow ? most_few : most_products;
-  return depthwise_can<T>(p) &&
+  return depthwise_can<T>(p) && p.groups * p.out_channels * more_filled > k.lanes &&
          (p.in_channels == 1 || (p.in_channels <= most_in && products_of_lanes(p, k.lanes) <= most));
 }
 

@@ -30,8 +30,8 @@ constexpr double copied = 0.17, placed = 3.1;  // an element of x; a position
 constexpr double row_part = 450, row = 122, row_product = 1.25, row_load = 1.15, row_result = 1.9, row_position = 2.6;
 constexpr double row_copied = 0.26;
 // Depthwise, roughly, for it is far from every other algorithm: a vector's multiply-add, a vector copied, a row of
-// pixels.
-constexpr double column_product = 0.75, column_copied = 1.5, column_row = 15;
+// pixels, and of its vectors.
+constexpr double column_product = 0.75, column_copied = 3, column_row = 300, column_vector = 15;
 constexpr double far_weights = 4096;  // of columns summed over lanes: more of them leave the first-level cache
 constexpr double found = 1.15;        // times as much is found, next to Winograd's algorithm: memory
 constexpr double made = 16;           // of an element of the weight that is packed, in multiply-adds
@@ -122,7 +122,7 @@ double depthwise_cycles(const Correlation& p) {
   const double in = static_cast<double>(p.in_channels),
                rows = static_cast<double>(p.axis[0].positions * p.axis[1].positions);
   const double sums = column_product * static_cast<double>(p.positions() * p.taps()) * in;
-  return part + vectors * (sums + column_copied * slots(p) + column_row * rows);
+  return part + column_row * rows + vectors * (sums + column_copied * slots(p) + column_vector * rows);
 }
 
 double cycles_of(const Correlation& p) {

@@ -19,23 +19,26 @@ constexpr int largest_tile = 6;
 constexpr double default_amplification = 49, fast_amplification = 26 * 26;
 
 // In multiply-adds: a product, a chunk of a sum on its way to memory, an element of a transform for one channel and
-// axis, an element of the transformed weight, read and made. In cycles: a call, one of the products' kernel, a strip of
-// channels of one part of the kernel on its way through one axis.
-constexpr double product_cost = 0.9, chunk_cost = 12, transform_cost = 6, weight_read_cost = 4.5, weight_made_cost = 36;
-constexpr double first_cycles = 4000, call_cycles = 15, strip_cycles = 190;
+// axis, an element of the transformed weight that is read. In cycles: a call of the products' kernel, a strip of
+// channels of one part of the kernel on its way through one axis. Vectors of 64 bytes make products faster, but not
+// caches: fitted to 900 measurements on Cascade Lake, and a quarter of the way back towards the others.
+struct Costs {
+  double product, chunk, transform, weight_read, call_cycles, strip_cycles;
+};
+constexpr Costs costs{0.9, 12, 6, 4.5, 15, 190}, wide_costs{1, 30, 9, 8, 22, 250};
+constexpr int wide_lanes = 16;
+constexpr double weight_made_cost = 36, first_cycles = 4000;  // an element of the transformed weight; a call
 constexpr double ragged = 1.7;        // times as much for a transform of channels that are no whole vectors
 constexpr double strided = 1.05;      // times as much for a strided picture, of whose lines a residue uses a part;
 constexpr double few_strided = 1.13;  // and where it has few channels
 constexpr index few_channels = 16;
 constexpr double spread_cost = 12;  // an element of a result whose neighbours are of other residues
-// Times as much with vectors of 64 bytes: products are twice as fast, caches and memory are not (Cascade Lake: 1.4).
-constexpr double wide = 1.3;
-constexpr int wide_lanes = 16;
 
 // Of one group, in multiply-adds.
 double transformed_cost(const WinogradPlan& plan) {
   const Correlation& p = plan.problem;
   const index lanes = kernels<float>().lanes, whole = divide_up(p.in_channels, lanes) * lanes;
+  const Costs& cost = lanes < wide_lanes ? costs : wide_costs;
   const double cycle = 2.0 * static_cast<double>(lanes), axes = plan.transformed;
   const double columns = static_cast<double>(divide_up(p.out_channels, lanes) * lanes);
   const double tiles = static_cast<double>(plan.tiles()), rows = std::max(tiles, 4.0);
@@ -46,9 +49,10 @@ double transformed_cost(const WinogradPlan& plan) {
   const index together = plan.transform[2] ? plan.following_parts(0) : 1;  // tiles of one pixel gain little by it
   const double strips = static_cast<double>(std::max(divide_up(plan.parts, together), plan.chunks) *
                                             divide_up(std::min(together * p.in_channels, plan.chunk), plan.strip));
-  const double products = rows * columns * (product_cost * depth + chunk_cost * chunks) + cycle * call_cycles * calls;
-  const double transforms = tiles * axes * transform_cost * channels * read + weight_read_cost * depth * columns;
-  return elements * (products + transforms) + cycle * strip_cycles * axes * tiles * strips * read;
+  const double products =
+      rows * columns * (cost.product * depth + cost.chunk * chunks) + cycle * cost.call_cycles * calls;
+  const double transforms = tiles * axes * cost.transform * channels * read + cost.weight_read * depth * columns;
+  return elements * (products + transforms) + cycle * cost.strip_cycles * axes * tiles * strips * read;
 }
 
 index weight_elements(const Correlation& p, const Tiles& tiles) {
@@ -80,8 +84,6 @@ bool allowed(const std::vector<Correlation>& parts, const Tiles& tiles, double m
   return served == tiles;
 }
 
-double wide_factor() { return kernels<float>().lanes >= wide_lanes ? wide : 1; }
-
 double strided_factor(const Correlation& p) {
   const bool any = p.axis[0].step * p.axis[1].step * p.axis[2].step > 1;
   return !any ? 1 : p.in_channels < few_channels ? few_strided : strided;
@@ -91,7 +93,7 @@ double part_cycles(const Correlation& p, const Tiles& tiles, bool kept) {
   const Tiles own = winograd_part_tiles(p, tiles);
   if (p.positions() == 0) return 0;
   if (own == Tiles{1, 1, 1}) return correlate_cycles(p, kept);
-  double cost = transformed_cost(WinogradPlan(p, own)) * strided_factor(p) * wide_factor();
+  double cost = transformed_cost(WinogradPlan(p, own)) * strided_factor(p);
   if (!kept) cost += weight_made_cost / pictures_of_call * static_cast<double>(weight_elements(p, own));
   if (p.axis[0].out_step * p.axis[1].out_step * p.axis[2].out_step > 1)
     cost += spread_cost * static_cast<double>(p.positions() * p.out_channels);
