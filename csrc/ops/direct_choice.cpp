@@ -34,7 +34,7 @@ constexpr double row_copied = 0.26;
 constexpr double column_product = 0.75, column_copied = 3, column_row = 300, column_vector = 15;
 constexpr double far_weights = 4096;  // of columns summed over lanes: more of them leave the first-level cache
 constexpr double found = 1.15;        // times as much is found, next to Winograd's algorithm: memory
-constexpr double made = 16;           // of an element of the weight that is packed, in multiply-adds
+constexpr double made = 1;            // an element of the weight that is packed
 
 // What depends on the vectors: what a register tile takes besides its products, in channels; a panel of one vector,
 // next to half a panel of two; a column that a correlation sums over lanes; a run of x. Those of 64 bytes were measured
@@ -148,8 +148,7 @@ double cycles_of(const std::vector<Correlation>& parts) {
 }
 
 double packing_cycles(const Correlation& p) {
-  const index lanes = kernels<float>().lanes, columns = round_up(p.out_channels, lanes);
-  return made * static_cast<double>(p.groups * p.taps() * p.in_channels * columns / (2 * lanes));
+  return made * static_cast<double>(p.groups * p.taps() * p.in_channels * p.out_channels);
 }
 
 }  // namespace

@@ -19,15 +19,18 @@ constexpr int largest_tile = 6;
 constexpr double default_amplification = 49, fast_amplification = 26 * 26;
 
 // In multiply-adds: a product, a chunk of a sum on its way to memory, an element of a transform for one channel and
-// axis, an element of the transformed weight that is read. In cycles: a call of the products' kernel, a strip of
+// axis, an element of the transformed weight that is read, made, and made where all of them leave the caches. In cycles: a call of the products' kernel, a strip of
 // channels of one part of the kernel on its way through one axis. Vectors of 64 bytes make products faster, but not
 // caches: fitted to 900 measurements on Cascade Lake, and a quarter of the way back towards the others.
 struct Costs {
-  double product, chunk, transform, weight_read, call_cycles, strip_cycles;
+  double product, chunk, transform, weight_read, made, made_far, call_cycles, strip_cycles;
 };
-constexpr Costs costs{0.9, 12, 6, 4.5, 15, 190}, wide_costs{1, 30, 9, 8, 22, 250};
+constexpr Costs narrow_costs{0.9, 12, 6, 4.5, 36, 36, 15, 190}, wide_costs{1, 30, 9, 8, 36, 80, 22, 250};
 constexpr int wide_lanes = 16;
-constexpr double weight_made_cost = 36, first_cycles = 4000;  // an element of the transformed weight; a call
+constexpr index near_elements = 4 << 20;  // of a transformed weight
+constexpr double first_cycles = 4000;
+
+const Costs& costs() { return kernels<float>().lanes < wide_lanes ? narrow_costs : wide_costs; }
 constexpr double ragged = 1.7;        // times as much for a transform of channels that are no whole vectors
 constexpr double strided = 1.05;      // times as much for a strided picture, of whose lines a residue uses a part;
 constexpr double few_strided = 1.13;  // and where it has few channels
@@ -38,7 +41,7 @@ constexpr double spread_cost = 12;  // an element of a result whose neighbours a
 double transformed_cost(const WinogradPlan& plan) {
   const Correlation& p = plan.problem;
   const index lanes = kernels<float>().lanes, whole = divide_up(p.in_channels, lanes) * lanes;
-  const Costs& cost = lanes < wide_lanes ? costs : wide_costs;
+  const Costs& cost = costs();
   const double cycle = 2.0 * static_cast<double>(lanes), axes = plan.transformed;
   const double columns = static_cast<double>(divide_up(p.out_channels, lanes) * lanes);
   const double tiles = static_cast<double>(plan.tiles()), rows = std::max(tiles, 4.0);
@@ -62,6 +65,11 @@ index weight_elements(const Correlation& p, const Tiles& tiles) {
     elements *= scheme.size() * scheme.parts;
   }
   return elements;
+}
+
+double making_cost(const Correlation& p, const Tiles& tiles) {  // of one group
+  const index elements = weight_elements(p, tiles);
+  return (elements < near_elements ? costs().made : costs().made_far) * static_cast<double>(elements);
 }
 
 double axis_amplification(const WinogradScheme& scheme) {
@@ -94,7 +102,7 @@ double part_cycles(const Correlation& p, const Tiles& tiles, bool kept) {
   if (p.positions() == 0) return 0;
   if (own == Tiles{1, 1, 1}) return correlate_cycles(p, kept);
   double cost = transformed_cost(WinogradPlan(p, own)) * strided_factor(p);
-  if (!kept) cost += weight_made_cost / pictures_of_call * static_cast<double>(weight_elements(p, own));
+  if (!kept) cost += making_cost(p, own) / pictures_of_call;
   if (p.axis[0].out_step * p.axis[1].out_step * p.axis[2].out_step > 1)
     cost += spread_cost * static_cast<double>(p.positions() * p.out_channels);
   return first_cycles + static_cast<double>(p.groups) * cost / (2 * kernels<float>().lanes);
@@ -154,8 +162,7 @@ Tiles winograd_tiles(const std::vector<Correlation>& parts, bool fast, bool kept
 }
 
 double winograd_making_share(const Correlation& problem, const Tiles& tiles) {
-  return weight_made_cost * static_cast<double>(weight_elements(problem, tiles)) /
-         transformed_cost(WinogradPlan(problem, tiles));
+  return making_cost(problem, tiles) / transformed_cost(WinogradPlan(problem, tiles));
 }
 
 }  // namespace pcx
