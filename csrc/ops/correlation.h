@@ -62,7 +62,12 @@ bool side_by_side(const Correlation& problem, const Chunks& chunks);
 // Whether conv_pixels sums the `columns` output channels of a panel over lanes.
 template <class T>
 bool over_lanes(const Correlation& problem, index columns);
-// Few channels in and out: neighbouring pixels in lanes (correlate_rows), from a window whose pixels are neighbours.
+// What lies in the lanes of the kernel that a correlation takes: output channels of many groups (depthwise.h); of few
+// channels in and out neighbouring pixels (correlate_rows), from a window whose pixels are neighbours; or output
+// channels of one group. The fastest by the model of direct_choice.cpp, which knows the size of the picture.
+enum class Way { depthwise, rows, channels };
+template <class T>
+Way way_of(const Correlation& problem);
 template <class T>
 bool in_rows(const Correlation& problem);
 // Whether the columns of a narrow picture are its rows there: those are short, and a row takes as many vectors as its

@@ -18,8 +18,7 @@ constexpr index most_in = 6;               // of a group in, where it has severa
 constexpr double most_products = 2;        // in times out, for each lane: with more a group fills vectors of its own
 constexpr double most_few = 3;             // the same where it would fill less than one
 constexpr double most_grad = 2;            // the same for the weight's gradient
-constexpr index least_filled = 3;          // of the lanes of a vector, one in so many, for the weight's gradient
-constexpr index more_filled = 2;           // more than one in so many elsewhere: pixels in lanes are the other way
+constexpr index least_filled = 3;          // of the lanes of a vector, one in so many
 constexpr index largest_rows = 256 << 10;  // bytes of columns that a row of 14 positions may need
 
 template <class T>
@@ -34,8 +33,9 @@ bool streamed(const Correlation& p) {
   return pixels * p.groups * p.out_channels * static_cast<index>(sizeof(T)) > streamed_bytes;
 }
 
+// Whether there is room for a row, and lanes enough are filled.
 template <class T>
-bool depthwise_can(const Correlation& p) {
+bool fits(const Correlation& p) {
   const index lanes = kernels<T>().lanes;
   if (p.groups == 1 || p.in_channels < 1 || p.in_channels > most_channels || p.out_channels > most_channels ||
       p.groups * p.out_channels * least_filled < lanes) {
@@ -55,16 +55,20 @@ double products_of_lanes(const Correlation& p, index lanes) {
 
 // Fitted to 200 random shapes.
 template <class T>
-bool depthwise_suits(const Correlation& p) {
+bool depthwise_can(const Correlation& p) {
   const Kernels<T>& k = kernels<T>();
   const double most = p.out_channels <= k.narrow ? most_few : most_products;
-  return depthwise_can<T>(p) && p.groups * p.out_channels * more_filled > k.lanes &&
-         (p.in_channels == 1 || (p.in_channels <= most_in && products_of_lanes(p, k.lanes) <= most));
+  return fits<T>(p) && (p.in_channels == 1 || (p.in_channels <= most_in && products_of_lanes(p, k.lanes) <= most));
+}
+
+template <class T>
+bool depthwise_suits(const Correlation& p) {
+  return way_of<T>(p) == Way::depthwise;
 }
 
 template <class T>
 bool depthwise_grad_suits(const Correlation& p) {
-  return depthwise_can<T>(p) && (p.in_channels == 1 || products_of_lanes(p, kernels<T>().lanes) <= most_grad);
+  return fits<T>(p) && (p.in_channels == 1 || products_of_lanes(p, kernels<T>().lanes) <= most_grad);
 }
 
 template <class T>
@@ -153,6 +157,8 @@ void depthwise(const Correlation& p, const T* x, const T* packed, const T* bias,
   });
 }
 
+template bool depthwise_can<float>(const Correlation&);
+template bool depthwise_can<double>(const Correlation&);
 template bool depthwise_suits<float>(const Correlation&);
 template bool depthwise_suits<double>(const Correlation&);
 template bool depthwise_grad_suits<float>(const Correlation&);

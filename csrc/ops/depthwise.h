@@ -8,9 +8,10 @@
 
 namespace pcx {
 
-// Whether this algorithm serves; it looks at what a packed weight depends on, never at the size of the picture.
 template <class T>
-bool depthwise_suits(const Correlation& problem);
+bool depthwise_can(const Correlation& problem);
+template <class T>
+bool depthwise_suits(const Correlation& problem);  // whether it is the way of this problem
 template <class T>
 bool depthwise_grad_suits(const Correlation& problem);  // for the weight's gradient
 

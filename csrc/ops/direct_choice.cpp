@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
+#include <type_traits>
 
 #include "base/division.h"
 #include "isa/dispatch.h"
@@ -23,37 +25,36 @@ constexpr double row_call = 61;                // of shift_add
 constexpr double near_elements = 4096;         // of partial results that are added in one call, as in scatter.cpp
 constexpr double emitted = 0.8, cell = 10;     // an element of y from its sum; a cell of a phase
 constexpr double apart_cell = 5;               // where nothing is summed
-constexpr double part = 1400;                  // each residue of a correlation
 constexpr double copied = 0.17, placed = 3.1;  // an element of x; a position
 // The row kernel: a part; a row; a vector of pixels by one weight, and its load; a result and a position on their way
 // out; an element of x.
-constexpr double row_part = 450, row = 122, row_product = 1.25, row_load = 1.15, row_result = 1.9, row_position = 2.6;
+constexpr double row_part = 200, row = 122, row_product = 1.25, row_load = 1.15, row_result = 1.9, row_position = 2.6;
 constexpr double row_copied = 0.26;
-// Depthwise, roughly, for it is far from every other algorithm: a vector's multiply-add, a vector copied, a row of
-// pixels, and of its vectors.
-constexpr double column_product = 0.75, column_copied = 3, column_row = 300, column_vector = 15;
+// Depthwise: a vector's multiply-add; a vector copied, and where channels of groups are dealt out; a row of pixels, and
+// of its vectors.
+constexpr double column_product = 0.8, column_copied = 3, column_dealt = 10, column_row = 300, column_vector = 15;
 constexpr double far_weights = 4096;  // of columns summed over lanes: more of them leave the first-level cache
 constexpr double found = 1.15;        // times as much is found, next to Winograd's algorithm: memory
 constexpr double made = 1;            // an element of the weight that is packed
 
 // What depends on the vectors: what a register tile takes besides its products, in channels; a panel of one vector,
-// next to half a panel of two; a column that a correlation sums over lanes; a run of x. Those of 64 bytes were measured
-// on Cascade Lake.
+// next to half a panel of two; a column that a correlation sums over lanes; a run of x; each residue of a correlation.
+// Those of 64 bytes were measured on Cascade Lake.
 struct Pace {
-  double tile, one_vector, column, run;
+  double tile, one_vector, column, run, part;
 };
-constexpr Pace pace{4.5, 1.2, 4, 0}, wide_pace{9, 1.3, 6.8, 2.9};
+constexpr Pace narrow_pace{4.5, 1.2, 4, 0, 1400}, wide_pace{9, 1.3, 6.8, 2.9, 500};
 constexpr int wide_lanes = 16;
 
-const Pace& pace_of(const Kernels<float>& k) { return k.lanes < wide_lanes ? pace : wide_pace; }
+const Pace& pace() { return kernels<float>().lanes < wide_lanes ? narrow_pace : wide_pace; }
 
 double columns_cost(const Kernels<float>& k, index columns) {
   const index full = columns / k.panel * k.panel, left = columns - full;
-  return static_cast<double>(full) + (left == 0 ? 0 : left <= k.lanes ? pace_of(k).one_vector * k.lanes : k.panel);
+  return static_cast<double>(full) + (left == 0 ? 0 : left <= k.lanes ? pace().one_vector * k.lanes : k.panel);
 }
 
 double products(const Kernels<float>& k, double rows, double depth, double columns) {
-  return rows * columns * (depth + pace_of(k).tile) / (2 * k.lanes);
+  return rows * columns * (depth + pace().tile) / (2 * k.lanes);
 }
 
 // Taps of all pixels on an axis that lead into y.
@@ -77,9 +78,8 @@ double scatter_cycles(const Scatter& p) {
   const bool apart = plan.apart(p);
   double sums = 0, terms = 0, stored = 0;
   for (const ScatterPass& pass : plan.passes) {
-    sums += pass.over_lanes
-                ? pixels * static_cast<double>(pass.columns) * (dot * depth / (2 * k.lanes) + dot_column)
-                : scattered * products(k, pixels, depth, columns_cost(k, pass.columns));
+    sums += pass.over_lanes ? pixels * static_cast<double>(pass.columns) * (dot * depth / (2 * k.lanes) + dot_column)
+                            : scattered * products(k, pixels, depth, columns_cost(k, pass.columns));
   }
   for (const ScatterPhase& phase : plan.phases) {
     const double vectors = std::ceil(static_cast<double>(phase.length) / k.lanes);
@@ -122,24 +122,51 @@ double depthwise_cycles(const Correlation& p) {
   const double in = static_cast<double>(p.in_channels),
                rows = static_cast<double>(p.axis[0].positions * p.axis[1].positions);
   const double sums = column_product * static_cast<double>(p.positions() * p.taps()) * in;
-  return part + column_row * rows + vectors * (sums + column_copied * slots(p) + column_vector * rows);
+  const double copied = (p.in_channels * p.out_channels == 1 ? column_copied : column_dealt) * slots(p);
+  return pace().part + column_row * rows + vectors * (sums + copied + column_vector * rows);
 }
 
-double cycles_of(const Correlation& p) {
+// Panels of output channels, or a few that are summed over lanes.
+double channels_cycles(const Correlation& p) {
   const Kernels<float>& k = kernels<float>();
-  if (depthwise_suits<float>(p)) return depthwise_cycles(p);
-  if (in_rows<float>(p)) return row_cycles(p);
   const double positions = static_cast<double>(p.positions()), depth = static_cast<double>(p.taps() * p.in_channels);
   const double out = static_cast<double>(p.out_channels), dot_share = depth * out > far_weights ? 0.45 : 0.75;
   const index run_taps = chunks_of(p, sizeof(float)).run_taps, length = run_taps * p.in_channels;
-  const double runs = static_cast<double>(p.taps() / run_taps), panels = static_cast<double>(divide_up(p.out_channels, k.panel));
+  const double runs = static_cast<double>(p.taps() / run_taps),
+               panels = static_cast<double>(divide_up(p.out_channels, k.panel));
   const double vectors = runs * static_cast<double>(divide_up(length, k.lanes));
   const double sums = over_lanes<float>(p, p.out_channels)
-                          ? positions * (vectors * out / 2 / dot_share + pace_of(k).column * out + 12)
+                          ? positions * (vectors * out / 2 / dot_share + pace().column * out + 12)
                           : products(k, positions, depth, columns_cost(k, p.out_channels));
-  const double begun = positions * panels * pace_of(k).run * runs;
-  return part + static_cast<double>(p.groups) * (sums + begun + copied * slots(p) + placed * positions);
+  const double begun = positions * panels * pace().run * runs;
+  return pace().part + static_cast<double>(p.groups) * (sums + begun + copied * slots(p) + placed * positions);
 }
+
+template <class T>
+bool rows_can(const Correlation& p) {
+  const Kernels<T>& k = kernels<T>();
+  return p.out_channels <= k.narrow && p.in_channels < k.lanes;
+}
+
+struct Fastest {
+  Way way;
+  double cycles;
+};
+
+// Of all ways that there are in this type; how long they take is told of float32.
+template <class T>
+Fastest fastest_of(const Correlation& given) {
+  const Correlation p = ascending(given);
+  Fastest best{Way::channels, channels_cycles(p)};
+  auto consider = [&](bool can, Way way, double cycles) {
+    if (can && cycles < best.cycles) best = {way, cycles};
+  };
+  consider(rows_can<T>(p), Way::rows, row_cycles(p));
+  consider(depthwise_can<T>(p), Way::depthwise, depthwise_cycles(p));
+  return best;
+}
+
+double cycles_of(const Correlation& p) { return fastest_of<float>(p).cycles; }
 
 double cycles_of(const std::vector<Correlation>& parts) {
   double cycles = call;
@@ -168,10 +195,26 @@ double direct_cycles(const ConvShape& s, Direction direction, bool kept) {
 template <class T>
 bool scatter_suits(const ConvShape& s, Direction direction) {
   if (!scatter_can(s, direction)) return false;
-  const std::vector<Correlation> parts = parts_of(s, direction);
-  return !depthwise_suits<T>(parts[0]) && scatter_cycles(scatter_of(s, direction)) < cycles_of(parts);
+  return scatter_cycles(scatter_of(s, direction)) < cycles_of(parts_of(s, direction));
 }
 
+// A call asks several times for one problem, and small ones would feel it: the last answer is kept.
+template <class T>
+Way way_of(const Correlation& problem) {
+  struct Last {
+    Correlation problem;
+    const KernelTable* table = nullptr;
+    Way way;
+  };
+  static_assert(std::has_unique_object_representations_v<Correlation>, "compared as bytes");
+  thread_local Last last;
+  if (last.table != &active_table() || std::memcmp(&last.problem, &problem, sizeof problem) != 0)
+    last = {problem, &active_table(), fastest_of<T>(problem).way};
+  return last.way;
+}
+
+template Way way_of<float>(const Correlation&);
+template Way way_of<double>(const Correlation&);
 template bool scatter_suits<float>(const ConvShape&, Direction);
 template bool scatter_suits<double>(const ConvShape&, Direction);
 

@@ -75,8 +75,7 @@ bool over_lanes(const Correlation& problem, index columns) {
 
 template <class T>
 bool in_rows(const Correlation& problem) {
-  const Kernels<T>& k = kernels<T>();
-  return problem.out_channels <= k.narrow && problem.in_channels < k.lanes;
+  return way_of<T>(problem) == Way::rows;
 }
 
 template <class T>

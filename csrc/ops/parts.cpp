@@ -157,13 +157,26 @@ bool scattered(const PackedWeight<T>& w) {
 
 }  // namespace
 
-// Whether a direct convolution scatters depends on the size of the picture, and so do the taps that meet it.
+// Parts that are computed directly are packed for the way that they take.
+template <class T>
+bool same_ways(const PackedWeight<T>& w, const ConvShape& shape, Direction direction) {
+  const std::vector<Correlation> packed = parts_of(w.shape, direction), now = parts_of(shape, direction);
+  for (std::size_t i = 0; i < packed.size(); ++i) {
+    const bool direct = part_tiles(packed[i], w.tiles) == Tiles{1, 1, 1};
+    if (direct && way_of<T>(packed[i]) != way_of<T>(now[i])) return false;
+  }
+  return true;
+}
+
+// Whether a direct convolution scatters depends on the size of the picture, and so do the way of others and the taps
+// that meet it.
 template <class T>
 bool serves(const PackedWeight<T>& w, const ConvShape& shape, Direction direction) {
   if (w.table != &active_table() || w.direction != direction || !same_weight(w.shape, shape)) return false;
   if (w.shape.in == shape.in && w.shape.out == shape.out) return true;
   return same_taps(w.shape, shape, direction, scattered(w)) &&
-         (w.tiles != Tiles{1, 1, 1} || scattered(w) == scatter_suits<T>(shape, direction));
+         (w.tiles != Tiles{1, 1, 1} || scattered(w) == scatter_suits<T>(shape, direction)) &&
+         (scattered(w) || same_ways(w, shape, direction));
 }
 
 template <class T>

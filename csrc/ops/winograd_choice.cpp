@@ -19,9 +19,10 @@ constexpr int largest_tile = 6;
 constexpr double default_amplification = 49, fast_amplification = 26 * 26;
 
 // In multiply-adds: a product, a chunk of a sum on its way to memory, an element of a transform for one channel and
-// axis, an element of the transformed weight that is read, made, and made where all of them leave the caches. In cycles: a call of the products' kernel, a strip of
-// channels of one part of the kernel on its way through one axis. Vectors of 64 bytes make products faster, but not
-// caches: fitted to 900 measurements on Cascade Lake, and a quarter of the way back towards the others.
+// axis, an element of the transformed weight that is read, made, and made where all of them leave the caches. In
+// cycles: a call of the products' kernel, a strip of channels of one part of the kernel on its way through one axis.
+// Vectors of 64 bytes make products faster, but not caches: fitted to 900 measurements on Cascade Lake, and a quarter
+// of the way back towards the others.
 struct Costs {
   double product, chunk, transform, weight_read, made, made_far, call_cycles, strip_cycles;
 };

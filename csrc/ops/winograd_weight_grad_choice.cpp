@@ -61,7 +61,8 @@ double cost_of(const ConvShape& s, const std::array<WinogradScheme, 3>& scheme) 
     parts *= scheme[a].parts;
   }
   const double channels = static_cast<double>(parts * round_up(s.group_in(), 16) + round_up(s.group_out(), 16));
-  return products * (static_cast<double>(tiles) + costs_here().back * static_cast<double>(divide_up(tiles, block_tiles))) +
+  return products *
+             (static_cast<double>(tiles) + costs_here().back * static_cast<double>(divide_up(tiles, block_tiles))) +
          static_cast<double>(elements) * costs_here().transform * static_cast<double>(tiles) * channels;
 }
 

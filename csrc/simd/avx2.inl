@@ -1,6 +1,6 @@
 // AVX2 and FMA: 16 registers of 256 bits. A tile of 6 x 2 leaves two for weights and two for pixels.
 constexpr int registers = 16;
-constexpr int unrolled_steps = 2;  // of panel_product
+constexpr int unrolled_steps = 2;        // of panel_product
 constexpr bool fetches_results = false;  // conv_pixels, while it sums them
 template <class T>
 constexpr int lanes = 32 / sizeof(T);

@@ -1,6 +1,6 @@
 // AArch64 Advanced SIMD: 32 registers of 128 bits. A tile of 12 x 2 leaves two for weights and the rest for pixels.
 constexpr int registers = 32;
-constexpr int unrolled_steps = 2;  // of panel_product
+constexpr int unrolled_steps = 2;        // of panel_product
 constexpr bool fetches_results = false;  // conv_pixels, while it sums them
 template <class T>
 constexpr int lanes = 16 / sizeof(T);

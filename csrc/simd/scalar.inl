@@ -1,6 +1,6 @@
 // One element at a time, for any processor, and to be compared with.
 constexpr int registers = 16;
-constexpr int unrolled_steps = 2;  // of panel_product
+constexpr int unrolled_steps = 2;        // of panel_product
 constexpr bool fetches_results = false;  // conv_pixels, while it sums them
 template <class T>
 constexpr int lanes = 1;

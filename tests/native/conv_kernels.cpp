@@ -108,8 +108,8 @@ void check_pixels(Report& report, Random& random, index pixels, int columns) {
   const std::vector<T> packed = packed_weights(k, weights, runs, columns, over_lanes);
   Guarded<T> w(static_cast<index>(packed.size()), random.edge());
   for (index i = 0; i < w.size(); ++i) w[i] = packed[static_cast<std::size_t>(i)];
-  ConvPixels<T> tile{x.data(), x_at.data(), runs.data(), w.data(), y.data(),      y_at.data(),
-                     nullptr,  pixels,      runs.size(), columns,  over_lanes, random.coin(), random.coin()};
+  ConvPixels<T> tile{x.data(), x_at.data(), runs.data(), w.data(),   y.data(),      y_at.data(),  nullptr,
+                     pixels,   runs.size(), columns,     over_lanes, random.coin(), random.coin()};
   if (random.coin()) tile.bias = bias.data();
   y.poison();
   std::vector<double> expected(static_cast<std::size_t>(y_size), std::nan("")), extent(expected);
