@@ -9,17 +9,14 @@
   PCX_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
 #define PCX_TARGET_END PCX_PRAGMA(clang attribute pop)
 #define PCX_UNROLL PCX_PRAGMA(unroll)
-#define PCX_UNROLL_TWICE PCX_PRAGMA(unroll 2)
 #elif defined(__GNUC__)
 #define PCX_TARGET_BEGIN(features) PCX_PRAGMA(GCC push_options) PCX_PRAGMA(GCC target(features))
 #define PCX_TARGET_END PCX_PRAGMA(GCC pop_options)
 #define PCX_UNROLL PCX_PRAGMA(GCC unroll 64)
-#define PCX_UNROLL_TWICE PCX_PRAGMA(GCC unroll 2)
 #else  // MSVC compiles every intrinsic everywhere
 #define PCX_TARGET_BEGIN(features)
 #define PCX_TARGET_END
 #define PCX_UNROLL
-#define PCX_UNROLL_TWICE
 #endif
 
 #if defined(_MSC_VER) && !defined(__clang__)

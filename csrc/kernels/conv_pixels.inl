@@ -87,7 +87,7 @@ static void pixels_tile(const ConvPixels<T>& tile, const index* x_at, const inde
     for (int p = 0; p < Pixels; ++p) x[p] = tile.x + x_at[p] + tile.runs[r].start;
     const index length = tile.runs[r].length;
     index done = 0;
-    if constexpr (fetches_results) {
+    if constexpr (fetches_results && sizeof(T) == 4 && Pixels > 6) {
       if (r == 0) {
         done = length < Pixels ? length : Pixels;
         pixels_steps<true>(x, w, 0, done, tile.y, y_at, sum);

@@ -16,7 +16,7 @@ PCX_INLINE void slide(const T* x, index x_step, const T* w, Vector (&sum)[Pixels
     const Vector column = load(x);
     PCX_UNROLL
     for (int i = 0; i < Taps; ++i) {
-      if (q - i >= 0 && q - i < Pixels) accumulate(sum[q - i], column, wi[i]);
+      if (q - i >= 0 && q - i < Pixels) sum[q - i] = fmadd(column, wi[i], sum[q - i]);
     }
   }
 }
@@ -59,10 +59,6 @@ static void depthwise_tile(const DepthwiseRow<T>& row, index first) {
     vec sum[Pixels];
     PCX_UNROLL
     for (int p = 0; p < Pixels; ++p) sum[p] = zero<T>();
-    if constexpr (fetches_results) {  // those of the tile that follows: this one is too short to wait for its own
-      PCX_UNROLL
-      for (int p = 0; p < Pixels; ++p) prefetch(y + (Pixels + p) * y_step);
-    }
     if constexpr (Rows != 0) {
       PCX_UNROLL
       for (int r = 0; r < Rows; ++r, w += First * lanes<T>) {

@@ -17,7 +17,7 @@ PCX_INLINE void add_column(const T* const (&x)[Rows], index at, const Vector (&d
   for (int r = 0; r < Rows; ++r) {
     const Vector column = load(x[r] + at);
     PCX_UNROLL
-    for (int i = First; i < End; ++i) accumulate(acc[r][i], column, dy[i]);
+    for (int i = First; i < End; ++i) acc[r][i] = fmadd(column, dy[i], acc[r][i]);
   }
 }
 

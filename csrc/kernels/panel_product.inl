@@ -40,9 +40,9 @@ PCX_INLINE void product_tile(const PanelProduct<T>& p, const T* x, T* y) {
     for (int v = 0; v < Vectors; ++v) sum[r][v] = zero<T>();
   }
   const T* w = p.w;
-  for (index i = p.depth / unrolled_steps; i > 0; --i)
-    product_steps<T, Rows, Vectors, unrolled_steps>(xr, stride, w, sum);
-  for (index i = p.depth % unrolled_steps; i > 0; --i) product_steps<T, Rows, Vectors, 1>(xr, stride, w, sum);
+  constexpr int steps = sizeof(T) == 4 && Rows > 6 ? unrolled_steps : 2;
+  for (index i = p.depth / steps; i > 0; --i) product_steps<T, Rows, Vectors, steps>(xr, stride, w, sum);
+  for (index i = p.depth % steps; i > 0; --i) product_steps<T, Rows, Vectors, 1>(xr, stride, w, sum);
   if (p.accumulate) {
     PCX_UNROLL
     for (int r = 0; r < Rows; ++r) {

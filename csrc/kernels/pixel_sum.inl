@@ -5,38 +5,54 @@
 template <class T, int Vectors>
 constexpr int sum_channels = Vectors > 1 ? tile_pixels<T> : tile_pixels<T> + tile_pixels<T> / 3;
 
-// The pixels of a row. Whole: all columns of the vectors are there.
+// The lanes that take part, found once for a row.
+template <class T, int Vectors>
+struct ColumnLanes {
+  decltype(first_lanes<T>(0)) part[Vectors];
+};
+
+// Pixel p of a row. Whole: all columns of the vectors are there.
+template <bool Whole, bool Listed, class T, class Vector, int Channels, int Vectors>
+PCX_INLINE void pixel_sum_step(const T* const* each, index p, const T* dy, const ColumnLanes<T, Vectors>& columns,
+                               Vector (&acc)[Channels][Vectors]) {
+  Vector d[Vectors];
+  PCX_UNROLL
+  for (int v = 0; v < Vectors; ++v) {
+    if constexpr (Whole)
+      d[v] = load(dy + v * lanes<T>);
+    else
+      d[v] = load_lanes(dy + v * lanes<T>, columns.part[v]);
+  }
+  PCX_UNROLL
+  for (int c = 0; c < Channels; ++c) {
+    const Vector xc = set1(Listed ? each[c][p] : each[0][p + c]);
+    PCX_UNROLL
+    for (int v = 0; v < Vectors; ++v) accumulate(acc[c][v], xc, d[v]);
+  }
+}
+
+// Two pixels at a time, where counting them would show.
 template <bool Whole, bool Listed, class T, class Vector, int Channels, int Vectors>
 PCX_INLINE void pixel_sum_row(const PixelSum<T>& sum, const T* x, const index* at, const T* dy,
                               Vector (&acc)[Channels][Vectors]) {
+  constexpr bool twice = Whole && !Listed && sizeof(T) == 4 && lanes<T> > 1 && Channels > 5;
   const index x_pixel = sum.x_pixel, dy_pixel = sum.dy_pixel;
-  decltype(first_lanes<T>(0)) part[Vectors];
+  ColumnLanes<T, Vectors> columns;
   PCX_UNROLL
-  for (int v = 0; v < Vectors; ++v) part[v] = first_lanes<T>(sum.columns - v * lanes<T>);
+  for (int v = 0; v < Vectors; ++v) columns.part[v] = first_lanes<T>(sum.columns - v * lanes<T>);
   const T* each[Listed ? Channels : 1] = {x};
   if constexpr (Listed) {
     PCX_UNROLL
     for (int c = 0; c < Channels; ++c) each[c] = x + at[c];
   }
-  index p = 0;
-  PCX_UNROLL_TWICE
-  for (index i = sum.cols; i > 0; --i, p += x_pixel, dy += dy_pixel) {
-    Vector d[Vectors];
-    PCX_UNROLL
-    for (int v = 0; v < Vectors; ++v) {
-      if constexpr (Whole)
-        d[v] = load(dy + v * lanes<T>);
-      else
-        d[v] = load_lanes(dy + v * lanes<T>, part[v]);
+  index i = sum.cols, p = 0;
+  if constexpr (twice) {
+    for (; i >= 2; i -= 2, p += 2 * x_pixel, dy += 2 * dy_pixel) {
+      pixel_sum_step<Whole, Listed>(each, p, dy, columns, acc);
+      pixel_sum_step<Whole, Listed>(each, p + x_pixel, dy + dy_pixel, columns, acc);
     }
-    PCX_UNROLL
-    for (int c = 0; c < Channels; ++c) {
-      const Vector xc = set1(Listed ? each[c][p] : x[c]);
-      PCX_UNROLL
-      for (int v = 0; v < Vectors; ++v) accumulate(acc[c][v], xc, d[v]);
-    }
-    if constexpr (!Listed) x += x_pixel;
   }
+  for (; i > 0; --i, p += x_pixel, dy += dy_pixel) pixel_sum_step<Whole, Listed>(each, p, dy, columns, acc);
 }
 
 template <class T, int Channels, int Vectors, bool Listed>

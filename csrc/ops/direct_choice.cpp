@@ -44,9 +44,8 @@ struct Pace {
   double tile, one_vector, column, run, part;
 };
 constexpr Pace narrow_pace{4.5, 1.2, 4, 0, 1400}, wide_pace{9, 1.3, 6.8, 2.9, 500};
-constexpr int wide_lanes = 16;
 
-const Pace& pace() { return kernels<float>().lanes < wide_lanes ? narrow_pace : wide_pace; }
+const Pace& pace() { return kernels<float>().wide() ? wide_pace : narrow_pace; }
 
 double columns_cost(const Kernels<float>& k, index columns) {
   const index full = columns / k.panel * k.panel, left = columns - full;

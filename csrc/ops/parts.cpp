@@ -155,8 +155,6 @@ bool scattered(const PackedWeight<T>& w) {
   return w.tiles == Tiles{1, 1, 1} && w.parts.empty();
 }
 
-}  // namespace
-
 // Parts that are computed directly are packed for the way that they take.
 template <class T>
 bool same_ways(const PackedWeight<T>& w, const ConvShape& shape, Direction direction) {
@@ -167,6 +165,8 @@ bool same_ways(const PackedWeight<T>& w, const ConvShape& shape, Direction direc
   }
   return true;
 }
+
+}  // namespace
 
 // Whether a direct convolution scatters depends on the size of the picture, and so do the way of others and the taps
 // that meet it.

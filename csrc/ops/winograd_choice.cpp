@@ -21,22 +21,20 @@ constexpr double default_amplification = 49, fast_amplification = 26 * 26;
 // In multiply-adds: a product, a chunk of a sum on its way to memory, an element of a transform for one channel and
 // axis, an element of the transformed weight that is read, made, and made where all of them leave the caches. In
 // cycles: a call of the products' kernel, a strip of channels of one part of the kernel on its way through one axis.
-// Vectors of 64 bytes make products faster, but not caches: fitted to 900 measurements on Cascade Lake, and a quarter
-// of the way back towards the others.
+// Those of vectors of 64 bytes were fitted to 900 measurements on Cascade Lake, and taken a quarter of the way back.
 struct Costs {
   double product, chunk, transform, weight_read, made, made_far, call_cycles, strip_cycles;
 };
 constexpr Costs narrow_costs{0.9, 12, 6, 4.5, 36, 36, 15, 190}, wide_costs{1, 30, 9, 8, 36, 80, 22, 250};
-constexpr int wide_lanes = 16;
 constexpr index near_elements = 4 << 20;  // of a transformed weight
 constexpr double first_cycles = 4000;
-
-const Costs& costs() { return kernels<float>().lanes < wide_lanes ? narrow_costs : wide_costs; }
 constexpr double ragged = 1.7;        // times as much for a transform of channels that are no whole vectors
 constexpr double strided = 1.05;      // times as much for a strided picture, of whose lines a residue uses a part;
 constexpr double few_strided = 1.13;  // and where it has few channels
 constexpr index few_channels = 16;
 constexpr double spread_cost = 12;  // an element of a result whose neighbours are of other residues
+
+const Costs& costs() { return kernels<float>().wide() ? wide_costs : narrow_costs; }
 
 // Of one group, in multiply-adds.
 double transformed_cost(const WinogradPlan& plan) {

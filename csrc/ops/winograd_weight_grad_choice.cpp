@@ -21,13 +21,11 @@ constexpr int largest_tile = 6;
 constexpr double allowed_amplification = 121, worst_tap = 2.25;
 
 // Next to one multiply-add of a product: an element of the transform of a tile, for each channel of a whole strip; an
-// element of a block's products on its way back; a multiply-add of the direct algorithm. Vectors of 64 bytes make
-// products faster, and caches not.
+// element of a block's products on its way back; a multiply-add of the direct algorithm.
 struct Costs {
   double transform, back, direct;
 };
-constexpr Costs costs{24, 17, 1.1}, wide_costs{36, 17, 1};
-constexpr int wide_lanes = 16;
+constexpr Costs narrow_costs{24, 17, 1.1}, wide_costs{36, 17, 1};
 constexpr double least_sums = 4;  // vectors of them hide the time that one takes
 constexpr index block_tiles = 128;
 
@@ -41,7 +39,7 @@ double columns_of(const ConvShape& s) {
   return static_cast<double>(round_up(s.group_out(), lanes));
 }
 
-const Costs& costs_here() { return kernels<float>().lanes < wide_lanes ? costs : wide_costs; }
+const Costs& costs() { return kernels<float>().wide() ? wide_costs : narrow_costs; }
 
 // Multiply-adds of the direct algorithm for a position and a tap, those in idle lanes included.
 double direct_products(const ConvShape& s) {
@@ -61,9 +59,8 @@ double cost_of(const ConvShape& s, const std::array<WinogradScheme, 3>& scheme) 
     parts *= scheme[a].parts;
   }
   const double channels = static_cast<double>(parts * round_up(s.group_in(), 16) + round_up(s.group_out(), 16));
-  return products *
-             (static_cast<double>(tiles) + costs_here().back * static_cast<double>(divide_up(tiles, block_tiles))) +
-         static_cast<double>(elements) * costs_here().transform * static_cast<double>(tiles) * channels;
+  return products * (static_cast<double>(tiles) + costs().back * static_cast<double>(divide_up(tiles, block_tiles))) +
+         static_cast<double>(elements) * costs().transform * static_cast<double>(tiles) * channels;
 }
 
 double amplification_of(const WinogradScheme& scheme) {
@@ -113,7 +110,7 @@ bool winograd_weight_grad_pays(const ConvShape& s, const Tiles& tiles) {
   std::array<WinogradScheme, 3> scheme;
   for (int a = 0; a < 3; ++a) scheme[a] = winograd_weight_grad_scheme(tiles[a], s, a);
   const double positions = static_cast<double>(s.y_size() / s.out_channels);
-  return cost_of(s, scheme) < costs_here().direct * positions * static_cast<double>(s.taps()) * direct_products(s);
+  return cost_of(s, scheme) < costs().direct * positions * static_cast<double>(s.taps()) * direct_products(s);
 }
 
 }  // namespace pcx
