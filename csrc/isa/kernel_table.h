@@ -58,8 +58,8 @@ struct Run {
 //   y[y_at[p] + k] (+)= sum over runs r, i < r.length of x[x_at[p] + r.start + i] * w[(r, i)][k],  then + bias[k],
 //   then max(0, .)
 // w has a row of whole_width(columns) entries for each (r, i), in order; those past `columns` are computed and not
-// stored. Where over_lanes, of few columns, w has instead `columns` vectors for every `lanes` elements of a run, with
-// zeros where the run ends within them; each lane sums its own elements, and the lanes are added at the end.
+// stored. Where over_lanes, w has instead `columns` vectors for every `lanes` elements of a run, with zeros where the
+// run ends within them; each lane sums its own elements; adding the lanes up takes as long as 16 products of a column.
 // A result depends neither on the pixel's place in the list nor on the other pixels.
 template <class T>
 struct ConvPixels {
@@ -279,11 +279,8 @@ struct Kernels {
   void (*channel_squares)(const T* x, const T* mean, T* sum, index rows, index channels);
   void (*channel_grad_sums)(const ChannelGrad<T>& part, T* total, T* along);
   void (*channel_grad)(const ChannelGrad<T>& part, const T* slope, const T* constant, T* dx);
-
-  // Whether it pays to sum so many columns over lanes: adding up the lanes of each takes as long as 16 products.
   bool over_lanes(index columns, index depth) const { return columns <= narrow && depth >= 16 * (columns - 1); }
-  // Vectors of 64 bytes: products are twice as fast as with 32, caches and memory are not. Models of time ask.
-  bool wide() const { return lanes * sizeof(T) == 64; }
+  bool wide() const { return lanes * sizeof(T) == 64; }  // products are fast beside caches and memory
   index whole_width(index columns) const { return columns <= lanes ? lanes : panel; }
 };
 
