@@ -29,7 +29,6 @@ PCX_INLINE void stream(float* p, __m512 v) { _mm512_stream_ps(p, v); }
 PCX_INLINE void stream(double* p, __m512d v) { _mm512_stream_pd(p, v); }
 PCX_INLINE void fence() { _mm_sfence(); }
 
-// Without a branch, so that loops find it once.
 PCX_INLINE unsigned first(index n, int all) { return (1u << (n < 0 ? 0 : n < all ? n : all)) - 1; }
 PCX_INLINE __m512 load_first(const float* p, index n) { return _mm512_maskz_loadu_ps(__mmask16(first(n, 16)), p); }
 PCX_INLINE __m512d load_first(const double* p, index n) { return _mm512_maskz_loadu_pd(__mmask8(first(n, 8)), p); }
