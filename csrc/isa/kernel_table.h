@@ -7,7 +7,7 @@
 namespace pcx {
 
 // A row of output pixels times one panel of output channels:
-//   y[p][k] (+)= sum over i < depth of x[offsets[i] + p] * w[i][k],  then + bias[k], then max(0, .)
+//   y[p][k] (+)= sum over i < depth of x[offsets[i] + p] * w[i * w_stride + k],  then + bias[k], then max(0, .)
 // Every sum runs over i in order, so a result depends neither on the length of the row nor on its neighbours.
 template <class T>
 struct ConvRow {
@@ -16,7 +16,7 @@ struct ConvRow {
   const T* w;
   T* y;
   const T* bias;  // or null
-  index depth, pixels, y_stride;
+  index depth, pixels, w_stride, y_stride;
   int columns;
   bool accumulate, relu;
 };
@@ -235,7 +235,7 @@ struct Kernels {
   int narrow;  // so few columns have kernels of their own: conv_row, conv_pixels over lanes
   int tile;    // channels of x that pixel_sum takes at a time
   void (*conv_pixels)(const ConvPixels<T>& tile);
-  void (*conv_row)(const ConvRow<T>& row);  // columns <= narrow; a row of w has as many entries
+  void (*conv_row)(const ConvRow<T>& row);  // columns <= narrow
   void (*shift_add)(const ShiftAdd<T>& sum);
   void (*store_cells)(const StoreCells<T>& part);
   void (*panel_product)(const PanelProduct<T>& product);

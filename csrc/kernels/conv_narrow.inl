@@ -21,7 +21,7 @@ static void narrow_tile(const ConvRow<T>& row, const T* x, T* y, index pixels) {
   }
   const T* w = row.w;
   const std::int32_t* offset = row.offsets;
-  for (index i = row.depth; i > 0; --i, ++offset, w += Channels) {
+  for (index i = row.depth; i > 0; --i, ++offset, w += row.w_stride) {
     const T* xi = x + *offset;
     vec pixel[Vectors];
     PCX_UNROLL

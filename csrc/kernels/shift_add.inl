@@ -29,7 +29,7 @@ static void shift_add(const ShiftAdd<T>& s) {
   for (; m < s.cells; ++m) shift_add_cells<T, 1>(s, s.p + m * s.p_stride, s.y + m * s.y_stride);
 }
 
-// Cells of one or two elements: no vector of them is worth its way.
+// Cells of up to three elements: no vector of them is worth its way.
 template <class T, int Length>
 static void store_few(const StoreCells<T>& s) {
   const T* p = s.p;
@@ -52,6 +52,7 @@ template <class T>
 static void store_cells(const StoreCells<T>& s) {
   if (s.length == 1) return store_few<T, 1>(s);
   if (s.length == 2) return store_few<T, 2>(s);
+  if (s.length == 3 && s.y_stride != 3) return store_few<T, 3>(s);
   const T* p = s.p;
   T* y = s.y;
   index m = s.cells;

@@ -1,40 +1,96 @@
-// transpose: blocks of lanes x lanes in registers; tails by masked loads and stores. Few lines that are left go element
-// by element: a block of them would shuffle mostly zeros.
-constexpr int few_lines = 3;
+// transpose: blocks of lanes x lanes in registers; tails by masked loads and stores. A few lines that are left would be
+// mostly zeros in such a block: 2, 3 or 4 of them go by parts of 16 bytes, one by the element.
+template <class T>
+constexpr int part = 16 / sizeof(T);
+template <class T>
+constexpr int few_lines = lanes<T> > part<T> ? lanes<T> / 2
+                          : lanes<T> > 2     ? lanes<T> - 1
+                                             : 0;
 
+// `count` elements of lines that lie side by side, each line then for itself.
 template <int lines, class T>
-static void move_lines(const T* from, index from_step, index from_line, T* to, index to_step, index to_line,
-                       index count) {
-  for (; count > 0; --count, from += from_step, to += to_step) {
-    T moved[lines];
-    PCX_UNROLL
-    for (int i = 0; i < lines; ++i) moved[i] = from[i * from_line];
-    PCX_UNROLL
-    for (int i = 0; i < lines; ++i) to[i * to_line] = moved[i];
+PCX_INLINE void split_block(const T* from, index step, T* to, index line, index count) {
+  decltype(zero<T>()) block[part<T>];
+  PCX_UNROLL
+  for (int i = 0; i < part<T>; ++i)
+    block[i] = load_parts(from + i * step, part<T> * step, lines, (count - i + part<T> - 1) / part<T>);
+  transpose_parts(block);
+  PCX_UNROLL
+  for (int i = 0; i < lines; ++i) {
+    if (count >= lanes<T>)
+      store(to + i * line, block[i]);
+    else
+      store_first(to + i * line, block[i], count);
   }
 }
 
-template <int most, class T>
-PCX_INLINE void move_few(index lines, const T* from, index from_step, index from_line, T* to, index to_step,
-                         index to_line, index count) {
-  if (lines == most) return move_lines<most>(from, from_step, from_line, to, to_step, to_line, count);
-  if constexpr (most > 1) move_few<most - 1>(lines, from, from_step, from_line, to, to_step, to_line, count);
+// And back.
+template <int lines, class T>
+PCX_INLINE void join_block(const T* from, index line, T* to, index step, index count) {
+  decltype(zero<T>()) block[part<T>];
+  PCX_UNROLL
+  for (int i = 0; i < part<T>; ++i) {
+    const T* p = from + i * line;
+    block[i] = i >= lines ? zero<T>() : count >= lanes<T> ? load(p) : load_first(p, count);
+  }
+  transpose_parts(block);
+  PCX_UNROLL
+  for (int i = 0; i < part<T>; ++i)
+    store_parts(to + i * step, part<T> * step, block[i], lines, (count - i + part<T> - 1) / part<T>);
+}
+
+// `count` elements of some lines. Split: an element of all lines lies together, and each line is to; else the other way
+// round.
+template <bool split, int lines, class T>
+static void move_lines(const T* from, index from_stride, T* to, index to_stride, index count) {
+  constexpr int n = lanes<T>;
+  const index from_step = split ? from_stride : 1, to_step = split ? 1 : to_stride;
+  if constexpr (lines == 1 || n <= part<T>) {
+    for (; count > 0; --count, from += from_step, to += to_step) {
+      T moved[lines];
+      PCX_UNROLL
+      for (int i = 0; i < lines; ++i) moved[i] = from[split ? i : i * from_stride];
+      PCX_UNROLL
+      for (int i = 0; i < lines; ++i) to[split ? i * to_stride : i] = moved[i];
+    }
+  } else {
+    auto block = [&](index some) {
+      if constexpr (split)
+        split_block<lines>(from, from_stride, to, to_stride, some);
+      else
+        join_block<lines>(from, from_stride, to, to_stride, some);
+    };
+    for (; count >= n; count -= n, from += n * from_step, to += n * to_step) block(n);
+    if (count > 0) block(count);
+  }
+}
+
+template <bool split, class T>
+static void move_few(index lines, const T* from, index from_stride, T* to, index to_stride, index count) {
+  for (; lines > 0; lines -= part<T>) {
+    if (lines == 1) return move_lines<split, 1>(from, from_stride, to, to_stride, count);
+    if constexpr (part<T> > 2) {
+      if (lines == 2) return move_lines<split, 2>(from, from_stride, to, to_stride, count);
+      if (lines == 3) return move_lines<split, 3>(from, from_stride, to, to_stride, count);
+    }
+    move_lines<split, part<T>>(from, from_stride, to, to_stride, count);
+    from += part<T> * (split ? 1 : from_stride);
+    to += part<T> * (split ? to_stride : 1);
+  }
 }
 
 template <class T>
 static void transpose(const T* from, index from_stride, T* to, index to_stride, index rows, index cols) {
   constexpr int n = lanes<T>;
-  if constexpr (n > few_lines) {
+  if constexpr (few_lines<T> > 0) {
     if (rows == 1 && to_stride == 1) return copy_elements(from, to, cols);
     const index last_row = rows - rows % n, last_col = cols - cols % n;
-    if (rows - last_row <= few_lines) {
-      move_few<few_lines>(rows - last_row, from + last_row * from_stride, 1, from_stride, to + last_row, to_stride, 1,
-                          cols);
+    if (rows - last_row <= few_lines<T>) {
+      move_few<false>(rows - last_row, from + last_row * from_stride, from_stride, to + last_row, to_stride, cols);
       rows = last_row;
     }
-    if (cols - last_col <= few_lines) {
-      move_few<few_lines>(cols - last_col, from + last_col, from_stride, 1, to + last_col * to_stride, 1, to_stride,
-                          rows);
+    if (cols - last_col <= few_lines<T>) {
+      move_few<true>(cols - last_col, from + last_col, from_stride, to + last_col * to_stride, to_stride, rows);
       cols = last_col;
     }
   }

@@ -22,11 +22,17 @@ constexpr index window_bytes = 384 << 10;  // of a block's packed input: less th
 constexpr index scratch_bytes = 48 << 20;  // of all workers together
 constexpr index longest_row = 240;         // positions; longer rows are cut
 constexpr index short_row = 32;            // positions
-constexpr index channels_together = 32;    // of all groups: up to so many are packed at once, by whole vectors
+constexpr index channels_together = 512;   // of all groups: up to so many are packed at once, by whole vectors
 constexpr index least_tasks = 16;          // enough to share out, if the work is worth it
 constexpr double parallel_flops = 15e6;    // about 100 us on one core: less is done by one thread
 
-// A 1x1 kernel does not care about rows: the whole picture becomes one long row.
+Correlation turned(Correlation p) {
+  std::swap(p.axis[1], p.axis[2]);
+  return p;
+}
+
+}  // namespace
+
 Correlation flattened(Correlation p) {
   index pixels = 1;
   for (const CorrelationAxis& a : p.axis) {
@@ -41,6 +47,16 @@ Correlation flattened(Correlation p) {
   return p;
 }
 
+bool turns(const Correlation& p) {
+  return p.axis[2].positions <= short_row && p.axis[1].positions >= 2 * p.axis[2].positions;
+}
+
+bool groups_together(const Correlation& p, const Chunks& chunks) {
+  return p.groups > 1 && p.groups * p.in_channels <= channels_together && chunks.channels >= p.in_channels;
+}
+
+namespace {
+
 // Elements between neighbours on each axis, of x and y.
 struct Layout {
   Axes x, y;
@@ -52,11 +68,6 @@ struct Layout {
     y = {ah.out * aw.out * out, aw.out * out, out};
   }
 };
-
-Correlation turned(Correlation p) {
-  std::swap(p.axis[1], p.axis[2]);
-  return p;
-}
 
 Layout turned(Layout layout) {
   std::swap(layout.x[1], layout.x[2]);
@@ -78,12 +89,8 @@ struct RowCut {
 // Rows that a block reads beside those of its own positions.
 index beside(const CorrelationAxis& a) { return (a.taps - 1) * std::abs(a.tap_step) / a.step; }
 
-bool groups_together(const Correlation& p, const Chunks& chunks) {
-  return p.groups > 1 && p.groups * p.in_channels <= channels_together && chunks.channels >= p.in_channels;
-}
-
 template <class T>
-RowCut cut(const Correlation& p, const Layout& layout, index channels, index apart) {
+RowCut cut(const Correlation& p, index channels, index apart) {
   const Kernels<T>& k = kernels<T>();
   RowCut c{};
   c.block = {1, 1, even_part(p.axis[2].positions, longest_row)};
@@ -91,7 +98,7 @@ RowCut cut(const Correlation& p, const Layout& layout, index channels, index apa
     for (index more = 2; more <= p.axis[a].positions; ++more) {
       Axes larger = c.block;
       larger[a] = more;
-      const index bytes = Window(p, layout.x, larger, channels, k.lanes).size() * static_cast<index>(sizeof(T));
+      const index bytes = Window::size_for(p, larger, channels, k.lanes) * static_cast<index>(sizeof(T));
       const bool many = larger[0] * larger[1] * larger[2] > block_positions && more > 2 * beside(p.axis[a]);
       if (many || bytes > window_bytes) break;
       c.block = larger;
@@ -120,7 +127,7 @@ class RowCorrelator {
         chunks_(chunks_of(problem, sizeof(T))),
         together_(groups_together(problem, chunks_)),
         channels_(together_ ? p_.groups * p_.in_channels : chunks_.channels),
-        cut_(cut<T>(p_, layout_, channels_, apart())),
+        cut_(cut<T>(p_, channels_, apart())),
         window_(p_, layout_.x, cut_.block, channels_, k_.lanes),
         offsets_(window_.offsets(std::min(chunks_.channels, p_.in_channels), turns_)),
         x_(x),
@@ -187,11 +194,10 @@ class RowCorrelator {
   }
 
   void compute_chunk(const RowBlock& b, index c0, index channels, const std::int32_t* offsets, const T* window) const {
-    const index taps = p_.taps(), columns = p_.out_channels;
+    const index taps = p_.taps(), out = p_.out_channels, panel = even_part(out, k_.narrow);
     ConvRow<T> row{};
-    row.columns = static_cast<int>(columns);
-    const T* w = packed_ + (b.group * p_.in_channels + c0) * taps * columns;
-    const T* bias = bias_ ? bias_ + b.group * columns : nullptr;
+    row.w_stride = out;
+    const T* w = packed_ + (b.group * p_.in_channels + c0) * taps * out;
     row.pixels = b.size[2];
     row.y_stride = p_.axis[2].out_step * layout_.y[2];
     const index chunk = taps * channels;
@@ -200,15 +206,18 @@ class RowCorrelator {
       row.depth = std::min(chunks_.depth, chunk - done);
       const bool last = c0 + channels >= p_.in_channels && done + row.depth >= chunk;
       row.offsets = offsets + done;
-      row.w = w + done * columns;
       row.accumulate = c0 > 0 || done > 0;
-      row.bias = last ? bias : nullptr;
       row.relu = last && relu_;
-      for (index d = 0; d < b.size[0]; ++d) {
-        for (index h = 0; h < b.size[1]; ++h) {
-          row.x = window + window_.at(d, h);
-          row.y = y_at(b, d, h);
-          k_.conv_row(row);
+      for (index first = 0; first < out; first += panel) {
+        row.columns = static_cast<int>(std::min(panel, out - first));
+        row.w = w + done * out + first;
+        row.bias = bias_ && last ? bias_ + b.group * out + first : nullptr;
+        for (index d = 0; d < b.size[0]; ++d) {
+          for (index h = 0; h < b.size[1]; ++h) {
+            row.x = window + window_.at(d, h);
+            row.y = y_at(b, d, h) + first;
+            k_.conv_row(row);
+          }
         }
       }
       done += row.depth;
@@ -242,10 +251,6 @@ class RowCorrelator {
 };
 
 }  // namespace
-
-bool turns(const Correlation& p) {
-  return p.axis[2].positions <= short_row && p.axis[1].positions >= 2 * p.axis[2].positions;
-}
 
 template <class T>
 Work correlate_rows_work(const Correlation& problem) {

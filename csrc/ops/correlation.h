@@ -70,9 +70,13 @@ template <class T>
 Way way_of(const Correlation& problem);
 template <class T>
 bool in_rows(const Correlation& problem);
-// Whether the columns of a narrow picture are its rows there: those are short, and a row takes as many vectors as its
-// pixels begin.
+// What that does with a picture. A 1x1 kernel does not care about rows: all pixels become one.
+Correlation flattened(Correlation problem);
+// Whether the columns of a narrow one are its rows: those are short, and a row takes as many vectors as its pixels
+// begin.
 bool turns(const Correlation& problem);
+// Whether the channels of all groups are packed at once.
+bool groups_together(const Correlation& problem, const Chunks& chunks);
 
 // Where the weight of (tap, in channel, out channel) of a group stands.
 struct WeightStrides {

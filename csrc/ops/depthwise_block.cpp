@@ -35,6 +35,11 @@ T* beside(T* buffer, const T* y, index step) {
   return buffer + ((place(y) + line_bytes - place(buffer)) & (apart - 1)) / size;
 }
 
+index residue(index i, index n) {
+  const index r = i % n;
+  return r < 0 ? r + n : r;
+}
+
 // Places of x that `high` positions see.
 index ring_of(const CorrelationAxis& axis, index high) {
   return (high - 1) * axis.step + (axis.taps - 1) * std::abs(axis.tap_step) + 1;
@@ -127,6 +132,7 @@ ColumnRows<T>::ColumnRows(const Correlation& problem, const DepthwiseCut& cut, b
       rows_(p_.axis[0].taps * p_.axis[1].taps * p_.in_channels),
       deep_(ring_of(p_.axis[0], 1)),
       ring_(ring_of(p_.axis[1], cut.held)),
+      tap_place_(residue(p_.axis[1].tap_step, ring_)),
       plane_(taps_.columns * cut.channels),
       row_(plane_ * p_.in_channels),
       padding_(padding),
@@ -176,14 +182,18 @@ template <class T>
 void ColumnRows<T>::look_at(index d, index h, const T** seen) {
   const auto& [ad, ah, aw] = p_.axis;
   const T* padding = padding_ ? data_ + static_cast<index>(held_.size()) * row_ : nullptr;
+  // Places in the ring are counted on: a division for every row of taps would take longer than its products.
+  const index first_place = residue(ah.first + h * ah.step, ring_);
   for (index td = 0; td < ad.taps; ++td) {
-    const index xd = ad.first + d * ad.step + td * ad.tap_step;
-    for (index th = 0, xh = ah.first + h * ah.step; th < ah.taps; ++th, xh += ah.tap_step) {
+    const index xd = ad.first + d * ad.step + td * ad.tap_step, slice = deep_ == 1 ? 0 : residue(xd, deep_) * ring_;
+    index xh = ah.first + h * ah.step, ring_place = first_place;
+    for (index th = 0; th < ah.taps; ++th, xh += ah.tap_step, ring_place += tap_place_) {
+      if (ring_place >= ring_) ring_place -= ring_;
       if (xd < 0 || xd >= ad.in || xh < 0 || xh >= ah.in) {
         seen = std::fill_n(seen, p_.in_channels, padding);
         continue;
       }
-      const index place = xd % deep_ * ring_ + xh % ring_, row = xd * ah.in + xh;
+      const index place = slice + ring_place, row = xd * ah.in + xh;
       T* const to = data_ + place * row_;
       if (held_[static_cast<std::size_t>(place)] != row) {
         held_[static_cast<std::size_t>(place)] = row;

@@ -63,6 +63,7 @@ class ColumnRows {
   const TapColumns taps_;
   const index step_, vector_;
   const index rows_, deep_, ring_;  // rows that a position sees; depths held, and rows of each
+  const index tap_place_;           // places in the ring from a row of taps to the next
   const index plane_, row_;         // elements of a row in one plane, and in all
   const bool padding_;
   index size_;  // elements in all

@@ -1,6 +1,6 @@
 // Which of the direct ways is the fastest, and how fast: a model of the time of one picture in cycles of a processor
-// that does two vectors of multiply-adds in each, fitted to measurements of 800 random shapes on an AVX2 processor; for
-// few output channels and groups, of 800 more; of 1300 on one with AVX-512.
+// that does two vectors of multiply-adds in each. Fitted to measurements of each way on random shapes: with vectors of
+// 64 bytes 1300 and 700 on Cascade Lake; with narrower ones 1600 on Zen 3 and 700 on Cascade Lake.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -11,39 +11,42 @@
 #include "isa/dispatch.h"
 #include "ops/depthwise.h"
 #include "ops/parts.h"
+#include "ops/patch.h"
 #include "ops/scatter.h"
+#include "ops/window.h"
 
 namespace pcx {
 
 namespace {
 
-constexpr double call = 1450;                  // before the first product
-constexpr double scattered = 1.1;              // times as much as products take, next to those of a correlation
-constexpr double dot = 2, dot_column = 5.5;    // columns whose products are summed over lanes: a vector, a column
-constexpr double term = 0.85;                  // a vector added, or read, or written
-constexpr double row_call = 61;                // of shift_add
-constexpr double near_elements = 4096;         // of partial results that are added in one call, as in scatter.cpp
-constexpr double emitted = 0.8, cell = 10;     // an element of y from its sum; a cell of a phase
-constexpr double apart_cell = 5;               // where nothing is summed
-constexpr double copied = 0.17, placed = 3.1;  // an element of x; a position
-// The row kernel: a part; a row; a vector of pixels by one weight, and its load; a result and a position on their way
-// out; an element of x.
-constexpr double row_part = 200, row = 122, row_product = 1.25, row_load = 1.15, row_result = 1.9, row_position = 2.6;
-constexpr double row_copied = 0.26;
+constexpr double call = 1450, part = 1400;  // before the first product, and for each residue of a correlation
+// Scattering: a column that is summed over lanes, its vectors and itself; a vector added, or read, or written; a call
+// of shift_add; how many partial results are added in one, as in scatter.cpp; an element of y from its sum, a cell or a
+// pixel of one, a line of them.
+constexpr double dot = 1, dot_column = 10, term = 1.3, row_call = 185, near_elements = 4096;
+constexpr double emitted = 0.6, cell = 2.6, line_stored = 60;
+constexpr double copied = 0.17;       // an element of x
+constexpr double dot_product = 0.9;   // a vector by one column, where their products are summed over lanes
+constexpr double far_product = 1.5;   // the same with weights that leave the first-level cache
+constexpr double far_weights = 4096;  // so many do
+// The row kernel: a vector of pixels by one weight; four elements of y, or of a pixel of x, on their way out or in; a
+// row of a panel; a row of x.
+constexpr double row_product = 1.1, row_out = 3.2, row_in = 3, row = 125, row_filled = 108;
+constexpr index widest_rows = 32;  // output channels: with more of them y is written in pieces that are too far apart
 // Depthwise: a vector's multiply-add; a vector copied, and where channels of groups are dealt out; a row of pixels, and
 // of its vectors.
 constexpr double column_product = 0.8, column_copied = 3, column_dealt = 10, column_row = 300, column_vector = 15;
-constexpr double far_weights = 4096;  // of columns summed over lanes: more of them leave the first-level cache
-constexpr double found = 1.15;        // times as much is found, next to Winograd's algorithm: memory
-constexpr double made = 1;            // an element of the weight that is packed
+constexpr double found = 1.15;  // times as much is found, next to Winograd's algorithm: memory
+constexpr double made = 1;      // an element of the weight that is packed
 
 // What depends on the vectors: what a register tile takes besides its products, in channels; a panel of one vector,
-// next to half a panel of two; a column that a correlation sums over lanes; a run of x; each residue of a correlation.
-// Those of 64 bytes were measured on Cascade Lake.
+// next to half a panel of two; a column that is summed over lanes, and a vector of x there; a run of x; a pixel that is
+// copied, and a row of them; a vector of pixels in the row kernel; a vector of a scattered cell.
 struct Pace {
-  double tile, one_vector, column, run, part;
+  double tile, one_vector, column, dot_load, run, pixel, filled, row_load, swept;
 };
-constexpr Pace narrow_pace{4.5, 1.2, 4, 0, 1400}, wide_pace{9, 1.3, 6.8, 2.9, 500};
+constexpr Pace narrow_pace{6, 1.2, 6, 1.6, 1.5, 3, 42, 1, 2.5};
+constexpr Pace wide_pace{10, 1.3, 5.6, 3.4, 1.6, 2, 30, 2, 5.2};
 
 const Pace& pace() { return kernels<float>().wide() ? wide_pace : narrow_pace; }
 
@@ -78,73 +81,105 @@ double scatter_cycles(const Scatter& p) {
   double sums = 0, terms = 0, stored = 0;
   for (const ScatterPass& pass : plan.passes) {
     sums += pass.over_lanes ? pixels * static_cast<double>(pass.columns) * (dot * depth / (2 * k.lanes) + dot_column)
-                            : scattered * products(k, pixels, depth, columns_cost(k, pass.columns));
+                            : products(k, pixels, depth, columns_cost(k, pass.columns));
   }
   for (const ScatterPhase& phase : plan.phases) {
     const double vectors = std::ceil(static_cast<double>(phase.length) / k.lanes);
     terms += wide * vectors * term * static_cast<double>(phase.terms.size() + (phase.part_length > 0) + 2);
-    stored +=
-        (apart ? apart_cell : cell) * wide * static_cast<double>(p.groups == 1 ? 1 : phase.length / p.out_channels);
+    stored += line_stored + cell * wide * static_cast<double>(p.groups == 1 ? 1 : phase.length / p.out_channels);
+    if (!apart) stored += pace().swept * wide * static_cast<double>(plan.cell / k.lanes);
   }
   const double emits = emitted * static_cast<double>(aw.out * p.out_channels);
   // Rows whose partial results lie near are added in one call.
   const double near = std::max(1.0, std::floor(near_elements / (wide * static_cast<double>(plan.stride))));
   const double calls = row_call * static_cast<double>(plan.phases.size()) / near;
   const double added = apart ? 0 : inside(ad) * inside(ah) * (calls + terms);
-  return call + static_cast<double>(p.groups) * (sums + added + lines * (emits + stored));
+  return call + part + static_cast<double>(p.groups) * (sums + added + lines * (emits + stored));
 }
 
-// Of the elements of x that a correlation reads, those beside its positions included.
-double slots(const Correlation& p) {
-  double slots = static_cast<double>(p.in_channels);
-  for (const CorrelationAxis& a : p.axis)
-    slots *= static_cast<double>(a.positions + (a.taps - 1) * std::abs(a.tap_step));
-  return slots;
-}
-
-// Few output channels: a row is so many vectors of pixels.
-double row_cycles(const Correlation& p) {
+// The row kernel with any number of output channels, so many at a time as it takes.
+double row_cycles(const Correlation& given) {
   const Kernels<float>& k = kernels<float>();
-  const bool turned = turns(p);
-  const index length = p.axis[turned ? 1 : 2].positions;
-  const double rows = static_cast<double>(p.axis[0].positions * p.axis[turned ? 2 : 1].positions);
-  const double vectors = rows * static_cast<double>(divide_up(length, k.lanes));
+  const Correlation p = flattened(given);
+  const std::size_t along = turns(p) ? 1 : 2, across = 3 - along;
+  const CorrelationAxis& line = p.axis[along];
+  const double rows = static_cast<double>(p.axis[0].positions * p.axis[across].positions);
+  const double vectors = rows * static_cast<double>(divide_up(line.positions, k.lanes));
   const double depth = static_cast<double>(p.taps() * p.in_channels), out = static_cast<double>(p.out_channels);
-  const double sums = vectors * depth * (row_product * out + row_load) / 2;
-  const double results = static_cast<double>(p.positions()) * (row_result * out + row_position);
-  return row_part + static_cast<double>(p.groups) * (sums + results + row_copied * slots(p) + row * rows);
+  const double groups = static_cast<double>(p.groups),
+               panels = static_cast<double>(divide_up(p.out_channels, k.narrow));
+  const double sums = vectors * depth * (row_product * out + pace().row_load * panels) / 2;
+  const index width = even_part(p.out_channels, k.narrow);
+  const double outs = row_out * static_cast<double>(p.positions()) * panels * static_cast<double>(divide_up(width, 4));
+  // What is read: rows of x, each of which goes in by fours of channels, unless it lies as it should.
+  const bool together = groups_together(p, chunks_of(p, sizeof(float)));
+  const index channels = together ? p.groups * p.in_channels : p.in_channels, pixel = p.groups * p.in_channels;
+  const double slots = static_cast<double>(WindowAxis::slots_for(line, line.positions));
+  const double read = static_cast<double>(WindowAxis::slots_for(p.axis[0], p.axis[0].positions) *
+                                          WindowAxis::slots_for(p.axis[across], p.axis[across].positions));
+  const double runs = static_cast<double>(std::min(line.step, line.taps));
+  const double fours = along == 2 && pixel * line.step == 1 ? 0 : static_cast<double>(divide_up(channels, 4));
+  const double filled = (together ? 1 : groups) * read * (row_filled * runs + row_in * slots * fours);
+  return part + groups * (sums + outs + row * rows * panels) + filled;
 }
 
-// A few channels a group: vectors of output channels, and columns of x for each.
+// Pixels of x that a correlation reads, those beside its positions included.
+double read_pixels(const Correlation& p) {
+  index pixels = 1;
+  for (const CorrelationAxis& a : p.axis) pixels *= PatchAxis::slots_for(a, a.positions);
+  return static_cast<double>(pixels);
+}
+
+// Positions and taps of them that meet the picture.
+double inside(const CorrelationAxis& a) {
+  index count = 0;
+  for (index t = 0; t < a.taps; ++t) {
+    const index first = a.first + t * a.tap_step;
+    const index begin = first < 0 ? divide_up(-first, a.step) : 0;
+    const index end = first < a.in ? std::min(a.positions, (a.in - 1 - first) / a.step + 1) : 0;
+    count += std::max<index>(0, end - begin);
+  }
+  return static_cast<double>(count);
+}
+
+// A few channels a group: vectors of output channels, and columns of x for each; no rows of padding.
 double depthwise_cycles(const Correlation& p) {
   const double vectors = static_cast<double>(divide_up(p.groups * p.out_channels, kernels<float>().lanes));
   const double in = static_cast<double>(p.in_channels),
                rows = static_cast<double>(p.axis[0].positions * p.axis[1].positions);
-  const double sums = column_product * static_cast<double>(p.positions() * p.taps()) * in;
-  const double copied = (p.in_channels * p.out_channels == 1 ? column_copied : column_dealt) * slots(p);
-  return pace().part + column_row * rows + vectors * (sums + copied + column_vector * rows);
+  const auto& [ad, ah, aw] = p.axis;
+  const double sums = column_product * inside(ad) * inside(ah) * static_cast<double>(aw.positions * aw.taps) * in;
+  const double moved = (p.in_channels * p.out_channels == 1 ? column_copied : column_dealt) * read_pixels(p) * in;
+  return part + column_row * rows + vectors * (sums + moved + column_vector * rows);
+}
+
+// What a correlation copies into patches.
+double patch_cycles(const Correlation& p, const Chunks& chunks) {
+  const CorrelationAxis& line = p.axis[2];
+  const bool apart = side_by_side(p, chunks);
+  const double rows = static_cast<double>(PatchAxis::slots_for(p.axis[0], p.axis[0].positions) *
+                                          PatchAxis::slots_for(p.axis[1], p.axis[1].positions));
+  const double slots = static_cast<double>(PatchAxis::slots_for(line, line.positions, apart));
+  const double pieces = static_cast<double>(slots < static_cast<double>(line.taps * line.positions) ? 1 : line.taps);
+  return rows * (pace().filled * pieces + slots * (pace().pixel + copied * static_cast<double>(p.in_channels)));
 }
 
 // Panels of output channels, or a few that are summed over lanes.
 double channels_cycles(const Correlation& p) {
   const Kernels<float>& k = kernels<float>();
+  const Chunks chunks = chunks_of(p, sizeof(float));
   const double positions = static_cast<double>(p.positions()), depth = static_cast<double>(p.taps() * p.in_channels);
-  const double out = static_cast<double>(p.out_channels), dot_share = depth * out > far_weights ? 0.45 : 0.75;
-  const index run_taps = chunks_of(p, sizeof(float)).run_taps, length = run_taps * p.in_channels;
-  const double runs = static_cast<double>(p.taps() / run_taps),
-               panels = static_cast<double>(divide_up(p.out_channels, k.panel));
-  const double vectors = runs * static_cast<double>(divide_up(length, k.lanes));
-  const double sums = over_lanes<float>(p, p.out_channels)
-                          ? positions * (vectors * out / 2 / dot_share + pace().column * out + 12)
-                          : products(k, positions, depth, columns_cost(k, p.out_channels));
-  const double begun = positions * panels * pace().run * runs;
-  return pace().part + static_cast<double>(p.groups) * (sums + begun + copied * slots(p) + placed * positions);
-}
-
-template <class T>
-bool rows_can(const Correlation& p) {
-  const Kernels<T>& k = kernels<T>();
-  return p.out_channels <= k.narrow && p.in_channels < k.lanes;
+  const double out = static_cast<double>(p.out_channels), runs = static_cast<double>(p.taps() / chunks.run_taps);
+  double sums;
+  if (over_lanes<float>(p, p.out_channels)) {
+    const double vectors = runs * static_cast<double>(divide_up(chunks.run_taps * p.in_channels, k.lanes));
+    const double product = depth * out > far_weights ? far_product : dot_product;
+    sums = positions * (vectors * (product * out + pace().dot_load) / 2 + pace().column * out);
+  } else {
+    const double panels = static_cast<double>(divide_up(p.out_channels, k.panel));
+    sums = products(k, positions, depth, columns_cost(k, p.out_channels)) + positions * panels * pace().run * runs;
+  }
+  return part + static_cast<double>(p.groups) * (sums + patch_cycles(p, chunks));
 }
 
 struct Fastest {
@@ -160,7 +195,7 @@ Fastest fastest_of(const Correlation& given) {
   auto consider = [&](bool can, Way way, double cycles) {
     if (can && cycles < best.cycles) best = {way, cycles};
   };
-  consider(rows_can<T>(p), Way::rows, row_cycles(p));
+  consider(p.out_channels <= widest_rows, Way::rows, row_cycles(p));
   consider(depthwise_can<T>(p), Way::depthwise, depthwise_cycles(p));
   return best;
 }
@@ -169,7 +204,7 @@ double cycles_of(const Correlation& p) { return fastest_of<float>(p).cycles; }
 
 double cycles_of(const std::vector<Correlation>& parts) {
   double cycles = call;
-  for (const Correlation& part : parts) cycles += cycles_of(part);
+  for (const Correlation& residue : parts) cycles += cycles_of(residue);
   return cycles;
 }
 
@@ -179,15 +214,15 @@ double packing_cycles(const Correlation& p) {
 
 }  // namespace
 
-double correlate_cycles(const Correlation& part, bool kept) {
-  return found * cycles_of(part) + (kept ? 0 : packing_cycles(part) / pictures_of_call);
+double correlate_cycles(const Correlation& problem, bool kept) {
+  return found * cycles_of(problem) + (kept ? 0 : packing_cycles(problem) / pictures_of_call);
 }
 
 double direct_cycles(const ConvShape& s, Direction direction, bool kept) {
   const std::vector<Correlation> parts = parts_of(s, direction);
   double cycles = cycles_of(parts), packing = 0;
   if (scatter_can(s, direction)) cycles = std::min(cycles, scatter_cycles(scatter_of(s, direction)));
-  for (const Correlation& part : parts) packing += packing_cycles(part);
+  for (const Correlation& residue : parts) packing += packing_cycles(residue);
   return found * cycles + (kept ? 0 : packing / pictures_of_call);
 }
 

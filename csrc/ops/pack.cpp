@@ -253,7 +253,8 @@ void pack(const Correlation& given, const T* w, const WeightStrides& strides, T*
   const Chunks chunks = chunks_of(problem, sizeof(T));
   const index depth = problem.taps() * problem.in_channels, size = packed_size<T>(problem);
   const index group_size = problem.groups ? size / problem.groups : 0, out = problem.out_channels;
-  const index left = out % k.panel, wide = in_rows<T>(problem) || over_lanes<T>(problem, left) ? out - left : out;
+  const index left = out % k.panel;
+  const index wide = in_rows<T>(problem) ? 0 : over_lanes<T>(problem, left) ? out - left : out;
   const index each = panels_at_once * k.panel, wide_tasks = divide_up(wide, each);
   const index tasks = wide_tasks + (wide < out);  // of a group
   parallel_for(problem.groups * tasks, size < (1 << 18) ? 1 : workers_for(problem.groups * tasks),

@@ -163,13 +163,20 @@ class Scatterer {
     for (const ScatterPhase& phase : plan_.phases) {
       const index pixel = aw.first + q * aw.step + phase.pixel;
       const auto line = store_.line(phase, group, pixel, count, plan_.stride);
-      for (index tap = pass.first; tap < pass.first + pass.rows; ++tap) {
-        const T* from = results + (tap - pass.first) * p_.row_columns() + phase.terms[0];
-        for (index r = row; r < row + rows; ++r, from += cut_.segment * plan_.stride) {
-          const index d = ad.first + r / ah.in % ad.in * ad.step + tap / ah.taps * ad.tap_step;
-          const index h = ah.first + r % ah.in * ah.step + tap % ah.taps * ah.tap_step;
+      for (index r = row; r < row + rows; ++r) {
+        const T* from = results + (r - row) * cut_.segment * plan_.stride + phase.terms[0];
+        const index slice = r / ah.in, image = slice / ad.in;
+        const index first_d = ad.first + (slice - image * ad.in) * ad.step;
+        const index first_h = ah.first + (r - slice * ah.in) * ah.step;
+        index td = pass.first / ah.taps, th = pass.first - td * ah.taps;
+        for (index tap = 0; tap < pass.rows; ++tap, ++th, from += p_.row_columns()) {
+          if (th == ah.taps) {
+            th = 0;
+            ++td;
+          }
+          const index d = first_d + td * ad.tap_step, h = first_h + th * ah.tap_step;
           if (d < 0 || d >= ad.out || h < 0 || h >= ah.out) continue;
-          store_.store(line, (r / ah.in / ad.in * ad.out + d) * ah.out + h, from);
+          store_.store(line, (image * ad.out + d) * ah.out + h, from);
         }
       }
     }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <numeric>
 
 #include "base/division.h"
 #include "isa/dispatch.h"
@@ -32,8 +33,10 @@ void add_term(ScatterPlan& plan, const Scatter& p, index pixel, index t, index t
 void list_phases(ScatterPlan& plan, const Scatter& p, index lanes) {
   const ScatterAxis& axis = p.axis[2];
   const index together = axis.tap_step == 1 ? axis.step : 1;
+  const bool apart = plan.apart(p);
   for (index t = 0; t < axis.taps; t += together) {
-    add_term(plan, p, t * axis.tap_step % axis.step, t, together, t * axis.tap_step / axis.step);
+    const index pixel = t * axis.tap_step, cells = apart ? 0 : pixel / axis.step;
+    add_term(plan, p, pixel - cells * axis.step, t, together, cells);
   }
   for (const ScatterPhase& phase : plan.phases) plan.cell = std::max(plan.cell, whole(phase.length, lanes));
 }
@@ -66,7 +69,7 @@ bool scatter_can(const ConvShape& s, Direction direction) {
 
 bool ScatterPlan::apart(const Scatter& p) const {
   for (const ScatterAxis& a : p.axis) {
-    if (a.reach() >= a.step && a.taps > 1) return false;
+    if (a.taps > a.step / std::gcd(a.step, a.tap_step)) return false;
   }
   return true;
 }

@@ -3,43 +3,64 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/division.h"
 #include "isa/dispatch.h"
 
 namespace pcx {
 
-WindowAxis::WindowAxis(const CorrelationAxis& axis, index positions) {
-  const index reach = (axis.taps - 1) * std::abs(axis.tap_step);
+namespace {
+
+index reach_of(const CorrelationAxis& axis) { return (axis.taps - 1) * std::abs(axis.tap_step); }
+
+// Of the hull of all taps: how many phases there are, and the slots of one, at most.
+index phases_of(const CorrelationAxis& axis) { return std::min(axis.step, reach_of(axis) + 1); }
+index phase_of(const CorrelationAxis& axis, index positions) { return positions + reach_of(axis) / axis.step; }
+
+// Elements from a channel to the next. An odd number of whole vectors: the same slot of many channels then lies in many
+// cache sets.
+index channel_stride(index slots, index channels, index lanes) {
+  if (slots <= lanes / 2 || channels <= 1) return slots;
+  const index whole = divide_up(slots, lanes);
+  return (whole % 2 ? whole : whole + 1) * lanes;
+}
+
+}  // namespace
+
+index WindowAxis::slots_for(const CorrelationAxis& axis, index positions) {
+  if (axis.taps <= 0) return positions;
+  return std::min(phases_of(axis) * phase_of(axis, positions), axis.taps * positions);
+}
+
+WindowAxis::WindowAxis(const CorrelationAxis& axis, index positions) : slots(slots_for(axis, positions)) {
+  if (axis.taps <= 0) return;
+  const index reach = reach_of(axis), phases = phases_of(axis), phase = phase_of(axis, positions);
   const index low = axis.first + (axis.tap_step < 0 ? (axis.taps - 1) * axis.tap_step : 0);  // the first x read
-  const index phase = positions + reach / axis.step;  // slots of a phase of the hull, at most
-  if (axis.taps <= 0) {
-    slots = positions;
-  } else if (std::min(axis.step, reach + 1) * phase <= axis.taps * positions) {
-    const index phases = std::min(axis.step, reach + 1);
+  if (phases * phase == slots) {
     for (index p = 0; p < phases; ++p) runs.push_back({p * phase, low + p, axis.step, phase});
     for (index t = 0; t < axis.taps; ++t) {
       const index from_low = axis.tap_step < 0 ? reach + t * axis.tap_step : t * axis.tap_step;
       tap_slot.push_back(from_low % axis.step * phase + from_low / axis.step);
     }
-    slots = phases * phase;
   } else {
     for (index t = 0; t < axis.taps; ++t) {
       runs.push_back({t * positions, axis.first + t * axis.tap_step, axis.step, positions});
       tap_slot.push_back(t * positions);
     }
-    slots = axis.taps * positions;
   }
 }
 
 Window::Window(const Correlation& problem, const Axes& apart, const Axes& block, index channels, index lanes)
     : problem_(problem), apart_(apart) {
   for (int a = 0; a < 3; ++a) axis_[a] = WindowAxis(problem.axis[a], block[a]);
-  channel_ = axis_[2].slots;
-  // An odd number of whole vectors between channels: the same slot of many channels then lies in many cache sets.
-  if (channel_ > lanes / 2 && channels > 1) {
-    const index whole = (channel_ + lanes - 1) / lanes;
-    channel_ = (whole % 2 ? whole : whole + 1) * lanes;
-  }
+  channel_ = channel_stride(axis_[2].slots, channels, lanes);
   row_ = channel_ * channels;
+}
+
+index Window::size_for(const Correlation& problem, const Axes& block, index channels, index lanes) {
+  index slots[3];
+  for (int a = 0; a < 3; ++a)
+    slots[a] = WindowAxis::slots_for(problem.axis[static_cast<std::size_t>(a)], block[static_cast<std::size_t>(a)]);
+  return slots[0] * slots[1] * channel_stride(slots[2], channels, lanes) * channels;
 }
 
 std::vector<std::int32_t> Window::offsets(index channels, bool turned) const {

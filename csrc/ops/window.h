@@ -19,6 +19,7 @@ struct WindowAxis {
 
   WindowAxis() = default;
   WindowAxis(const CorrelationAxis& axis, index positions);
+  static index slots_for(const CorrelationAxis& axis, index positions);
 };
 
 class Window {
@@ -28,6 +29,7 @@ class Window {
   Window(const Correlation& problem, const Axes& apart, const Axes& block, index channels, index lanes);
 
   index size() const { return axis_[0].slots * axis_[1].slots * row_; }  // elements
+  static index size_for(const Correlation& problem, const Axes& block, index channels, index lanes);
   // Offset of position (d, h, 0) of the block.
   index at(index d, index h) const { return (d * axis_[1].slots + h) * row_; }
   index channel(index c) const { return c * channel_; }  // offset of the same position in another channel

@@ -250,18 +250,26 @@ PCX_INLINE __m256d sum_each(const __m256d (&r)[4]) {
   return _mm256_add_pd(_mm256_permute2f128_pd(low, high, 0x20), _mm256_permute2f128_pd(low, high, 0x31));
 }
 
+// Each half of 4, or 2, vectors in itself.
+PCX_INLINE void transpose_parts(__m256* r) {
+  const __m256d t0 = _mm256_castps_pd(_mm256_unpacklo_ps(r[0], r[1]));
+  const __m256d t1 = _mm256_castps_pd(_mm256_unpackhi_ps(r[0], r[1]));
+  const __m256d t2 = _mm256_castps_pd(_mm256_unpacklo_ps(r[2], r[3]));
+  const __m256d t3 = _mm256_castps_pd(_mm256_unpackhi_ps(r[2], r[3]));
+  r[0] = _mm256_castpd_ps(_mm256_unpacklo_pd(t0, t2));
+  r[1] = _mm256_castpd_ps(_mm256_unpackhi_pd(t0, t2));
+  r[2] = _mm256_castpd_ps(_mm256_unpacklo_pd(t1, t3));
+  r[3] = _mm256_castpd_ps(_mm256_unpackhi_pd(t1, t3));
+}
+PCX_INLINE void transpose_parts(__m256d* r) {
+  const __m256d low = _mm256_unpacklo_pd(r[0], r[1]);
+  r[1] = _mm256_unpackhi_pd(r[0], r[1]);
+  r[0] = low;
+}
+
 PCX_INLINE void transpose_block(__m256 (&r)[8]) {
-  PCX_UNROLL
-  for (int i = 0; i < 8; i += 4) {
-    const __m256d t0 = _mm256_castps_pd(_mm256_unpacklo_ps(r[i], r[i + 1]));
-    const __m256d t1 = _mm256_castps_pd(_mm256_unpackhi_ps(r[i], r[i + 1]));
-    const __m256d t2 = _mm256_castps_pd(_mm256_unpacklo_ps(r[i + 2], r[i + 3]));
-    const __m256d t3 = _mm256_castps_pd(_mm256_unpackhi_ps(r[i + 2], r[i + 3]));
-    r[i] = _mm256_castpd_ps(_mm256_unpacklo_pd(t0, t2));
-    r[i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(t0, t2));
-    r[i + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(t1, t3));
-    r[i + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(t1, t3));
-  }
+  transpose_parts(r);
+  transpose_parts(r + 4);
   PCX_UNROLL
   for (int j = 0; j < 4; ++j) {
     const __m256 low = _mm256_permute2f128_ps(r[j], r[4 + j], 0x20);
@@ -277,4 +285,35 @@ PCX_INLINE void transpose_block(__m256d (&r)[4]) {
   r[1] = _mm256_permute2f128_pd(t1, t3, 0x20);
   r[2] = _mm256_permute2f128_pd(t0, t2, 0x31);
   r[3] = _mm256_permute2f128_pd(t1, t3, 0x31);
+}
+
+// The first n elements of 16 bytes, at least two.
+PCX_INLINE __m128 load_part(const float* p, int n) {
+  if (n == 4) return _mm_loadu_ps(p);
+  const __m128 two = _mm_loadl_pi(_mm_setzero_ps(), reinterpret_cast<const __m64*>(p));
+  return n == 3 ? _mm_movelh_ps(two, _mm_load_ss(p + 2)) : two;
+}
+PCX_INLINE void store_part(float* p, __m128 v, int n) {
+  if (n == 4) return _mm_storeu_ps(p, v);
+  _mm_storel_pi(reinterpret_cast<__m64*>(p), v);
+  if (n == 3) _mm_store_ss(p + 2, _mm_movehl_ps(v, v));
+}
+
+// The first n elements (at least two) of the 16 bytes at p in a half, of those `step` further in the other; halves [0,
+// count).
+PCX_INLINE __m256 load_parts(const float* p, index step, int n, index count) {
+  const __m128 low = count > 0 ? load_part(p, n) : _mm_setzero_ps();
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(low), count > 1 ? load_part(p + step, n) : _mm_setzero_ps(), 1);
+}
+PCX_INLINE __m256d load_parts(const double* p, index step, int, index count) {
+  const __m128d low = count > 0 ? _mm_loadu_pd(p) : _mm_setzero_pd();
+  return _mm256_insertf128_pd(_mm256_castpd128_pd256(low), count > 1 ? _mm_loadu_pd(p + step) : _mm_setzero_pd(), 1);
+}
+PCX_INLINE void store_parts(float* p, index step, __m256 v, int n, index count) {
+  if (count > 0) store_part(p, _mm256_castps256_ps128(v), n);
+  if (count > 1) store_part(p + step, _mm256_extractf128_ps(v, 1), n);
+}
+PCX_INLINE void store_parts(double* p, index step, __m256d v, int, index count) {
+  if (count > 0) _mm_storeu_pd(p, _mm256_castpd256_pd128(v));
+  if (count > 1) _mm_storeu_pd(p + step, _mm256_extractf128_pd(v, 1));
 }

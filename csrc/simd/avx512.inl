@@ -224,18 +224,26 @@ PCX_INLINE void transpose_quarters(__m512& a, __m512& b, __m512& c, __m512& d) {
   d = _mm512_shuffle_f32x4(odd_ab, odd_cd, 0xdd);
 }
 
+// Each quarter of 4, or 2, vectors in itself.
+PCX_INLINE void transpose_parts(__m512* r) {
+  const __m512d t0 = _mm512_castps_pd(_mm512_unpacklo_ps(r[0], r[1]));
+  const __m512d t1 = _mm512_castps_pd(_mm512_unpackhi_ps(r[0], r[1]));
+  const __m512d t2 = _mm512_castps_pd(_mm512_unpacklo_ps(r[2], r[3]));
+  const __m512d t3 = _mm512_castps_pd(_mm512_unpackhi_ps(r[2], r[3]));
+  r[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(t0, t2));
+  r[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(t0, t2));
+  r[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(t1, t3));
+  r[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(t1, t3));
+}
+PCX_INLINE void transpose_parts(__m512d* r) {
+  const __m512d low = _mm512_unpacklo_pd(r[0], r[1]);
+  r[1] = _mm512_unpackhi_pd(r[0], r[1]);
+  r[0] = low;
+}
+
 PCX_INLINE void transpose_block(__m512 (&r)[16]) {
   PCX_UNROLL
-  for (int i = 0; i < 16; i += 4) {
-    const __m512d t0 = _mm512_castps_pd(_mm512_unpacklo_ps(r[i], r[i + 1]));
-    const __m512d t1 = _mm512_castps_pd(_mm512_unpackhi_ps(r[i], r[i + 1]));
-    const __m512d t2 = _mm512_castps_pd(_mm512_unpacklo_ps(r[i + 2], r[i + 3]));
-    const __m512d t3 = _mm512_castps_pd(_mm512_unpackhi_ps(r[i + 2], r[i + 3]));
-    r[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(t0, t2));
-    r[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(t0, t2));
-    r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(t1, t3));
-    r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(t1, t3));
-  }
+  for (int i = 0; i < 16; i += 4) transpose_parts(r + i);
   // r[4 i + j] now has, in quarter q, column 4 q + j of rows 4 i .. 4 i + 3; it belongs into row 4 q + j, quarter i.
   PCX_UNROLL
   for (int j = 0; j < 4; ++j) transpose_quarters(r[j], r[4 + j], r[8 + j], r[12 + j]);
@@ -243,11 +251,7 @@ PCX_INLINE void transpose_block(__m512 (&r)[16]) {
 
 PCX_INLINE void transpose_block(__m512d (&r)[8]) {
   PCX_UNROLL
-  for (int i = 0; i < 8; i += 2) {
-    const __m512d low = _mm512_unpacklo_pd(r[i], r[i + 1]), high = _mm512_unpackhi_pd(r[i], r[i + 1]);
-    r[i] = low;
-    r[i + 1] = high;
-  }
+  for (int i = 0; i < 8; i += 2) transpose_parts(r + i);
   PCX_UNROLL
   for (int j = 0; j < 2; ++j) {
     __m512 a = _mm512_castpd_ps(r[j]), b = _mm512_castpd_ps(r[2 + j]);
@@ -258,4 +262,38 @@ PCX_INLINE void transpose_block(__m512d (&r)[8]) {
     r[4 + j] = _mm512_castps_pd(c);
     r[6 + j] = _mm512_castps_pd(d);
   }
+}
+
+// The first n elements (at least two) of the 16 bytes at p in a quarter, of those `step` further in the next one;
+// quarters [0, count).
+PCX_INLINE __m512 load_parts(const float* p, index step, int n, index count) {
+  const __mmask8 some = __mmask8((1 << n) - 1);
+  auto part = [&](int i) { return i < count ? _mm_maskz_loadu_ps(some, p + i * step) : _mm_setzero_ps(); };
+  const __m512 two = _mm512_insertf32x4(_mm512_zextps128_ps512(part(0)), part(1), 1);
+  return _mm512_insertf32x4(_mm512_insertf32x4(two, part(2), 2), part(3), 3);
+}
+PCX_INLINE __m512d load_parts(const double* p, index step, int, index count) {
+  auto part = [&](int i) { return i < count ? _mm_loadu_pd(p + i * step) : _mm_setzero_pd(); };
+  const __m512d two = _mm512_insertf64x2(_mm512_zextpd128_pd512(part(0)), part(1), 1);
+  return _mm512_insertf64x2(_mm512_insertf64x2(two, part(2), 2), part(3), 3);
+}
+// GCC 12 makes one instruction of taking a quarter and storing some of it, which, unlike a store, faults where the
+// others have no memory: it must not see both.
+PCX_INLINE void store_part(float* p, __m128 v, int n) {
+#ifdef __GNUC__
+  asm("" : "+v"(v));
+#endif
+  _mm_mask_storeu_ps(p, __mmask8((1 << n) - 1), v);
+}
+PCX_INLINE void store_parts(float* p, index step, __m512 v, int n, index count) {
+  if (count > 0) store_part(p, _mm512_castps512_ps128(v), n);
+  if (count > 1) store_part(p + step, _mm512_extractf32x4_ps(v, 1), n);
+  if (count > 2) store_part(p + 2 * step, _mm512_extractf32x4_ps(v, 2), n);
+  if (count > 3) store_part(p + 3 * step, _mm512_extractf32x4_ps(v, 3), n);
+}
+PCX_INLINE void store_parts(double* p, index step, __m512d v, int, index count) {
+  if (count > 0) _mm_storeu_pd(p, _mm512_castpd512_pd128(v));
+  if (count > 1) _mm_storeu_pd(p + step, _mm512_extractf64x2_pd(v, 1));
+  if (count > 2) _mm_storeu_pd(p + 2 * step, _mm512_extractf64x2_pd(v, 2));
+  if (count > 3) _mm_storeu_pd(p + 3 * step, _mm512_extractf64x2_pd(v, 3));
 }

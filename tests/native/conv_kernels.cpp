@@ -12,8 +12,9 @@ void check_row(Report& report, Random& random, index pixels, int columns) {
   const Kernels<T> k = tested<T>();
   const Numbers numbers = random.coin() ? Numbers::integers : Numbers::reals;
   const index depth = random.pick<index>({1, 2, 3, 16, 37}), span = random.below(50);
-  const index y_stride = columns + random.pick<index>({0, 0, 1, 7});
-  Guarded<T> x(span + pixels, random.edge()), w(depth * columns, random.edge()), bias(columns, random.edge());
+  const index y_stride = columns + random.pick<index>({0, 0, 1, 7}), w_stride = columns + random.pick<index>({0, 0, 5});
+  Guarded<T> x(span + pixels, random.edge()), w((depth - 1) * w_stride + columns, random.edge());
+  Guarded<T> bias(columns, random.edge());
   Guarded<T> y((pixels - 1) * y_stride + columns, random.edge());
   Guarded<std::int32_t> offsets(depth, random.edge());
   for (index i = 0; i < depth; ++i) offsets[i] = static_cast<std::int32_t>(random.below(span + 1));
@@ -21,7 +22,8 @@ void check_row(Report& report, Random& random, index pixels, int columns) {
   fill(x, random, numbers);
   fill(w, random, numbers);
   fill(bias, random, numbers);
-  ConvRow<T> row{x.data(), offsets.data(), w.data(), y.data(), nullptr, depth, pixels, y_stride, columns, false, false};
+  ConvRow<T> row{x.data(), offsets.data(), w.data(), y.data(), nullptr, depth,
+                 pixels,   w_stride,       y_stride, columns,  false,   false};
   row.accumulate = random.coin();
   row.relu = random.coin();
   if (random.coin()) row.bias = bias.data();
@@ -46,7 +48,7 @@ void check_row(Report& report, Random& random, index pixels, int columns) {
     const double start = row.accumulate ? before[static_cast<std::size_t>(i)] : 0.0, shift = row.bias ? bias[c] : T(0);
     double sum = start + shift, extent = std::fabs(start) + std::fabs(shift);
     for (index d = 0; d < depth; ++d) {
-      const double product = static_cast<double>(x[offsets[d] + p]) * static_cast<double>(w[d * columns + c]);
+      const double product = static_cast<double>(x[offsets[d] + p]) * static_cast<double>(w[d * w_stride + c]);
       sum += product;
       extent += std::fabs(product);
     }

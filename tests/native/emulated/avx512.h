@@ -13,8 +13,9 @@ namespace pcx::emulated {
 
 template <class V>
 using Lane = std::conditional_t<
-    std::is_same_v<V, __m512> || std::is_same_v<V, __m256>, float,
-    std::conditional_t<std::is_same_v<V, __m512d> || std::is_same_v<V, __m256d>, double, std::uint32_t>>;
+    std::is_same_v<V, __m512> || std::is_same_v<V, __m256> || std::is_same_v<V, __m128>, float,
+    std::conditional_t<std::is_same_v<V, __m512d> || std::is_same_v<V, __m256d> || std::is_same_v<V, __m128d>, double,
+                       std::uint32_t>>;
 
 // The lanes of a vector, as numbers that can be read and written.
 template <class V, class L = Lane<V>>
@@ -137,6 +138,26 @@ inline __m512d insert_half(__m512d v, __m256d part, int half) {
   const Lanes<__m512d> x(v);
   const Lanes<__m256d> y(part);
   return each<__m512d>([&](int i) { return i / 4 == half ? y.at[i % 4] : x.at[i]; });
+}
+template <class V, class Q>
+V zero_but_first(Q part) {
+  const Lanes<Q> x(part);
+  return each<V>([&](int i) { return i < x.count ? x.at[i] : 0; });
+}
+template <class V, class Q>
+V insert_quarter(V v, Q part, int quarter) {
+  const Lanes<V> x(v);
+  const Lanes<Q> y(part);
+  return each<V>([&](int i) { return i / y.count == quarter ? y.at[i % y.count] : x.at[i]; });
+}
+template <class Q, class V>
+Q extract_quarter(V v, int quarter) {
+  const Lanes<V> x(v);
+  return each<Q>([&](int i) { return x.at[quarter * Lanes<Q>::count + i]; });
+}
+template <class Q, class V>
+Q first_quarter(V v) {
+  return extract_quarter<Q>(v, 0);
 }
 template <class V>
 V zero_unless(unsigned mask, V v) {
@@ -272,12 +293,14 @@ V permute(__m512i numbers, V v) {
 #define _mm256_maskz_loadu_ps PCX_E::masked_load<__m256>
 #define _mm256_maskz_loadu_epi32 PCX_E::masked_load<__m256i>
 #define _mm256_maskz_loadu_epi16 PCX_E::masked_load<__m256i, std::uint16_t>
+#define _mm_maskz_loadu_ps PCX_E::masked_load<__m128>
 #define _mm_maskz_loadu_epi16 PCX_E::masked_load<__m128i, std::uint16_t>
 #define _mm_maskz_loadu_epi8 PCX_E::masked_load<__m128i, std::uint8_t>
 #define _mm512_mask_storeu_ps PCX_E::masked_store
 #define _mm512_mask_storeu_pd PCX_E::masked_store
 #define _mm512_mask_storeu_epi32 PCX_E::masked_store
 #define _mm256_mask_storeu_ps PCX_E::masked_store
+#define _mm_mask_storeu_ps PCX_E::masked_store
 #define _mm512_cvtpd_ps PCX_E::round
 #define _mm512_maskz_mov_ps PCX_E::zero_unless<__m512>
 #define _mm512_maskz_mov_pd PCX_E::zero_unless<__m512d>
@@ -309,6 +332,10 @@ V permute(__m512i numbers, V v) {
 #define _mm512_cmpeq_epi32_mask PCX_E::equal<std::uint32_t>
 #define _mm512_cmpeq_epi64_mask PCX_E::equal<std::uint64_t>
 #undef _mm512_insertf64x4
+#undef _mm512_insertf32x4
+#undef _mm512_insertf64x2
+#undef _mm512_extractf32x4_ps
+#undef _mm512_extractf64x2_pd
 #undef _mm512_shuffle_ps
 #undef _mm512_shuffle_f32x4
 #undef _mm512_shuffle_f64x2
@@ -321,6 +348,14 @@ V permute(__m512i numbers, V v) {
 #define _mm512_shuffle_f64x2 PCX_E::shuffle_quarters<__m512d>
 #define _mm512_castpd256_pd512 PCX_E::first_half
 #define _mm512_insertf64x4 PCX_E::insert_half
+#define _mm512_insertf32x4 PCX_E::insert_quarter<__m512, __m128>
+#define _mm512_insertf64x2 PCX_E::insert_quarter<__m512d, __m128d>
+#define _mm512_extractf32x4_ps PCX_E::extract_quarter<__m128>
+#define _mm512_extractf64x2_pd PCX_E::extract_quarter<__m128d>
+#define _mm512_castps512_ps128 PCX_E::first_quarter<__m128>
+#define _mm512_castpd512_pd128 PCX_E::first_quarter<__m128d>
+#define _mm512_zextps128_ps512 PCX_E::zero_but_first<__m512>
+#define _mm512_zextpd128_pd512 PCX_E::zero_but_first<__m512d>
 #define _mm512_castps_pd PCX_E::cast<__m512d>
 #define _mm512_castpd_ps PCX_E::cast<__m512>
 #define _mm512_castps_si512 PCX_E::cast<__m512i>
