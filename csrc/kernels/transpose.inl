@@ -39,6 +39,14 @@ PCX_INLINE void join_block(const T* from, index line, T* to, index step, index c
     store_parts(to + i * step, part<T> * step, block[i], lines, (count - i + part<T> - 1) / part<T>);
 }
 
+template <bool split, int lines, class T>
+PCX_INLINE void move_block(const T* from, index from_stride, T* to, index to_stride, index count) {
+  if constexpr (split)
+    split_block<lines>(from, from_stride, to, to_stride, count);
+  else
+    join_block<lines>(from, from_stride, to, to_stride, count);
+}
+
 // `count` elements of some lines. Split: an element of all lines lies together, and each line is to; else the other way
 // round.
 template <bool split, int lines, class T>
@@ -54,14 +62,9 @@ static void move_lines(const T* from, index from_stride, T* to, index to_stride,
       for (int i = 0; i < lines; ++i) to[split ? i * to_stride : i] = moved[i];
     }
   } else {
-    auto block = [&](index some) {
-      if constexpr (split)
-        split_block<lines>(from, from_stride, to, to_stride, some);
-      else
-        join_block<lines>(from, from_stride, to, to_stride, some);
-    };
-    for (; count >= n; count -= n, from += n * from_step, to += n * to_step) block(n);
-    if (count > 0) block(count);
+    for (; count >= n; count -= n, from += n * from_step, to += n * to_step)
+      move_block<split, lines>(from, from_stride, to, to_stride, n);
+    if (count > 0) move_block<split, lines>(from, from_stride, to, to_stride, count);
   }
 }
 

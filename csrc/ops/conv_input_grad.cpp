@@ -10,22 +10,34 @@ namespace pcx {
 
 namespace {
 
+// Where there is no stride there is one residue, and what follows from it needs no divisions, which would take a fifth
+// of a small call.
 index residues_reached(const ConvShape& s, int a) {
+  if (s.stride[a] == 1) return std::min<index>(s.kernel[a], 1);
   return std::min(s.kernel[a], s.stride[a] / std::gcd(s.stride[a], s.dilation[a]));
 }
 
 // The residue that the kernel's tap `tap` reaches, tap < residues_reached.
 CorrelationAxis residue_axis(const ConvShape& s, int a, index tap) {
-  const index stride = s.stride[a], dilation = s.dilation[a], common = std::gcd(stride, dilation);
+  const index stride = s.stride[a], dilation = s.dilation[a];
   const index lead = tap * dilation - s.pad_before[a];  // dx position that this tap reaches from dy position 0
   CorrelationAxis axis{};
   axis.in = s.out[a];
   axis.out = s.in[a];
+  axis.step = 1;
+  if (stride == 1) {
+    axis.out_step = axis.kernel_step = 1;
+    axis.positions = s.in[a];
+    axis.first = -lead;
+    axis.taps = s.kernel[a];
+    axis.tap_step = -dilation;
+    return axis;
+  }
+  const index common = std::gcd(stride, dilation);
   axis.out_first = (lead % stride + stride) % stride;
   axis.out_step = stride;
   axis.positions = axis.out_first < axis.out ? (axis.out - 1 - axis.out_first) / stride + 1 : 0;
   axis.first = (axis.out_first - lead) / stride;
-  axis.step = 1;
   axis.kernel_first = tap;
   axis.kernel_step = stride / common;
   axis.taps = (s.kernel[a] - 1 - tap) / axis.kernel_step + 1;

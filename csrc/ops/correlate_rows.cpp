@@ -127,6 +127,7 @@ class RowCorrelator {
         chunks_(chunks_of(problem, sizeof(T))),
         together_(groups_together(problem, chunks_)),
         channels_(together_ ? p_.groups * p_.in_channels : chunks_.channels),
+        panel_(even_part(p_.out_channels, k_.narrow)),
         cut_(cut<T>(p_, channels_, apart())),
         window_(p_, layout_.x, cut_.block, channels_, k_.lanes),
         offsets_(window_.offsets(std::min(chunks_.channels, p_.in_channels), turns_)),
@@ -194,7 +195,7 @@ class RowCorrelator {
   }
 
   void compute_chunk(const RowBlock& b, index c0, index channels, const std::int32_t* offsets, const T* window) const {
-    const index taps = p_.taps(), out = p_.out_channels, panel = even_part(out, k_.narrow);
+    const index taps = p_.taps(), out = p_.out_channels;
     ConvRow<T> row{};
     row.w_stride = out;
     const T* w = packed_ + (b.group * p_.in_channels + c0) * taps * out;
@@ -208,8 +209,8 @@ class RowCorrelator {
       row.offsets = offsets + done;
       row.accumulate = c0 > 0 || done > 0;
       row.relu = last && relu_;
-      for (index first = 0; first < out; first += panel) {
-        row.columns = static_cast<int>(std::min(panel, out - first));
+      for (index first = 0; first < out; first += panel_) {
+        row.columns = static_cast<int>(std::min(panel_, out - first));
         row.w = w + done * out + first;
         row.bias = bias_ && last ? bias_ + b.group * out + first : nullptr;
         for (index d = 0; d < b.size[0]; ++d) {
@@ -238,7 +239,7 @@ class RowCorrelator {
   const Kernels<T>& k_;
   const Chunks chunks_;
   const bool together_;
-  const index channels_;  // of a window
+  const index channels_, panel_;  // of a window; output channels of a call of the kernel
   const RowCut cut_;
   const Window window_;
   const std::vector<std::int32_t> offsets_;
@@ -251,6 +252,16 @@ class RowCorrelator {
 };
 
 }  // namespace
+
+index rows_packed(const Correlation& problem) {
+  Correlation p = turns(problem) ? turned(problem) : problem;
+  p.batch = 1;
+  const Chunks chunks = chunks_of(problem, sizeof(float));
+  const RowCut c = cut<float>(p, groups_together(p, chunks) ? p.groups * p.in_channels : chunks.channels, 1);
+  index rows = 1;
+  for (int a : {0, 1}) rows *= c.blocks[a] * WindowAxis::slots_for(p.axis[static_cast<std::size_t>(a)], c.block[a]);
+  return rows;
+}
 
 template <class T>
 Work correlate_rows_work(const Correlation& problem) {

@@ -26,12 +26,11 @@ constexpr double call = 1450, part = 1400;  // before the first product, and for
 constexpr double dot = 1, dot_column = 10, term = 1.3, row_call = 185, near_elements = 4096;
 constexpr double emitted = 0.6, cell = 2.6, line_stored = 60;
 constexpr double copied = 0.17;       // an element of x
-constexpr double dot_product = 0.9;   // a vector by one column, where their products are summed over lanes
-constexpr double far_product = 1.5;   // the same with weights that leave the first-level cache
-constexpr double far_weights = 4096;  // so many do
+constexpr double far_weights = 6144;  // of columns that are summed over lanes: more of them leave the nearest cache
+constexpr double far_product = 1.5;   // which takes so many times as long
 // The row kernel: a vector of pixels by one weight; four elements of y, or of a pixel of x, on their way out or in; a
-// row of a panel; a row of x.
-constexpr double row_product = 1.1, row_out = 3.2, row_in = 3, row = 125, row_filled = 108;
+// row of a panel; a row of x; each residue.
+constexpr double row_part = 900, row_product = 1.1, row_out = 3.2, row_in = 3, row = 125, row_filled = 108;
 constexpr index widest_rows = 32;  // output channels: with more of them y is written in pieces that are too far apart
 // Depthwise: a vector's multiply-add; a vector copied, and where channels of groups are dealt out; a row of pixels, and
 // of its vectors.
@@ -40,13 +39,13 @@ constexpr double found = 1.15;  // times as much is found, next to Winograd's al
 constexpr double made = 1;      // an element of the weight that is packed
 
 // What depends on the vectors: what a register tile takes besides its products, in channels; a panel of one vector,
-// next to half a panel of two; a column that is summed over lanes, and a vector of x there; a run of x; a pixel that is
+// next to half a panel of two; a column that is summed over lanes, and a vector of it; a run of x; a pixel that is
 // copied, and a row of them; a vector of pixels in the row kernel; a vector of a scattered cell.
 struct Pace {
-  double tile, one_vector, column, dot_load, run, pixel, filled, row_load, swept;
+  double tile, one_vector, column, dot_product, run, pixel, filled, row_load, swept;
 };
-constexpr Pace narrow_pace{6, 1.2, 6, 1.6, 1.5, 3, 42, 1, 2.5};
-constexpr Pace wide_pace{10, 1.3, 5.6, 3.4, 1.6, 2, 30, 2, 5.2};
+constexpr Pace narrow_pace{6, 1.2, 6, 1.3, 1.5, 3, 42, 1, 2.5};
+constexpr Pace wide_pace{10, 1.3, 4.5, 1.45, 1.6, 2, 35, 2, 5.2};
 
 const Pace& pace() { return kernels<float>().wide() ? wide_pace : narrow_pace; }
 
@@ -111,16 +110,14 @@ double row_cycles(const Correlation& given) {
   const double sums = vectors * depth * (row_product * out + pace().row_load * panels) / 2;
   const index width = even_part(p.out_channels, k.narrow);
   const double outs = row_out * static_cast<double>(p.positions()) * panels * static_cast<double>(divide_up(width, 4));
-  // What is read: rows of x, each of which goes in by fours of channels, unless it lies as it should.
+  // Rows of x go in by fours of channels, unless they lie as they should.
   const bool together = groups_together(p, chunks_of(p, sizeof(float)));
   const index channels = together ? p.groups * p.in_channels : p.in_channels, pixel = p.groups * p.in_channels;
   const double slots = static_cast<double>(WindowAxis::slots_for(line, line.positions));
-  const double read = static_cast<double>(WindowAxis::slots_for(p.axis[0], p.axis[0].positions) *
-                                          WindowAxis::slots_for(p.axis[across], p.axis[across].positions));
   const double runs = static_cast<double>(std::min(line.step, line.taps));
   const double fours = along == 2 && pixel * line.step == 1 ? 0 : static_cast<double>(divide_up(channels, 4));
-  const double filled = (together ? 1 : groups) * read * (row_filled * runs + row_in * slots * fours);
-  return part + groups * (sums + outs + row * rows * panels) + filled;
+  const double filled = static_cast<double>(rows_packed(p)) * (row_filled * runs + row_in * slots * fours);
+  return row_part + groups * (sums + outs + row * rows * panels) + (together ? 1 : groups) * filled;
 }
 
 // Pixels of x that a correlation reads, those beside its positions included.
@@ -173,8 +170,8 @@ double channels_cycles(const Correlation& p) {
   double sums;
   if (over_lanes<float>(p, p.out_channels)) {
     const double vectors = runs * static_cast<double>(divide_up(chunks.run_taps * p.in_channels, k.lanes));
-    const double product = depth * out > far_weights ? far_product : dot_product;
-    sums = positions * (vectors * (product * out + pace().dot_load) / 2 + pace().column * out);
+    const double product = pace().dot_product * (depth * out > far_weights ? far_product : 1);
+    sums = positions * (vectors * product * (out + 1) / 2 + pace().run * runs + pace().column * out);
   } else {
     const double panels = static_cast<double>(divide_up(p.out_channels, k.panel));
     sums = products(k, positions, depth, columns_cost(k, p.out_channels)) + positions * panels * pace().run * runs;
@@ -187,10 +184,10 @@ struct Fastest {
   double cycles;
 };
 
-// Of all ways that there are in this type; how long they take is told of float32.
+// Of all ways that there are in this type, of an ascending problem; how long they take is told of float32.
 template <class T>
-Fastest fastest_of(const Correlation& given) {
-  const Correlation p = ascending(given);
+Fastest fastest_of(const Correlation& p) {
+  if (p.positions() * p.out_channels == 0) return {Way::channels, 0};
   Fastest best{Way::channels, channels_cycles(p)};
   auto consider = [&](bool can, Way way, double cycles) {
     if (can && cycles < best.cycles) best = {way, cycles};
@@ -200,7 +197,7 @@ Fastest fastest_of(const Correlation& given) {
   return best;
 }
 
-double cycles_of(const Correlation& p) { return fastest_of<float>(p).cycles; }
+double cycles_of(const Correlation& p) { return fastest_of<float>(ascending(p)).cycles; }
 
 double cycles_of(const std::vector<Correlation>& parts) {
   double cycles = call;
@@ -232,19 +229,25 @@ bool scatter_suits(const ConvShape& s, Direction direction) {
   return scatter_cycles(scatter_of(s, direction)) < cycles_of(parts_of(s, direction));
 }
 
-// A call asks several times for one problem, and small ones would feel it: the last answer is kept.
+// A call asks several times for one problem, as it is and ascending, and small ones would feel it: the last two answers
+// are kept.
 template <class T>
 Way way_of(const Correlation& problem) {
-  struct Last {
+  struct Answer {
     Correlation problem;
     const KernelTable* table = nullptr;
     Way way;
   };
   static_assert(std::has_unique_object_representations_v<Correlation>, "compared as bytes");
-  thread_local Last last;
-  if (last.table != &active_table() || std::memcmp(&last.problem, &problem, sizeof problem) != 0)
-    last = {problem, &active_table(), fastest_of<T>(problem).way};
-  return last.way;
+  thread_local Answer answers[2];
+  thread_local int newest = 0;
+  for (const Answer& answer : answers) {
+    if (answer.table == &active_table() && std::memcmp(&answer.problem, &problem, sizeof problem) == 0)
+      return answer.way;
+  }
+  newest = 1 - newest;
+  answers[newest] = {problem, &active_table(), fastest_of<T>(ascending(problem)).way};
+  return answers[newest].way;
 }
 
 template Way way_of<float>(const Correlation&);

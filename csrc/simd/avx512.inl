@@ -264,18 +264,24 @@ PCX_INLINE void transpose_block(__m512d (&r)[8]) {
   }
 }
 
+PCX_INLINE __m128 load_part(const float* p, int n, bool there) {
+  return there ? _mm_maskz_loadu_ps(__mmask8((1 << n) - 1), p) : _mm_setzero_ps();
+}
+PCX_INLINE __m128d load_part(const double* p, bool there) { return there ? _mm_loadu_pd(p) : _mm_setzero_pd(); }
+
 // The first n elements (at least two) of the 16 bytes at p in a quarter, of those `step` further in the next one;
 // quarters [0, count).
 PCX_INLINE __m512 load_parts(const float* p, index step, int n, index count) {
-  const __mmask8 some = __mmask8((1 << n) - 1);
-  auto part = [&](int i) { return i < count ? _mm_maskz_loadu_ps(some, p + i * step) : _mm_setzero_ps(); };
-  const __m512 two = _mm512_insertf32x4(_mm512_zextps128_ps512(part(0)), part(1), 1);
-  return _mm512_insertf32x4(_mm512_insertf32x4(two, part(2), 2), part(3), 3);
+  __m512 v = _mm512_zextps128_ps512(load_part(p, n, count > 0));
+  v = _mm512_insertf32x4(v, load_part(p + step, n, count > 1), 1);
+  v = _mm512_insertf32x4(v, load_part(p + 2 * step, n, count > 2), 2);
+  return _mm512_insertf32x4(v, load_part(p + 3 * step, n, count > 3), 3);
 }
 PCX_INLINE __m512d load_parts(const double* p, index step, int, index count) {
-  auto part = [&](int i) { return i < count ? _mm_loadu_pd(p + i * step) : _mm_setzero_pd(); };
-  const __m512d two = _mm512_insertf64x2(_mm512_zextpd128_pd512(part(0)), part(1), 1);
-  return _mm512_insertf64x2(_mm512_insertf64x2(two, part(2), 2), part(3), 3);
+  __m512d v = _mm512_zextpd128_pd512(load_part(p, count > 0));
+  v = _mm512_insertf64x2(v, load_part(p + step, count > 1), 1);
+  v = _mm512_insertf64x2(v, load_part(p + 2 * step, count > 2), 2);
+  return _mm512_insertf64x2(v, load_part(p + 3 * step, count > 3), 3);
 }
 // GCC 12 makes one instruction of taking a quarter and storing some of it, which, unlike a store, faults where the
 // others have no memory: it must not see both.
