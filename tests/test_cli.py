@@ -47,6 +47,15 @@ def test_an_error_is_one_line_on_stderr(monkeypatch, capsys, error, code, messag
     assert captured.err.count("\n") == 1
 
 
+def test_ctrl_c_while_sub_commands_are_imported(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "build_parser", interrupted)
+    assert cli.main(["info"]) == exit_codes.INTERRUPTED
+    assert capsys.readouterr().err == "pyconvx: interrupted\n"
+
+
 def test_a_bug_is_a_traceback_and_not_an_answer(monkeypatch, capsys):
     monkeypatch.setattr(cli, "build_parser", lambda: raising(ZeroDivisionError("oops")))
     assert cli.main(["work"]) == exit_codes.INTERNAL

@@ -48,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = build_parser().parse_args(argv)
     except SystemExit as stop:  # argparse has already said why
         return stop.code if isinstance(stop.code, int) else OK
+    except KeyboardInterrupt:  # while sub-commands were imported
+        print("pyconvx: interrupted", file=sys.stderr)
+        return INTERRUPTED
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
         code = run(arguments)
