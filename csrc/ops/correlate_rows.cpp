@@ -259,7 +259,10 @@ index rows_packed(const Correlation& problem) {
   const Chunks chunks = chunks_of(problem, sizeof(float));
   const RowCut c = cut<float>(p, groups_together(p, chunks) ? p.groups * p.in_channels : chunks.channels, 1);
   index rows = 1;
-  for (int a : {0, 1}) rows *= c.blocks[a] * WindowAxis::slots_for(p.axis[static_cast<std::size_t>(a)], c.block[a]);
+  for (std::size_t a : {0, 1}) {
+    const index slots = WindowAxis::slots_for(p.axis[a], c.block[a]);
+    rows *= c.blocks[a] > 1 ? c.blocks[a] * slots : std::min(slots, p.axis[a].in);  // the others are padding
+  }
   return rows;
 }
 

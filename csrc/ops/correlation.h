@@ -77,7 +77,7 @@ Correlation flattened(Correlation problem);
 bool turns(const Correlation& problem);
 // Whether the channels of all groups are packed at once.
 bool groups_together(const Correlation& problem, const Chunks& chunks);
-// Rows of x that are packed for a picture in float32, those that blocks share as often as they do.
+// Rows of x that are packed for a picture in float32, those that blocks share as often as they do, without padding.
 index rows_packed(const Correlation& problem);
 
 // Where the weight of (tap, in channel, out channel) of a group stands.

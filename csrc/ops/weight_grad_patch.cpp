@@ -20,23 +20,29 @@ void copy_channels(const T* from, index count, T* to) {
   for (index i = 0; i < count; ++i) to[i] = from[i];
 }
 
+// Of `Bytes` each, or of up to twice as many: the second move lies over the first.
 template <index Bytes, class T>
-void copy_short_pixels(const T* from, index from_step, index count, T* to, index to_step) {
-  for (; count > 0; --count, from += from_step, to += to_step) std::memcpy(to, from, Bytes);
+void copy_short_pixels(const T* from, index from_step, index count, index channels, T* to, index to_step) {
+  const index second = channels - Bytes / static_cast<index>(sizeof(T));
+  for (; count > 0; --count, from += from_step, to += to_step) {
+    std::memcpy(to, from, Bytes);
+    if (second > 0) std::memcpy(to + second, from + second, Bytes);
+  }
 }
 
-// `count` pixels of `channels` channels that are no more than a line, mostly: of groups.
+// `count` pixels of `channels` channels that are no more than a line, mostly: of groups, or few in all.
 template <class T>
 void copy_pixels(const T* from, index from_step, index count, index channels, T* to, index to_step) {
-  switch (channels * static_cast<index>(sizeof(T))) {
-    case line:
-      return copy_short_pixels<line>(from, from_step, count, to, to_step);
-    case line / 2:
-      return copy_short_pixels<line / 2>(from, from_step, count, to, to_step);
-    case line / 4:
-      return copy_short_pixels<line / 4>(from, from_step, count, to, to_step);
+  const index bytes = channels * static_cast<index>(sizeof(T));
+  if (bytes == line) return copy_short_pixels<line>(from, from_step, count, channels, to, to_step);
+  if (bytes > line) {
+    for (; count > 0; --count, from += from_step, to += to_step) copy_channels(from, channels, to);
+    return;
   }
-  for (; count > 0; --count, from += from_step, to += to_step) copy_channels(from, channels, to);
+  if (bytes >= 32) return copy_short_pixels<32>(from, from_step, count, channels, to, to_step);
+  if (bytes >= 16) return copy_short_pixels<16>(from, from_step, count, channels, to, to_step);
+  if (bytes >= 8) return copy_short_pixels<8>(from, from_step, count, channels, to, to_step);
+  for (; count > 0; --count, from += from_step, to += to_step) *to = *from;
 }
 
 // Each run of `width` channels to the next of the places that are `step` apart.
