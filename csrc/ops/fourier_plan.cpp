@@ -17,8 +17,8 @@ constexpr index line_bytes = 64;
 // out again; a product. A row of a block, on its way; a block.
 constexpr double step_cycles = 4.3, lanes_cycles = 21, moved_cycles = 13, product_cycles = 4, row_cycles = 50,
                  block_cycles = 1000;
-constexpr index cached_bytes = 400 << 10;                      // of what a task holds; elsewhere a step takes longer
-constexpr double beyond_cache = 1.2, far_product_cycles = 10;  // and a product, whose spectra come from memory
+constexpr index cached_bytes = 400 << 10;                     // of what a task holds; elsewhere a step takes longer
+constexpr double beyond_cache = 1.2, far_byte_cycles = 0.16;  // and a product, whose spectra come from memory
 
 int steps_of(index places) {
   int steps = 0;
@@ -63,8 +63,8 @@ double FourierPlan<T>::cycles() const {
   const double vectors = static_cast<double>(elements) / kernels<T>().lanes;
   const bool far = problem.out_channels * spectrum() * static_cast<index>(sizeof(T)) > cached_bytes;
   const double in = static_cast<double>(problem.in_channels), out = static_cast<double>(problem.out_channels);
-  const double each =
-      cycles_of_half() * (in + out) + (in_place ? 0 : vectors * (far ? far_product_cycles : product_cycles) * in * out);
+  const double product = far ? far_byte_cycles * 2 * kernels<T>().lanes * sizeof(T) : product_cycles;
+  const double each = cycles_of_half() * (in + out) + (in_place ? 0 : vectors * product * in * out);
   return each * static_cast<double>(pairs * problem.groups);
 }
 
