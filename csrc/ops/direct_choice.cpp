@@ -40,8 +40,8 @@ constexpr double made = 1;      // an element of the weight that is packed
 
 // What depends on the vectors: what a register tile takes besides its products, in channels; a panel of one vector,
 // next to half a panel of two; a column that is summed over lanes, and a vector of it; a run of x; a pixel that is
-// copied, and a row of them; a vector of pixels in the row kernel; a vector of a scattered cell; how many
-// times as long depthwise takes.
+// copied, and a row of them; a vector of pixels in the row kernel; a vector of a scattered cell; by how much
+// depthwise takes longer.
 struct Pace {
   double tile, one_vector, column, dot_product, run, pixel, filled, row_load, swept, columns;
 };
@@ -59,16 +59,17 @@ double products(const Kernels<float>& k, double rows, double depth, double colum
   return rows * columns * (depth + pace().tile) / (2 * k.lanes);
 }
 
-// Taps of all pixels on an axis that lead into y.
-double inside(const ScatterAxis& a) {
-  index count = 0;
+// Of `count` pixels or positions on an axis: how many taps of theirs lie within the extent.
+template <class Axis>
+double inside(const Axis& a, index count, index extent) {
+  index taps = 0;
   for (index t = 0; t < a.taps; ++t) {
-    const index first = a.first + t * a.tap_step;  // where it leads from pixel 0
-    const index begin = first < 0 ? (-first + a.step - 1) / a.step : 0;
-    const index end = first < a.out ? std::min(a.in, (a.out - 1 - first) / a.step + 1) : 0;
-    count += std::max<index>(0, end - begin);
+    const index first = a.first + t * a.tap_step;
+    const index begin = first < 0 ? divide_up(-first, a.step) : 0;
+    const index end = first < extent ? std::min(count, (extent - 1 - first) / a.step + 1) : 0;
+    taps += std::max<index>(0, end - begin);
   }
-  return static_cast<double>(count);
+  return static_cast<double>(taps);
 }
 
 double scatter_cycles(const Scatter& p) {
@@ -93,7 +94,7 @@ double scatter_cycles(const Scatter& p) {
   // Rows whose partial results lie near are added in one call.
   const double near = std::max(1.0, std::floor(near_elements / (wide * static_cast<double>(plan.stride))));
   const double calls = row_call * static_cast<double>(plan.phases.size()) / near;
-  const double added = apart ? 0 : inside(ad) * inside(ah) * (calls + terms);
+  const double added = apart ? 0 : inside(ad, ad.in, ad.out) * inside(ah, ah.in, ah.out) * (calls + terms);
   return call + part + static_cast<double>(p.groups) * (sums + added + lines * (emits + stored));
 }
 
@@ -128,25 +129,14 @@ double read_pixels(const Correlation& p) {
   return static_cast<double>(pixels);
 }
 
-// Positions and taps of them that meet the picture.
-double inside(const CorrelationAxis& a) {
-  index count = 0;
-  for (index t = 0; t < a.taps; ++t) {
-    const index first = a.first + t * a.tap_step;
-    const index begin = first < 0 ? divide_up(-first, a.step) : 0;
-    const index end = first < a.in ? std::min(a.positions, (a.in - 1 - first) / a.step + 1) : 0;
-    count += std::max<index>(0, end - begin);
-  }
-  return static_cast<double>(count);
-}
-
 // A few channels a group: vectors of output channels, and columns of x for each; no rows of padding.
 double depthwise_cycles(const Correlation& p) {
   const double vectors = static_cast<double>(divide_up(p.groups * p.out_channels, kernels<float>().lanes));
   const double in = static_cast<double>(p.in_channels),
                rows = static_cast<double>(p.axis[0].positions * p.axis[1].positions);
   const auto& [ad, ah, aw] = p.axis;
-  const double sums = column_product * inside(ad) * inside(ah) * static_cast<double>(aw.positions * aw.taps) * in;
+  const double row_taps = inside(ad, ad.positions, ad.in) * inside(ah, ah.positions, ah.in);
+  const double sums = column_product * row_taps * static_cast<double>(aw.positions * aw.taps) * in;
   const double moved = (p.in_channels * p.out_channels == 1 ? column_copied : column_dealt) * read_pixels(p) * in;
   return part + pace().columns * (column_row * rows + vectors * (sums + moved + column_vector * rows));
 }
