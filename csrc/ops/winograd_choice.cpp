@@ -19,13 +19,13 @@ constexpr int largest_tile = 6;
 constexpr double default_amplification = 49, fast_amplification = 26 * 26;
 
 // In multiply-adds: a product, a chunk of a sum on its way to memory, an element of a transform for one channel and
-// axis, an element of the transformed weight that is read, made, and made where all of them leave the caches. In
+// axis, an element of the transformed weight that is read, and made, and both where all of them leave the caches. In
 // cycles: a call of the products' kernel, a strip of channels of one part of the kernel on its way through one axis.
 // Those of vectors of 64 bytes were fitted to 900 measurements on Cascade Lake, and taken a quarter of the way back.
 struct Costs {
-  double product, chunk, transform, weight_read, made, made_far, call_cycles, strip_cycles;
+  double product, chunk, transform, read, read_far, made, made_far, call_cycles, strip_cycles;
 };
-constexpr Costs narrow_costs{0.9, 12, 6, 4.5, 36, 36, 15, 190}, wide_costs{1, 30, 9, 8, 36, 80, 22, 250};
+constexpr Costs narrow_costs{0.9, 12, 6, 4.5, 4.5, 36, 36, 15, 190}, wide_costs{1, 30, 9, 8, 20, 36, 80, 22, 250};
 constexpr index near_elements = 4 << 20;  // of a transformed weight
 constexpr double first_cycles = 4000;
 constexpr double ragged = 1.7;        // times as much for a transform of channels that are no whole vectors
@@ -51,9 +51,11 @@ double transformed_cost(const WinogradPlan& plan) {
   const index together = plan.transform[2] ? plan.following_parts(0) : 1;  // tiles of one pixel gain little by it
   const double strips = static_cast<double>(std::max(divide_up(plan.parts, together), plan.chunks) *
                                             divide_up(std::min(together * p.in_channels, plan.chunk), plan.strip));
+  const double weights = static_cast<double>(p.groups) * elements * depth * columns;
+  const double weight_read = weights > static_cast<double>(near_elements) ? cost.read_far : cost.read;
   const double products =
       rows * columns * (cost.product * depth + cost.chunk * chunks) + cycle * cost.call_cycles * calls;
-  const double transforms = tiles * axes * cost.transform * channels * read + cost.weight_read * depth * columns;
+  const double transforms = tiles * axes * cost.transform * channels * read + weight_read * depth * columns;
   return elements * (products + transforms) + cycle * cost.strip_cycles * axes * tiles * strips * read;
 }
 
