@@ -24,3 +24,11 @@
 #else
 #define PCX_INLINE static inline __attribute__((always_inline))
 #endif
+// Neither inlined nor copied for constant arguments.
+#if defined(_MSC_VER) && !defined(__clang__)
+#define PCX_APART static __declspec(noinline)
+#elif defined(__clang__)
+#define PCX_APART static __attribute__((noinline))
+#else
+#define PCX_APART static __attribute__((noinline, noclone))
+#endif

@@ -50,7 +50,7 @@ PCX_INLINE void move_block(const T* from, index from_stride, T* to, index to_str
 // `count` elements of some lines. Split: an element of all lines lies together, and each line is to; else the other way
 // round.
 template <bool split, int lines, class T>
-static void move_lines(const T* from, index from_stride, T* to, index to_stride, index count) {
+PCX_APART void move_lines(const T* from, index from_stride, T* to, index to_stride, index count) {
   constexpr int n = lanes<T>;
   const index from_step = split ? from_stride : 1, to_step = split ? 1 : to_stride;
   if constexpr (lines == 1 || n <= part<T>) {
@@ -82,8 +82,9 @@ static void move_few(index lines, const T* from, index from_stride, T* to, index
   }
 }
 
+// Apart: GCC makes a copy for every number of rows that is known, 150 KB in all.
 template <class T>
-static void transpose(const T* from, index from_stride, T* to, index to_stride, index rows, index cols) {
+PCX_APART void transpose(const T* from, index from_stride, T* to, index to_stride, index rows, index cols) {
   constexpr int n = lanes<T>;
   if constexpr (few_lines<T> > 0) {
     if (rows == 1 && to_stride == 1) return copy_elements(from, to, cols);
