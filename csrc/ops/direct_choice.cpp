@@ -41,7 +41,7 @@ constexpr double made = 1;      // an element of the weight that is packed
 // What depends on the vectors: what a register tile takes besides its products, in channels; a panel of one vector,
 // next to half a panel of two; a column that is summed over lanes, and a vector of it; a run of x; a pixel that is
 // copied, and a row of them; a vector of pixels in the row kernel; a vector of a scattered cell; by how much
-// depthwise takes longer.
+// depthwise takes longer where a group reads one channel.
 struct Pace {
   double tile, one_vector, column, dot_product, run, pixel, filled, row_load, swept, columns;
 };
@@ -138,7 +138,8 @@ double depthwise_cycles(const Correlation& p) {
   const double row_taps = inside(ad, ad.positions, ad.in) * inside(ah, ah.positions, ah.in);
   const double sums = column_product * row_taps * static_cast<double>(aw.positions * aw.taps) * in;
   const double moved = (p.in_channels * p.out_channels == 1 ? column_copied : column_dealt) * read_pixels(p) * in;
-  return part + pace().columns * (column_row * rows + vectors * (sums + moved + column_vector * rows));
+  const double longer = p.in_channels == 1 ? pace().columns : 1;
+  return part + longer * (column_row * rows + vectors * (sums + moved + column_vector * rows));
 }
 
 // What a correlation copies into patches.
