@@ -136,7 +136,7 @@ def test_many_channels_keep_the_contract(channels: int, isa: str) -> None:
 PRECISE = [
     ((3, 3), 40, (4, 4), (6, 6)),
     ((5, 5), 30, (3, 4), (4, 4)),
-    ((7, 7), 20, (3, 3), (3, 4)),
+    ((7, 7), 24, (3, 3), (3, 4)),
     ((3,), 480, (6,), (6,)),
     ((5,), 480, (4,), (4,)),
     ((7,), 480, (5,), (4,)),
@@ -219,6 +219,34 @@ def test_same_bits_alone_in_a_batch_and_for_any_number_of_threads(isa: str) -> N
         three = pyconvx.conv2d(x, w, padding=1, algorithm="winograd")
     assert_same_bits(three, one)
     assert_same_bits(alone, one[1])
+
+
+# Pictures of few tiles share blocks: one block in pieces, several of an uneven number, many; groups; parts in padding.
+SHARED = [
+    ConvCase("", (7, 7), (48, 70), (3, 3), padding=(1, 1), batch=5),
+    ConvCase("", (9, 11), (48, 70), (3, 3), padding=(1, 1), batch=47),
+    ConvCase("", (4, 4), (32, 32), (3, 3), padding=(1, 1), groups=16, batch=31),
+    ConvCase("", (2, 30), (24, 40), (3, 3), padding=(1, 1), batch=7),
+    ConvCase("", (5, 4, 6), (20, 24), (3, 3, 3), padding=(1, 1, 1), batch=19),
+    ConvCase("", (23,), (33, 17), (5,), padding=(2,), batch=40),
+]
+
+
+@pytest.mark.parametrize("case", SHARED)
+def test_pictures_that_share_a_block_do_not_feel_it(case: ConvCase, isa: str) -> None:
+    x, w, b, _ = drawn(case)
+    conv, options = function(case.rank), {**case.options, "algorithm": "winograd"}
+    with pyconvx.num_threads(1):
+        one = conv(x, w, b, **options)
+        assert_same_bits(np.stack([conv(picture, w, b, **options) for picture in x]), one)
+    with pyconvx.num_threads(3):
+        assert_same_bits(conv(x, w, b, **options), one)
+    assert_close(one, ref.conv(x, w, b, *case.geometry), contract_tolerance(case.channels[0]))
+    x[2, ..., 5] = np.inf
+    direct = conv(x[2], w, b, **{**options, "algorithm": "direct"})
+    bad = conv(x, w, b, **options)
+    assert_same_bits(bad[2], direct)
+    assert_same_bits(np.delete(bad, 2, axis=0), np.delete(one, 2, axis=0))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
@@ -409,7 +437,8 @@ def test_auto_is_a_function_of_the_shape() -> None:
     assert tiles(56, 64, wide=True) == [1, 1, 1]
     assert tiles(56, 8) == [1, 1, 1]
     assert tiles(28, 512) == [1, 4, 4]
-    assert tiles(14, 512, kept=False) == [1, 2, 2]
+    assert tiles(14, 512) == [1, 4, 4]
+    assert tiles(14, 512, kept=False) in ([1, 2, 2], [1, 2, 4])  # a larger one takes longer to make than it saves
     assert tiles(7, 256) != [1, 1, 1]
     assert tiles(7, 256, kept=False) == [1, 1, 1]
     assert tiles(7, 512, kept=False) == [1, 1, 1]

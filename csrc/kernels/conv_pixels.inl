@@ -49,6 +49,8 @@ PCX_INLINE void finish_pixels(const ConvPixels<T>& tile, const index* y_at, Vect
   }
 }
 
+constexpr int weights_ahead = 32;  // vectors, 16 steps: where pixels are few, weights come from L3 or from memory
+
 // Elements [begin, end) of a run. Where asked, each step fetches the results of one pixel, to which the sums will go:
 // all of them at once would keep what the products need waiting.
 template <bool Fetch, class T, class Vector, int Pixels, int Vectors>
@@ -61,7 +63,10 @@ PCX_INLINE void pixels_steps(const T* const (&x)[Pixels], const T*& w, index beg
     }
     Vector wi[Vectors];
     PCX_UNROLL
-    for (int v = 0; v < Vectors; ++v) wi[v] = load(w + v * lanes<T>);
+    for (int v = 0; v < Vectors; ++v) {
+      if constexpr (fetches_ahead && Vectors > 1) prefetch(w + (v + weights_ahead) * lanes<T>);
+      wi[v] = load(w + v * lanes<T>);
+    }
     PCX_UNROLL
     for (int p = 0; p < Pixels; ++p) {
       const Vector xp = set1(x[p][i]);
@@ -87,7 +92,7 @@ static void pixels_tile(const ConvPixels<T>& tile, const index* x_at, const inde
     for (int p = 0; p < Pixels; ++p) x[p] = tile.x + x_at[p] + tile.runs[r].start;
     const index length = tile.runs[r].length;
     index done = 0;
-    if constexpr (fetches_results && sizeof(T) == 4 && Pixels > 6) {
+    if constexpr (fetches_ahead && sizeof(T) == 4 && Pixels > 6) {
       if (r == 0) {
         done = length < Pixels ? length : Pixels;
         pixels_steps<true>(x, w, 0, done, tile.y, y_at, sum);

@@ -14,6 +14,7 @@ constexpr index block_positions = 1024;   // of a block, at most: its results st
 constexpr index patch_bytes = 384 << 10;  // of what a block reads: L2 has 512 KB, and more elsewhere
 constexpr index least_tasks = 16;         // enough to share out, if the work is worth it
 constexpr index narrowest = 16;           // positions of a row that is cut
+constexpr index few_positions = 64;       // of a block that reads a weight from far away for little work
 // Of all groups, in bytes: up to here they stay near while the groups take turns, which then share lines of x and y.
 constexpr index near_weights = 128 << 10;
 // With few products for each result, storing is what takes the time. Results then leave the caches by the shortest way,
@@ -127,10 +128,14 @@ Cut cut_for(const Correlation& p, bool in_place, const Chunks& chunks, bool smal
     count();
     return c;
   }
-  // Too few tasks to share: cut the pictures apart, then the output channels as long as copying the input again is
-  // cheap, then the rows.
-  while (count() < least_tasks && c.images > 1) c.images = divide_up(c.images, 2);
+  // Too few tasks to share: cut the pictures apart as long as many positions share a weight, then the output channels
+  // as long as copying the input again is cheap, then the rest of the pictures and the rows.
+  auto cut_pictures = [&](index least) {
+    while (count() < least_tasks && c.images > 1 && c.positions() >= 2 * least) c.images = divide_up(c.images, 2);
+  };
+  cut_pictures(few_positions);
   while (count() < least_tasks && c.panels_each > 2) c.panels_each = divide_up(c.panels_each, 2);
+  if (c.panel_groups == 1) cut_pictures(1);
   while (count() < least_tasks && c.block[1] > 4) c.block[1] = divide_up(c.block[1], 2);
   return c;
 }

@@ -71,17 +71,20 @@ class Winograd {
   }
 
  private:
+  // Tiles of one picture, or all of several.
   struct Block {
-    index image, group, number, tiles;
+    index image, pictures, group, number, each;
+    index tiles() const { return pictures * each; }
   };
   Block block_of(index task) const {
     const index number = task % plan_.blocks, group = task / plan_.blocks % p_.groups;
-    return {task / plan_.blocks / p_.groups, group, number,
+    const index image = task / plan_.blocks / p_.groups * plan_.pictures;
+    return {image, std::min(plan_.pictures, p_.batch - image), group, number,
             std::min(plan_.block, plan_.tiles() - number * plan_.block)};
   }
 
-  index blocks() const { return p_.batch * p_.groups * plan_.blocks; }
-  index pieces() const { return divide_up(plan_.block, piece_tiles); }
+  index blocks() const { return divide_up(p_.batch, plan_.pictures) * p_.groups * plan_.blocks; }
+  index pieces() const { return divide_up(plan_.pictures * plan_.block, piece_tiles); }
   bool whole_blocks() const { return blocks() >= least_blocks; }
 
   void run_whole_blocks(int workers, index scratch, float* buffer) {
@@ -90,7 +93,7 @@ class Winograd {
       float* const products = input + plan_.input_size();
       float* const small = products + plan_.product_size();
       const Block block = block_of(task);
-      for (index chunk = 0; chunk < plan_.chunks; ++chunk) transform(block, chunk, 0, block.tiles, input, small);
+      for (index chunk = 0; chunk < plan_.chunks; ++chunk) transform(block, chunk, 0, block.tiles(), input, small);
       multiply(block, 0, plan_.panels, input, products);
       transform_back(block, 0, plan_.panels, products, small);
     });
@@ -107,7 +110,7 @@ class Winograd {
       const Block block = block_of(task / tasks);
       const index piece = task % tasks, panel = piece - transforms, first = piece % pieces() * piece_tiles;
       if (piece < transforms) {
-        const index last = std::min(first + piece_tiles, block.tiles);
+        const index last = std::min(first + piece_tiles, block.tiles());
         transform(block, piece / pieces(), first, last, input, small);
       } else {
         multiply(block, panel, panel + 1, input, products);
@@ -116,24 +119,37 @@ class Winograd {
     });
   }
 
+  // Tiles [first, last) of a block, each picture's on their own.
   void transform(const Block& b, index chunk, index first, index last, float* input, float* small) const {
-    const index picture = p_.axis[0].in * p_.axis[1].in * p_.axis[2].in * p_.groups * p_.in_channels;
-    WinogradInput{plan_, x_ + b.image * picture + b.group * p_.in_channels, input, small}.run(b.number, chunk, first,
-                                                                                              last);
+    while (first < last) {
+      const index picture = first / b.each, from = picture * b.each, to = std::min(last, from + b.each);
+      WinogradInput{plan_, x_of(b, picture), input + from * plan_.chunk_row, small}.run(b.number, chunk, first - from,
+                                                                                        to - from);
+      first = to;
+    }
   }
 
   void transform_back(const Block& b, index first, index last, const float* products, float* small) const {
-    const index picture = p_.axis[0].out * p_.axis[1].out * p_.axis[2].out * p_.groups * p_.out_channels;
     const float* const bias = bias_ ? bias_ + b.group * p_.out_channels : nullptr;
-    float* const y = y_ + b.image * picture + b.group * p_.out_channels;
-    const WinogradOutput output{plan_, products, bias, relu_, y, small};
-    if (!output.run(b.number, first, last)) failed_[b.image] = true;
+    for (index i = 0; i < b.pictures; ++i, products += b.each * plan_.panel) {
+      const WinogradOutput output{plan_, products, bias, relu_, y_of(b, i), small};
+      if (!output.run(b.number, first, last)) failed_[b.image + i] = true;
+    }
+  }
+
+  const float* x_of(const Block& b, index picture) const {
+    const index size = p_.axis[0].in * p_.axis[1].in * p_.axis[2].in * p_.groups * p_.in_channels;
+    return x_ + (b.image + picture) * size + b.group * p_.in_channels;
+  }
+  float* y_of(const Block& b, index picture) const {
+    const index size = p_.axis[0].out * p_.axis[1].out * p_.axis[2].out * p_.groups * p_.out_channels;
+    return y_ + (b.image + picture) * size + b.group * p_.out_channels;
   }
 
   // Element by element, so that one element of the transformed input serves all panels from the cache.
   void multiply(const Block& b, index first, index last, const float* input, float* products) const {
     PanelProduct<float> product{};
-    product.rows = b.tiles;
+    product.rows = b.tiles();
     product.x_stride = plan_.chunk_row;
     product.y_stride = plan_.panel;
     WinogradPlan::Zeros zeros = plan_.padding_of(b.number);

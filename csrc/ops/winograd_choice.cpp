@@ -43,19 +43,21 @@ double transformed_cost(const WinogradPlan& plan) {
   const Costs& cost = costs();
   const double cycle = 2.0 * static_cast<double>(lanes), axes = plan.transformed;
   const double columns = static_cast<double>(divide_up(p.out_channels, lanes) * lanes);
-  const double tiles = static_cast<double>(plan.tiles()), rows = std::max(tiles, 4.0);
+  const double tiles = static_cast<double>(plan.tiles()),
+               together = std::min(pictures_of_call, static_cast<double>(plan.fitting));
+  const double rows = std::max(tiles, 4 / together);
   const double elements = static_cast<double>(plan.elements), chunks = static_cast<double>(plan.chunks);
   const double depth = plan.products() / (elements * tiles), read = plan.share_read();
-  const double calls = chunks * static_cast<double>(plan.panels * plan.blocks);
+  const double calls = chunks * static_cast<double>(plan.panels * plan.blocks) / together;
   const double channels = static_cast<double>(plan.parts * whole) * (whole == p.in_channels ? 1 : ragged);
-  const index together = plan.transform[2] ? plan.following_parts(0) : 1;  // tiles of one pixel gain little by it
-  const double strips = static_cast<double>(std::max(divide_up(plan.parts, together), plan.chunks) *
-                                            divide_up(std::min(together * p.in_channels, plan.chunk), plan.strip));
+  const index following = plan.transform[2] ? plan.following_parts(0) : 1;  // tiles of one pixel gain little by it
+  const double strips = static_cast<double>(std::max(divide_up(plan.parts, following), plan.chunks) *
+                                            divide_up(std::min(following * p.in_channels, plan.chunk), plan.strip));
   const double weights = static_cast<double>(p.groups) * elements * depth * columns;
   const double weight_read = weights > static_cast<double>(near_elements) ? cost.read_far : cost.read;
   const double products =
       rows * columns * (cost.product * depth + cost.chunk * chunks) + cycle * cost.call_cycles * calls;
-  const double transforms = tiles * axes * cost.transform * channels * read + weight_read * depth * columns;
+  const double transforms = tiles * axes * cost.transform * channels * read + weight_read / together * depth * columns;
   return elements * (products + transforms) + cycle * cost.strip_cycles * axes * tiles * strips * read;
 }
 

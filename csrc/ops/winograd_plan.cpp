@@ -61,8 +61,10 @@ WinogradPlan::WinogradPlan(const Correlation& correlation, const Tiles& tiles_on
   blocks = divide_up(tiles(), most);
   block = std::min(tiles(), round_up(divide_up(tiles(), blocks), k.tile));
   blocks = divide_up(tiles(), block);
-  input_element = spread(block * chunk_row);
-  product_element = spread(block * panel);
+  fitting = blocks > 1 ? 1 : std::max<index>(1, most / block);
+  pictures = even_part(std::max<index>(1, problem.batch), fitting);
+  input_element = spread(pictures * block * chunk_row);
+  product_element = spread(pictures * block * panel);
   const auto& [d, h, w] = problem.axis;
   far = problem.groups * problem.in_channels * d.in * h.in * w.in > far_floats;
   strip = std::clamp(small_floats / elements / line * line, line, longest_chunk);

@@ -66,9 +66,10 @@ struct WinogradPlan {
   bool edged = false;     // some parts read nothing but padding for some tiles
   index chunk, chunks;    // of the sum over parts and channels: each is summed on its own, which halves rounding errors
   index panels, panel;    // of output channels; elements from row to row of the products
-  index block, blocks;    // tiles
-  index chunk_row;        // elements from tile to tile of the transformed input
-  index input_element;    // elements from one element of the transform to the next
+  index block, blocks;    // tiles; of a picture
+  index fitting, pictures;  // whose tiles a block has room for, and has: they share a weight's way into the registers
+  index chunk_row;          // elements from tile to tile of the transformed input
+  index input_element;      // elements from one element of the transform to the next
   index product_element;
   bool far;        // the picture comes from memory: all that the next tile reads is fetched ahead
   index strip;     // channels of a tile that go through all axes of the input's transform together

@@ -1,7 +1,7 @@
 // AVX2 and FMA: 16 registers of 256 bits. A tile of 6 x 2 leaves two for weights and two for pixels.
 constexpr int registers = 16;
-constexpr int unrolled_steps = 2;        // of panel_product
-constexpr bool fetches_results = false;  // conv_pixels, while it sums them
+constexpr int unrolled_steps = 2;      // of panel_product
+constexpr bool fetches_ahead = false;  // conv_pixels: results and weights
 template <class T>
 constexpr int lanes = 32 / sizeof(T);
 template <class T>

@@ -1,7 +1,7 @@
 // AVX-512 F, VL, BW, DQ: 32 registers of 512 bits. A tile of 14 x 2 leaves two for weights and two for pixels.
 constexpr int registers = 32;
-constexpr int unrolled_steps = 4;       // of panel_product
-constexpr bool fetches_results = true;  // conv_pixels, while it sums them
+constexpr int unrolled_steps = 4;     // of panel_product
+constexpr bool fetches_ahead = true;  // conv_pixels: results and weights
 template <class T>
 constexpr int lanes = 64 / sizeof(T);
 template <class T>

@@ -1,7 +1,7 @@
 // AArch64 Advanced SIMD: 32 registers of 128 bits. A tile of 12 x 2 leaves two for weights and the rest for pixels.
 constexpr int registers = 32;
-constexpr int unrolled_steps = 2;        // of panel_product
-constexpr bool fetches_results = false;  // conv_pixels, while it sums them
+constexpr int unrolled_steps = 2;      // of panel_product
+constexpr bool fetches_ahead = false;  // conv_pixels: results and weights
 template <class T>
 constexpr int lanes = 16 / sizeof(T);
 template <class T>

@@ -1,7 +1,7 @@
 // One element at a time, for any processor, and to be compared with.
 constexpr int registers = 16;
-constexpr int unrolled_steps = 2;        // of panel_product
-constexpr bool fetches_results = false;  // conv_pixels, while it sums them
+constexpr int unrolled_steps = 2;      // of panel_product
+constexpr bool fetches_ahead = false;  // conv_pixels: results and weights
 template <class T>
 constexpr int lanes = 1;
 template <class T>
