@@ -12,6 +12,7 @@ from check import assert_same_bits
 from pool_cases import PoolCase
 
 import pyconvx
+from pyconvx import nn
 
 CONVS = [  # large enough to be cut into several pieces of work
     ConvCase("2D", (37, 41), (32, 48), (3, 3), padding=1, batch=3),
@@ -117,6 +118,16 @@ def test_an_image_has_the_same_bits_alone_and_in_a_batch_elsewhere(compute: Any,
     together = compute()
     for name, result in compute(slice(1, 2)).items():
         assert_same_bits(result, together[name][1:2], name)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(1152, 8), (300, 1), (40, 3), (5, 20), (256, 128)])
+def test_a_row_of_a_linear_layer_has_the_same_bits_alone_and_in_a_batch(inputs: int, outputs: int, isa: str) -> None:
+    layer = nn.Linear(inputs, outputs, random_state=0)
+    x, dy = draw_normal((40, inputs), "float32", 1), draw_normal((40, outputs), "float32", 2)
+    y, dx = layer(x), layer.vjp(x, "input")[1](dy)[0]
+    for rows in (slice(7, 8), slice(3, 10), slice(9, 40)):
+        assert_same_bits(layer(x[rows]), y[rows])
+        assert_same_bits(layer.vjp(x[rows], "input")[1](dy[rows])[0], dx[rows])
 
 
 @pytest.mark.parametrize("case", STREAMED, ids=str)

@@ -65,7 +65,8 @@ class Linear(FusesReLU):
         check_same_type(x, self.weight.dtype, "Linear")
         check_channels(x, self.in_features, "Linear")
         bias = None if self.bias is None else self.bias.value
-        rows = x.reshape(1, math.prod(x.shape[:-1]), self.in_features)
+        # Pictures of one pixel: how a picture is computed never depends on how many there are.
+        rows = x.reshape(math.prod(x.shape[:-1]), 1, self.in_features)
         shape = (*x.shape[:-1], self.out_features)
         if not rows.size:
             return np.empty(shape, x.dtype)
@@ -83,23 +84,22 @@ class Linear(FusesReLU):
         def backward(dy: Array, overwrite: bool) -> tuple[Array | None, Gradients]:
             if bits is not None:
                 dy = keep_passed(dy, bits, overwrite)
-            rows = dy.reshape(1, -1, self.out_features) if dy.size else dy
-            grads = {} if kept is None else self._weight_grads(kept, rows)
-            return (self._input_grad(rows, packed, shape) if wants.input else None), grads
+            grads = {} if kept is None else self._weight_grads(kept, dy)
+            return (self._input_grad(dy, packed, shape) if wants.input else None), grads
 
         return y, backward
 
-    def _input_grad(self, rows: Array, packed: PackedWeights, shape: tuple[int, ...]) -> Array:
-        if not rows.size:
-            return np.zeros(shape, rows.dtype)
-        size = (1, rows.shape[1], self.in_features)
-        dx = _conv.input_grad(1, rows, packed, size, _OPTIONS)
+    def _input_grad(self, dy: Array, packed: PackedWeights, shape: tuple[int, ...]) -> Array:
+        if not dy.size:
+            return np.zeros(shape, dy.dtype)
+        rows = dy.reshape(-1, 1, self.out_features)
+        dx = _conv.input_grad(1, rows, packed, (len(rows), 1, self.in_features), _OPTIONS)
         return dx.reshape(shape)
 
-    def _weight_grads(self, x: Array, rows: Array) -> Gradients:
-        if rows.size:
-            given = x.reshape(1, -1, self.in_features)
+    def _weight_grads(self, x: Array, dy: Array) -> Gradients:
+        if dy.size:
+            given, rows = x.reshape(1, -1, self.in_features), dy.reshape(1, -1, self.out_features)
             dw, db = _conv.weight_grad(1, given, rows, 1, _OPTIONS)
         else:
-            dw, db = np.zeros(self.weight.shape, rows.dtype), np.zeros(self.out_features, rows.dtype)
+            dw, db = np.zeros(self.weight.shape, dy.dtype), np.zeros(self.out_features, dy.dtype)
         return {"weight": dw.reshape(self.weight.shape)} | ({} if self.bias is None else {"bias": db})
