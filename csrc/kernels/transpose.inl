@@ -1,5 +1,5 @@
-// transpose: blocks of lanes x lanes in registers; tails by masked loads and stores. A few lines that are left would be
-// mostly zeros in such a block: 2, 3 or 4 of them go by parts of 16 bytes, one by the element.
+// transpose: strips of as many rows as lanes, by parts of 16 bytes. Of a few lines 2, 3 or 4 go by parts as well, one
+// by the element. Where a part is a vector, blocks of lanes x lanes; tails by masked loads and stores.
 template <class T>
 constexpr int part = 16 / sizeof(T);
 template <class T>
@@ -82,22 +82,63 @@ static void move_few(index lines, const T* from, index from_stride, T* to, index
   }
 }
 
-// Apart: GCC makes a copy for every number of rows that is known, 150 KB in all.
+// Fewer rows than lanes.
 template <class T>
-PCX_APART void transpose(const T* from, index from_stride, T* to, index to_stride, index rows, index cols) {
-  constexpr int n = lanes<T>;
-  if constexpr (few_lines<T> > 0) {
-    if (rows == 1 && to_stride == 1) return copy_elements(from, to, cols);
-    const index last_row = rows - rows % n, last_col = cols - cols % n;
-    if (rows - last_row <= few_lines<T>) {
-      move_few<false>(rows - last_row, from + last_row * from_stride, from_stride, to + last_row, to_stride, cols);
-      rows = last_row;
-    }
-    if (cols - last_col <= few_lines<T>) {
-      move_few<true>(cols - last_col, from + last_col, from_stride, to + last_col * to_stride, to_stride, rows);
-      cols = last_col;
-    }
+static void transpose_few(const T* from, index from_stride, T* to, index to_stride, index rows, index cols) {
+  if (rows <= few_lines<T>)
+    move_few<false>(rows, from, from_stride, to, to_stride, cols);
+  else
+    move_few<true>(cols, from, from_stride, to, to_stride, rows);
+}
+
+// As many rows as lanes, in parts of a row: loads put parts of several rows side by side, so that what is left to
+// shuffle stays within them.
+template <class T>
+PCX_INLINE void transpose_strip(const T* from, index from_stride, T* to, index to_stride, index cols) {
+  constexpr int n = part<T>;
+  for (; cols >= n; cols -= n, from += n, to += n * to_stride) {
+    decltype(zero<T>()) block[n];
+    PCX_UNROLL
+    for (int i = 0; i < n; ++i) block[i] = load_parts(from + i * from_stride, n * from_stride, n, lanes<T> / n);
+    transpose_parts(block);
+    PCX_UNROLL
+    for (int i = 0; i < n; ++i) store(to + i * to_stride, block[i]);
   }
+  if (cols > 0) move_few<true>(cols, from, from_stride, to, to_stride, lanes<T>);
+}
+
+// The lines of a strip, in the order in which they lie.
+template <class T>
+PCX_INLINE void fetch_strip(const T* from, index stride, index cols) {
+  constexpr index line = 64 / sizeof(T);
+  for (int r = 0; r < lanes<T>; ++r, from += stride) {
+    for (index c = 0; c < cols; c += line) prefetch(from + c);
+  }
+}
+
+// Strips, from the first whole vector of `to` on where that pays.
+template <class T>
+static void transpose_strips(const T* from, index from_stride, T* to, index to_stride, index rows, index cols) {
+  constexpr index n = lanes<T>, line = 64 / sizeof(T);
+  const index before = index(reinterpret_cast<std::uintptr_t>(to) / sizeof(T) % n);
+  if (before > 0 && rows >= 4 * n && to_stride % n == 0) {
+    const index head = n - before;
+    transpose_few(from, from_stride, to, to_stride, head, cols);
+    from += head * from_stride;
+    to += head;
+    rows -= head;
+  }
+  for (; rows >= n; rows -= n, from += n * from_stride, to += n) {
+    if (rows >= 3 * n && cols > line) fetch_strip(from + 2 * n * from_stride, from_stride, cols);
+    transpose_strip(from, from_stride, to, to_stride, cols);
+  }
+  if (rows > 0) transpose_few(from, from_stride, to, to_stride, rows, cols);
+}
+
+// Blocks of lanes x lanes in registers, with masks at the edges.
+template <class T>
+static void transpose_blocks(const T* from, index from_stride, T* to, index to_stride, index rows, index cols) {
+  constexpr int n = lanes<T>;
   for (index r = 0; r < rows; r += n) {
     const index rows_left = rows - r;
     for (index c = 0; c < cols; c += n) {
@@ -119,5 +160,19 @@ PCX_APART void transpose(const T* from, index from_stride, T* to, index to_strid
           store_first(p, block[i], rows_left);
       }
     }
+  }
+}
+
+// Apart: GCC makes a copy for every number of rows that is known, 150 KB in all.
+template <class T>
+PCX_APART void transpose(const T* from, index from_stride, T* to, index to_stride, index rows, index cols) {
+  if constexpr (lanes<T> <= part<T>) {
+    transpose_blocks(from, from_stride, to, to_stride, rows, cols);
+  } else if (rows == 1 && to_stride == 1) {
+    copy_elements(from, to, cols);
+  } else if (cols <= few_lines<T>) {
+    move_few<true>(cols, from, from_stride, to, to_stride, rows);
+  } else {
+    transpose_strips(from, from_stride, to, to_stride, rows, cols);
   }
 }

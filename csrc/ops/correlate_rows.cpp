@@ -99,7 +99,7 @@ RowCut cut(const Correlation& p, index channels, index apart) {
       Axes larger = c.block;
       larger[a] = more;
       const index bytes = Window::size_for(p, larger, channels, k.lanes) * static_cast<index>(sizeof(T));
-      const bool many = larger[0] * larger[1] * larger[2] > block_positions && more > 2 * beside(p.axis[a]);
+      const bool many = larger[0] * larger[1] * larger[2] > block_positions && more > 8 * beside(p.axis[a]);
       if (many || bytes > window_bytes) break;
       c.block = larger;
     }

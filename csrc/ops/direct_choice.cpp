@@ -30,7 +30,7 @@ constexpr double far_weights = 6144;  // of columns that are summed over lanes: 
 constexpr double far_product = 1.5;   // which takes so many times as long
 // The row kernel: a vector of pixels by one weight; four elements of y, or of a pixel of x, on their way out or in; a
 // row of a panel; a row of x; each residue.
-constexpr double row_part = 900, row_product = 1.1, row_out = 3.2, row_in = 3, row = 125, row_filled = 108;
+constexpr double row_part = 900, row_product = 1.1, row_out = 3.2, row_in = 1.6, row = 125, row_filled = 90;
 constexpr index widest_rows = 32;  // output channels: with more of them y is written in pieces that are too far apart
 // Depthwise: a vector's multiply-add; a vector copied, and where channels of groups are dealt out; a row of pixels, and
 // of its vectors.

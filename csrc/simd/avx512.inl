@@ -265,7 +265,8 @@ PCX_INLINE void transpose_block(__m512d (&r)[8]) {
 }
 
 PCX_INLINE __m128 load_part(const float* p, int n, bool there) {
-  return there ? _mm_maskz_loadu_ps(__mmask8((1 << n) - 1), p) : _mm_setzero_ps();
+  if (!there) return _mm_setzero_ps();
+  return n == 4 ? _mm_loadu_ps(p) : _mm_maskz_loadu_ps(__mmask8((1 << n) - 1), p);
 }
 PCX_INLINE __m128d load_part(const double* p, bool there) { return there ? _mm_loadu_pd(p) : _mm_setzero_pd(); }
 
