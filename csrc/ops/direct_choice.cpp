@@ -30,7 +30,8 @@ constexpr double far_weights = 6144;  // of columns that are summed over lanes: 
 constexpr double far_product = 1.5;   // which takes so many times as long
 // The row kernel: a vector of pixels by one weight; four elements of y, or of a pixel of x, on their way out or in; a
 // row of a panel; a row of x; each residue.
-constexpr double row_part = 900, row_product = 1.1, row_out = 3.2, row_in = 1.6, row = 125, row_filled = 90;
+constexpr double row_part = 900, row_product = 1.1, row_out = 3.2, row_in = 1.4, row = 125, row_filled = 80,
+                 row_edge = 24;
 constexpr index widest_rows = 32;  // output channels: with more of them y is written in pieces that are too far apart
 // Depthwise: a vector's multiply-add; a vector copied, and where channels of groups are dealt out; a row of pixels, and
 // of its vectors.
@@ -118,7 +119,10 @@ double row_cycles(const Correlation& given) {
   const double slots = static_cast<double>(WindowAxis::slots_for(line, line.positions));
   const double runs = static_cast<double>(std::min(line.step, line.taps));
   const double fours = along == 2 && pixel * line.step == 1 ? 0 : static_cast<double>(divide_up(channels, 4));
-  const double filled = static_cast<double>(rows_packed(p)) * (row_filled * runs + row_in * slots * fours);
+  const bool edged =
+      line.first < 0 || line.first + (line.positions - 1) * line.step + (line.taps - 1) * line.tap_step >= line.in;
+  const double edges = edged ? row_edge * static_cast<double>(channels) : 0;
+  const double filled = static_cast<double>(rows_packed(p)) * (row_filled * runs + edges + row_in * slots * fours);
   return row_part + groups * (sums + outs + row * rows * panels) + (together ? 1 : groups) * filled;
 }
 

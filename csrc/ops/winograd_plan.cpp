@@ -61,7 +61,9 @@ WinogradPlan::WinogradPlan(const Correlation& correlation, const Tiles& tiles_on
   blocks = divide_up(tiles(), most);
   block = std::min(tiles(), round_up(divide_up(tiles(), blocks), k.tile));
   blocks = divide_up(tiles(), block);
-  fitting = blocks > 1 ? 1 : std::max<index>(1, most / block);
+  const index weight_bytes = elements * chunks * chunk_row * panels * panel * static_cast<index>(sizeof(float));
+  const index shared = std::max(block_bytes, weight_bytes) / tile_bytes;  // tiles that take no more than they save
+  fitting = blocks > 1 ? 1 : std::max<index>(1, std::min(most, shared) / block);
   pictures = even_part(std::max<index>(1, problem.batch), fitting);
   input_element = spread(pictures * block * chunk_row);
   product_element = spread(pictures * block * panel);
