@@ -1,6 +1,6 @@
 # The steps of .ci/run. Each runs in a shell of its own with `set -euo pipefail`, its output in a log; a line "result:
-# ..." or "SKIPPED: ..." is shown. $root is the repository, $work a directory that is deleted at the end. Steps of the
-# other lane run meanwhile: what two of them need, the first one makes while the other waits.
+# ..." or "SKIPPED: ..." is shown. $root is the repository, $work a directory that is deleted at the end. Another step
+# runs meanwhile: what two of them need, the first one makes while the other waits.
 
 venv=$work/venv
 nice="nice -n ${CI_NICE:-5}"
@@ -70,12 +70,10 @@ build_checker() {
   $nice cmake --build "$1"
 }
 
-# As released, with every planted bug; then with addresses and undefined behaviour watched, on OpenMP's threads; then with
-# races watched, on our own: OpenMP's library is not instrumented.
+# As released, with every planted bug, and by another compiler.
 step_native() {
   use_venv
-  local broken best
-  best=$(processor_isas)
+  local broken
   build_checker "$work/plain" -DCMAKE_BUILD_TYPE=Release
   $nice "$work/plain/tests/native/check" --require "$(processor_isas)"
   for broken in $("$work/plain/tests/native/check" --break list); do
@@ -96,14 +94,27 @@ step_native() {
     $nice cmake --build "$work/plain" --target check_avx512
     $nice "$work/plain/tests/native/check_avx512" --isa avx512
   fi
+  count_cases native "every spoiled kernel is seen"
+}
+
+# With addresses and undefined behaviour watched, on OpenMP's threads; then with races watched, on our own: OpenMP's
+# library is not instrumented.
+step_sanitizers() {
+  use_venv
+  local best
+  best=$(processor_isas)
   # With -O1 GCC 12 takes more than 110 s for the scalar kernels alone, with -Og 14 s.
   build_checker "$work/asan" -DCMAKE_BUILD_TYPE=None "-DCMAKE_CXX_FLAGS=-Og -g1" -DPYCONVX_SANITIZE=address,undefined \
     -DPYCONVX_OPENMP=ON
   $nice "$work/asan/tests/native/check"
   build_checker "$work/tsan" -DCMAKE_BUILD_TYPE=None "-DCMAKE_CXX_FLAGS=-O1 -g1" -DPYCONVX_SANITIZE=thread
   $nice "$work/tsan/tests/native/check" --isa "${best##*,}"  # kernels share nothing: which of them run is all the same
-  awk '/ cases, / { cases += $(NF - 7) } END { print "result: " cases " cases pass, every spoiled kernel is seen" }' \
-    "$work/native.log"
+  count_cases sanitizers "nothing is reported"
+}
+
+# count_cases STEP WORDS: how many cases the checker has done.
+count_cases() {
+  awk -v words="$2" '/ cases, / { cases += $(NF - 7) } END { print "result: " cases " cases pass, " words }' "$work/$1.log"
 }
 
 # have_command COMMAND PACKAGE...: whether COMMAND is there, after an attempt to install it.
@@ -166,8 +177,16 @@ only_baseline_instructions() {
   echo "result: AVX instructions stand only in the objects of avx2 and avx512"
 }
 
+# The wheel's step may still run beside those that use it.
+await_wheel() {
+  if [[ $chosen_steps == *" wheel "* ]]; then
+    until [[ -e $work/wheel.result ]]; do sleep 1; done
+  fi
+}
+
 # The wheel on an emulated processor that has SSE4.2 (what NumPy wants) and no AVX.
 step_old_cpu() {
+  await_wheel
   if [[ $(uname -m) != x86_64 || ! -x $work/empty/bin/python ]]; then
     echo "SKIPPED: processor without AVX: not an x86-64, or there is no wheel"
   elif ! have_command qemu-x86_64 qemu-user; then
@@ -181,6 +200,7 @@ step_old_cpu() {
 
 # The wheel beside libraries that bring an OpenMP library of their own, and as several processes by MPI and Dask.
 step_neighbours() {
+  await_wheel
   if [[ ! -x $work/empty/bin/python ]]; then
     echo "SKIPPED: other users of threads: there is no wheel"
     return
