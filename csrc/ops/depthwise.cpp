@@ -2,6 +2,8 @@
 #include "ops/depthwise.h"
 
 #include <algorithm>
+#include <array>
+#include <numeric>
 
 #include "base/division.h"
 #include "base/parallel.h"
@@ -13,6 +15,7 @@ namespace pcx {
 
 namespace {
 
+constexpr index most_lanes = 16;           // of any instruction set
 constexpr index most_channels = 8;         // of a group, in or out
 constexpr index most_in = 6;               // of a group in, where it has several out: all of them are copied first
 constexpr double most_products = 2;        // in times out, for each lane: with more a group fills vectors of its own
@@ -81,22 +84,33 @@ void depthwise_pack(const Correlation& p, const T* w, const WeightStrides& strid
   const index lanes = kernels<T>().lanes, all = p.groups * p.out_channels;
   const auto& [ad, ah, aw] = p.axis;
   const TapColumns width(aw, 1);
-  T flaw = 0;  // becomes NaN
+  std::array<index, most_lanes> at{};
+  std::array<T, most_lanes> flaws{};  // become NaN
   for (index k0 = 0; k0 < all; k0 += lanes) {
+    const index count = std::min(lanes, all - k0);
+    bool side_by_side = true;
+    for (index l = 0; l < count; ++l) {
+      at[l] = (k0 + l) / p.out_channels * strides.group + (k0 + l) % p.out_channels * strides.out;
+      side_by_side = side_by_side && at[l] == at[0] + l;
+    }
     for (index row = 0; row < ad.taps * ah.taps * p.in_channels; ++row) {
       const index td = row / (ah.taps * p.in_channels), th = row / p.in_channels % ah.taps, j = row % p.in_channels;
       const T* from = w + (ad.kernel_first + td * ad.kernel_step) * strides.kernel[0] +
                       (ah.kernel_first + th * ah.kernel_step) * strides.kernel[1] + j * strides.in;
       for (index tap : width.order) {
-        const T* tap_from = from + (aw.kernel_first + tap * aw.kernel_step) * strides.kernel[2];
-        for (index k = k0; k < k0 + lanes; ++k, ++packed) {
-          *packed = k < all ? tap_from[k / p.out_channels * strides.group + k % p.out_channels * strides.out] : T(0);
-          flaw += *packed * 0;
+        const T* const tap_from = from + (aw.kernel_first + tap * aw.kernel_step) * strides.kernel[2];
+        if (side_by_side) {
+          std::copy_n(tap_from + at[0], count, packed);
+        } else {
+          for (index l = 0; l < count; ++l) packed[l] = tap_from[at[l]];
         }
+        std::fill_n(packed + count, lanes - count, T(0));
+        for (index l = 0; l < count; ++l) flaws[l] += packed[l] * 0;
+        packed += lanes;
       }
     }
   }
-  *packed = flaw;
+  *packed = std::accumulate(flaws.begin(), flaws.end(), T(0));
 }
 
 template <class T>
