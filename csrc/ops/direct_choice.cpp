@@ -29,7 +29,7 @@ constexpr double copied = 0.17;       // an element of x
 constexpr double far_weights = 6144;  // of columns that are summed over lanes: more of them leave the nearest cache
 constexpr double far_product = 1.5;   // which takes so many times as long
 // The row kernel: a vector of pixels by one weight; four elements of y, or of a pixel of x, on their way out or in; a
-// row of a panel; a row of x; each residue.
+// row of a panel; a row of x; the zeros beside it, for each channel; each residue.
 constexpr double row_part = 900, row_product = 1.1, row_out = 3.2, row_in = 1.4, row = 125, row_filled = 80,
                  row_edge = 24;
 constexpr index widest_rows = 32;  // output channels: with more of them y is written in pieces that are too far apart
