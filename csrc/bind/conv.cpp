@@ -49,9 +49,9 @@ Tiles tiles_for(const ConvShape& s, const std::string& direction, const std::str
               : choose_tiles<float>(s, direction_of(direction), wanted, kept, fast);
 }
 
-py::dict cost(const ConvShape& s, const std::string& direction, const Tiles& tiles, bool wide) {
+py::dict cost(const ConvShape& s, const std::string& direction, const Tiles& tiles, bool wide, bool kept) {
   const Direction which = direction_of(direction);
-  const Cost c = wide ? cost_of<double>(s, which, tiles) : cost_of<float>(s, which, tiles);
+  const Cost c = wide ? cost_of<double>(s, which, tiles, kept) : cost_of<float>(s, which, tiles, kept);
   py::dict d;
   d["multiplications"] = static_cast<std::int64_t>(c.work.products);
   d["chain"] = c.work.chain;
@@ -119,7 +119,7 @@ void bind_conv(py::module_& m) {
   m.def("conv_tiles", &tiles_for, py::arg("shape"), py::arg("direction"), py::arg("algorithm"), py::arg("wide"),
         py::arg("kept"), py::arg("fast"),
         "Winograd's tiles on each axis that a request comes to; all 1 is the direct algorithm.");
-  m.def("conv_cost", &cost, py::arg("shape"), py::arg("direction"), py::arg("tiles"), py::arg("wide"),
+  m.def("conv_cost", &cost, py::arg("shape"), py::arg("direction"), py::arg("tiles"), py::arg("wide"), py::arg("kept"),
         "What a call with these tiles costs: numbers, bytes, threads.");
   bind_type<float>(m);
   bind_type<double>(m);

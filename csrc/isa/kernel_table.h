@@ -3,6 +3,7 @@
 #pragma once
 #include "isa/fourier_steps.h"
 #include "isa/pool_rows.h"
+#include "isa/winograd_passes.h"
 
 namespace pcx {
 
@@ -196,38 +197,6 @@ struct Distances {
   bool root;
 };
 
-// One axis of a Winograd transform, over all lines along it: for every r < outer, c < inner and channel,
-//   out[r * out_outer + c * out_inner + j * out_step] = sum over i of M[j][i] in[line + i * in_step]
-// with line = r * in_outer + c * in_inner.
-template <class T>
-struct TransformPass {
-  const T* in;
-  T* out;
-  const T* bias;  // or null; one a channel, for the last pass of an output
-  index in_step, out_step, outer, in_outer, out_outer, inner, in_inner, out_inner, channels;
-  bool relu;
-  // How far beyond `in` (input) or `out` (last) to fetch what the next call needs, 0 for nothing; and channels of it.
-  index ahead, fetched;
-};
-
-// F(tile, kernel) on one axis. `last` adds the bias, applies the ReLU, and tells whether all sums before it were
-// finite. In float64 there is the filter's alone; filter_rounded writes to `out` instead, in float32, and its channels
-// are whole vectors of that.
-template <class T>
-struct WinogradAxis {
-  int tile, kernel;
-  double amplification;                          // square of the rms by which it enlarges rounding errors
-  void (*input)(const TransformPass<T>& pass);   // size -> size
-  void (*filter)(const TransformPass<T>& pass);  // kernel -> size
-  void (*output)(const TransformPass<T>& pass);  // size -> tile
-  bool (*last)(const TransformPass<T>& pass);
-  void (*filter_rounded)(const TransformPass<T>& pass, float* out);
-
-  int size() const { return tile + kernel - 1; }
-};
-
-constexpr int winograd_axes = 11;  // F(tile, kernel) that exist
-
 template <class T>
 struct Kernels {
   int lanes;   // of a vector
@@ -247,6 +216,7 @@ struct Kernels {
   void (*stream_rows)(const StreamedRows<T>& rows);
   void (*stream_end)();  // to be called by a task that streamed rows, before another thread may read them
   WinogradAxis<T> winograd[winograd_axes];
+  void (*widen_rows)(const WidenedRows& rows);
   void (*fourier_step)(const FourierStep<T>& step);
   void (*fourier_step_back)(const FourierStep<T>& step);
   void (*fourier_lanes)(const FourierLanes<T>& step);

@@ -20,6 +20,7 @@ constexpr Kernels<T> kernels_of() {
           {winograd_axis<T, 3, 2>(), winograd_axis<T, 5, 2>(), winograd_axis<T, 2, 3>(), winograd_axis<T, 4, 3>(),
            winograd_axis<T, 6, 3>(), winograd_axis<T, 3, 4>(), winograd_axis<T, 5, 4>(), winograd_axis<T, 2, 5>(),
            winograd_axis<T, 4, 5>(), winograd_axis<T, 4, 7>(), winograd_axis<T, 4, 9>()},
+          widen_rows,
           fourier_step<T, false>,
           fourier_step<T, true>,
           fourier_turned<T, true, false>,

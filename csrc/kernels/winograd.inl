@@ -92,8 +92,24 @@ static void winograd_input(const TransformPass<T>& p) {
     input_pass<T, Tile, Kernel, false>(p);
 }
 
+static void widen_rows(const WidenedRows& rows) {
+  constexpr int parts = lanes<float> / lanes<double>, line = 16;
+  for (index r = 0; r < rows.rows; ++r) {
+    const float* from = rows.from + r * rows.stride;
+    double* to = rows.to + r * rows.width;
+    for (index k = 0; k < rows.columns; k += line) prefetch(from + rows.ahead + k);
+    for (index k = 0; k < rows.width; k += lanes<float>) {
+      decltype(zero<double>()) wide[parts];
+      widen(load_first(from + k, rows.columns - k), wide);
+      PCX_UNROLL
+      for (int v = 0; v < parts; ++v) store(to + k + v * lanes<double>, wide[v]);
+    }
+  }
+}
+
 template <class T, int Tile, int Kernel>
 static void winograd_filter(const TransformPass<T>& pass) {
+  constexpr bool whole = sizeof(T) == 8;
   constexpr int size = Tile + Kernel - 1;
   const TransformPass<T> p = pass;
   for (index r = 0; r < p.outer; ++r) {
@@ -103,10 +119,11 @@ static void winograd_filter(const TransformPass<T>& pass) {
       for (index k = 0; k < p.channels; k += lanes<T>) {
         decltype(zero<T>()) in[Kernel];
         PCX_UNROLL
-        for (int i = 0; i < Kernel; ++i) in[i] = load_first(from + i * p.in_step + k, p.channels - k);
+        for (int i = 0; i < Kernel; ++i) in[i] = load_part<whole>(from + i * p.in_step + k, p.channels - k);
         PCX_UNROLL
         for (int i = 0; i < size; ++i) {
-          store_first(to + i * p.out_step + k, combine<T>(toom_cook<Tile, Kernel>.filter[i], in, 0, 1), p.channels - k);
+          const auto sum = combine<T>(toom_cook<Tile, Kernel>.filter[i], in, 0, 1);
+          store_part<whole>(to + i * p.out_step + k, sum, p.channels - k);
         }
       }
     }

@@ -31,7 +31,7 @@ bool worth_keeping(const PackedWeight<T>& form, const ConvShape& shape) {
 template <class T, class Use>
 void with_form(const ConvShape& shape, Direction direction, const Tiles& tiles, const T* w, PackedForms<T>* kept,
                const Use& use) {
-  if (!kept) return use(pack_weight(shape, direction, tiles, w));
+  if (!kept) return use(pack_weight(shape, direction, tiles, w, true));
   auto form = kept->find(shape, direction, tiles);
   if (!form) {
     form = std::make_shared<const PackedWeight<T>>(pack_weight(shape, direction, tiles, w));

@@ -26,7 +26,7 @@ struct Pass {  // runs that are summed in registers
 template <class T>
 class Correlator {
  public:
-  Correlator(const Correlation& problem, const T* x, const T* packed, const T* bias, bool relu, T* y)
+  Correlator(const Correlation& problem, const T* x, const Weight<T>& weight, const T* bias, bool relu, T* y)
       : p_(problem),
         k_(kernels<T>()),
         chunks_(chunks_of(p_, sizeof(T))),
@@ -37,7 +37,7 @@ class Correlator {
         patch_(p_, cut_.block, chunks_),
         group_size_(packed_size<T>(p_) / p_.groups),
         x_(x),
-        packed_(packed),
+        weight_(weight),
         bias_(bias),
         y_(y),
         relu_(relu) {
@@ -58,7 +58,7 @@ class Correlator {
   }
 
   Work work() const {
-    const index bytes = patch_bytes() + finished_size() * static_cast<index>(sizeof(T)) +
+    const index bytes = patch_bytes() + (finished_size() + panel_size()) * static_cast<index>(sizeof(T)) +
                         2 * cut_.positions() * static_cast<index>(sizeof(index));
     const index affordable = std::max<index>(1, scratch_bytes / bytes);
     const index terms = chunks_.channels * p_.taps(), chunks = divide_up(p_.in_channels, chunks_.channels);
@@ -67,10 +67,13 @@ class Correlator {
     return {flops_of(p_) / 2, chain, 0, bytes, small_ ? 1 : std::min(cut_.tasks(groups_apart()), affordable)};
   }
 
+  // Each panel of a group by one task.
+  bool reads_once() const { return cut_.tasks(1) == cut_.panel_groups; }
+
   void run() {
     const int workers = workers_for(work().workers);
     const index patch = patch_bytes() / static_cast<index>(sizeof(T)), positions = cut_.positions();
-    Buffer<T> patches(patch * workers), finished(finished_size() * workers);
+    Buffer<T> patches(patch * workers), finished(finished_size() * workers), panels(panel_size() * workers);
     Buffer<index> lists(2 * positions * workers);
     std::vector<Worker> own(static_cast<std::size_t>(workers));
     parallel_for(cut_.tasks(groups_apart()), workers, [&](index task, int worker) {
@@ -79,6 +82,7 @@ class Correlator {
       w.x_at = lists.data() + 2 * positions * worker;
       w.y_at = w.x_at + positions;
       w.finished = finished.data() + worker * finished_size();
+      w.panel = panels.data() + worker * panel_size();
       Block b = cut_.block_of(task, p_, groups_apart());
       if (!streamed_) return compute(b, w);
       for (b.group = 0; b.group < p_.groups; ++b.group) compute(b, w);
@@ -90,6 +94,7 @@ class Correlator {
   struct Worker {
     T* patch;
     T* finished;  // results that are streamed when all channels of their pixels are there
+    T* panel;     // by turns: a chunk of the panel that is computed
     index *x_at, *y_at;
     index images = 0;  // the block that is listed
     Axes size{};
@@ -102,6 +107,13 @@ class Correlator {
   index groups_apart() const { return streamed_ ? 1 : p_.groups; }  // whose blocks are tasks of their own
   index pixel() const { return p_.groups * p_.out_channels; }       // elements
   index finished_size() const { return streamed_ ? cut_.positions() * pixel() : 0; }
+
+  index panel_size() const {
+    if (!weight_.by_turns) return 0;
+    const index last = p_.out_channels % k_.panel, whole = p_.out_channels > last ? k_.panel : last;
+    return std::max(packed_chunk_size<T>(p_, chunks_, chunks_.channels, whole),
+                    packed_chunk_size<T>(p_, chunks_, chunks_.channels, last));
+  }
 
   // What a position of the first chunk reads, which is what it reads of every chunk; the last one may be smaller.
   void list_runs() {
@@ -184,8 +196,13 @@ class Correlator {
     tile.x_at = worker.x_at;
     tile.columns = static_cast<int>(std::min<index>(k_.panel, p_.out_channels - first));
     tile.over_lanes = over_lanes<T>(p_, tile.columns);
-    tile.w = packed_ + b.group * group_size_ + first * depth +
-             before * packed_chunk_size<T>(p_, chunks_, chunks_.channels, tile.columns);
+    if (weight_.by_turns) {
+      pack_chunk(p_, chunks_, weight_.data, weight_.strides, b.group, panel, c0, channels, worker.panel);
+      tile.w = worker.panel;
+    } else {
+      tile.w = weight_.data + b.group * group_size_ + first * depth +
+               before * packed_chunk_size<T>(p_, chunks_, chunks_.channels, tile.columns);
+    }
     tile.y = (streamed_ ? worker.finished : y_of(b)) + b.group * p_.out_channels + first;
     tile.y_at = worker.y_at;
     tile.pixels = b.images * b.size[0] * b.size[1] * b.size[2];
@@ -237,7 +254,7 @@ class Correlator {
   Axes x_stride_{}, x_block_{}, y_stride_{};  // from position to position: in the patch or x, in x, in y
   index x_first_ = 0, y_first_ = 0, x_image_ = 0, y_image_ = 0;
   const T* x_;
-  const T* packed_;
+  const Weight<T> weight_;
   const T* bias_;
   T* y_;
   const bool relu_;
@@ -246,26 +263,35 @@ class Correlator {
 }  // namespace
 
 template <class T>
-Work correlate_work(const Correlation& problem) {
+Work correlate_work(const Correlation& problem, const Weight<T>& weight) {
   if (problem.batch * problem.positions() * problem.groups * problem.out_channels == 0) return {};
   const Correlation p = ascending(problem);
   if (in_rows<T>(p)) return correlate_rows_work<T>(p);
-  return Correlator<T>(p, nullptr, nullptr, nullptr, false, nullptr).work();
+  return Correlator<T>(p, nullptr, weight, nullptr, false, nullptr).work();
 }
 
 template <class T>
-void correlate(const Correlation& problem, const T* x, const T* packed, const T* bias, bool relu, T* y) {
+void correlate(const Correlation& problem, const T* x, const Weight<T>& weight, const T* bias, bool relu, T* y) {
   if (problem.batch * problem.positions() * problem.groups * problem.out_channels == 0) return;
   const Correlation p = ascending(problem);
   if (in_rows<T>(p))
-    correlate_rows(p, x, packed, bias, relu, y);
+    correlate_rows(p, x, weight.data, bias, relu, y);
   else
-    Correlator<T>(p, x, packed, bias, relu, y).run();
+    Correlator<T>(p, x, weight, bias, relu, y).run();
 }
 
-template Work correlate_work<float>(const Correlation&);
-template Work correlate_work<double>(const Correlation&);
-template void correlate(const Correlation&, const float*, const float*, const float*, bool, float*);
-template void correlate(const Correlation&, const double*, const double*, const double*, bool, double*);
+template <class T>
+bool reads_once(const Correlation& problem) {
+  if (problem.batch * problem.positions() * problem.groups * problem.out_channels == 0) return false;
+  const Correlation p = ascending(problem);
+  return !in_rows<T>(p) && Correlator<T>(p, nullptr, {}, nullptr, false, nullptr).reads_once();
+}
+
+template Work correlate_work<float>(const Correlation&, const Weight<float>&);
+template Work correlate_work<double>(const Correlation&, const Weight<double>&);
+template void correlate(const Correlation&, const float*, const Weight<float>&, const float*, bool, float*);
+template void correlate(const Correlation&, const double*, const Weight<double>&, const double*, bool, double*);
+template bool reads_once<float>(const Correlation&);
+template bool reads_once<double>(const Correlation&);
 
 }  // namespace pcx

@@ -86,6 +86,15 @@ struct WeightStrides {
   index in, out, group;
 };
 
+// What a driver reads: the packed form; or, by turns, the weight as it stands, of which each panel is packed when it is
+// needed. A weight that is read once then never goes to memory and back.
+template <class T>
+struct Weight {
+  const T* data = nullptr;
+  bool by_turns = false;
+  WeightStrides strides{};
+};
+
 // The packed form is [group][panel][channel chunk][depth tap][height tap] and then
 //   [width tap][channel][column]        as ConvPixels wants it, also over lanes;
 //   [channel][width tap][column]        where in_rows.
@@ -96,11 +105,18 @@ template <class T>
 index packed_chunk_size(const Correlation& problem, const Chunks& chunks, index channels, index columns);
 template <class T>
 void pack(const Correlation& problem, const T* w, const WeightStrides& strides, T* packed);
+// Of one panel of one group, channels [first, first + channels): a chunk, where not in_rows.
+template <class T>
+void pack_chunk(const Correlation& problem, const Chunks& chunks, const T* w, const WeightStrides& strides, index group,
+                index panel, index first, index channels, T* packed);
 
 template <class T>
-Work correlate_work(const Correlation& problem);
+Work correlate_work(const Correlation& problem, const Weight<T>& weight);
 template <class T>
-void correlate(const Correlation& problem, const T* x, const T* packed, const T* bias, bool relu, T* y);
+void correlate(const Correlation& problem, const T* x, const Weight<T>& weight, const T* bias, bool relu, T* y);
+// Whether it reads each panel once.
+template <class T>
+bool reads_once(const Correlation& problem);
 template <class T>
 Work correlate_rows_work(const Correlation& problem);
 template <class T>

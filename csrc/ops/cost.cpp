@@ -23,12 +23,12 @@ double axis_amplification(int tile, index kernel) {
 }
 
 template <class T>
-Work work_of(const Correlation& part, const Tiles& tiles) {
+Work work_of(const Correlation& part, const Tiles& tiles, const Weight<T>& weight) {
   if (is_fourier(tiles)) return fourier_work<T>(part, tiles);
   if constexpr (sizeof(T) == 4) {
-    if (tiles != Tiles{1, 1, 1}) return winograd_work(part, tiles);
+    if (tiles != Tiles{1, 1, 1}) return winograd_work(part, tiles, weight);
   }
-  return depthwise_suits<T>(part) ? depthwise_work<T>(part) : correlate_work<T>(part);
+  return depthwise_suits<T>(part) ? depthwise_work<T>(part) : correlate_work<T>(part, weight);
 }
 
 // The largest among the parts of a direction; a weight gradient slides tiles of dy: F(kernel, tile).
@@ -52,7 +52,7 @@ double amplification_of(const ConvShape& shape, Direction direction, const Tiles
 }  // namespace
 
 template <class T>
-Cost cost_of(const ConvShape& shape, Direction direction, const Tiles& tiles) {
+Cost cost_of(const ConvShape& shape, Direction direction, const Tiles& tiles, bool kept) {
   Cost cost;
   cost.amplification = amplification_of(shape, direction, tiles);
   if (direction == Direction::weight_grad) {
@@ -66,18 +66,19 @@ Cost cost_of(const ConvShape& shape, Direction direction, const Tiles& tiles) {
   }
   for (const Correlation& part : parts_of(shape, direction)) {  // one after the other
     const Tiles own = part_tiles(part, tiles);
-    const Work work = work_of<T>(part, own);
+    const bool by_turns = !kept && packs_by_turns<T>(part, own);
+    const Work work = work_of<T>(part, own, {nullptr, by_turns, strides_of(shape, direction)});
     cost.work.products += work.products;
     cost.work.chain = std::max(cost.work.chain, work.chain);
     cost.work.shared = std::max(cost.work.shared, work.shared);
     cost.work.scratch = std::max(cost.work.scratch, work.scratch);
     cost.work.workers = std::max(cost.work.workers, work.workers);
-    cost.packed += part_packed_size<T>(part, own) * index(sizeof(T));
+    if (!by_turns) cost.packed += part_packed_size<T>(part, own) * index(sizeof(T));
   }
   return cost;
 }
 
-template Cost cost_of<float>(const ConvShape&, Direction, const Tiles&);
-template Cost cost_of<double>(const ConvShape&, Direction, const Tiles&);
+template Cost cost_of<float>(const ConvShape&, Direction, const Tiles&, bool);
+template Cost cost_of<double>(const ConvShape&, Direction, const Tiles&, bool);
 
 }  // namespace pcx

@@ -37,7 +37,7 @@ constexpr index widest_rows = 32;  // output channels: with more of them y is wr
 // of its vectors.
 constexpr double column_product = 0.8, column_copied = 3, column_dealt = 10, column_row = 300, column_vector = 15;
 constexpr double found = 1.15;  // times as much is found, next to Winograd's algorithm: memory
-constexpr double made = 1;      // an element of the weight that is packed
+constexpr double made = 1.5;    // an element of the weight that is packed
 
 // What depends on the vectors: what a register tile takes besides its products, in channels; a panel of one vector,
 // next to half a panel of two; a column that is summed over lanes, and a vector of it; a run of x; a pixel that is

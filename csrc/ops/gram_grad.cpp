@@ -31,7 +31,7 @@ void multiply_in_place(index positions, index channels, const T* packed, T* x) {
     const index count = std::min(most, positions - task * most);
     T* const from = x + task * most * channels;
     T* const result = results.data() + worker * most * channels;
-    correlate<T>(pointwise(count, channels), from, packed, nullptr, false, result);
+    correlate<T>(pointwise(count, channels), from, {packed}, nullptr, false, result);
     std::copy_n(result, count * channels, from);
   });
 }
@@ -52,7 +52,7 @@ void gram_grad(const GramShape& shape, const T* x, const T* dg, bool normalize, 
     if (x == dx)
       multiply_in_place(shape.positions, n, packed.data(), dx);
     else
-      correlate<T>(problem, x, packed.data(), nullptr, false, dx);
+      correlate<T>(problem, x, {packed.data()}, nullptr, false, dx);
   }
 }
 

@@ -35,13 +35,16 @@ struct PackedWeight {
   ConvShape shape;           // the first it was packed for
   const KernelTable* table;  // whose panels these are
   Tiles tiles;
-  std::vector<index> parts;  // direct: where the weight of each correlation begins; none where it is scattered
+  std::vector<index> parts;  // where the weight of each correlation begins; none where it is scattered
   index size = 0;            // elements
   Buffer<T> data;
+  const T* lent = nullptr;  // the weight itself, of which parts that are read once are packed when they are
 };
 
+// Lent is for one call: what is read once then is not packed before, and w must stay.
 template <class T>
-PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const Tiles& tiles, const T* w);
+PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const Tiles& tiles, const T* w,
+                            bool lent = false);
 
 // y = x * w (+ bias) (relu). bias: out_channels, or null. Returns the numbers of the pictures in which Winograd's
 // algorithm or a Fourier transform met a sum that is not finite: the caller computes those again directly, so that Inf
@@ -89,15 +92,15 @@ struct Work {
   index chain = 0, shared = 0, scratch = 0, workers = 1;
 };
 
-// What a call costs: a pure function, as choose_tiles is.
+// What a call costs, with the packed weight kept or not: a pure function, as choose_tiles is.
 struct Cost {
   Work work;
-  index packed = 0;          // bytes of the packed weight
+  index packed = 0;          // bytes of the packed weight; none of what is packed by turns, in scratch
   double amplification = 1;  // of rounding errors, by Winograd's transforms
 };
 
 template <class T>
-Cost cost_of(const ConvShape& shape, Direction direction, const Tiles& tiles);
+Cost cost_of(const ConvShape& shape, Direction direction, const Tiles& tiles, bool kept);
 
 struct GramShape {
   index batch, positions, channels;

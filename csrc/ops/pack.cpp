@@ -18,6 +18,7 @@ constexpr index most_depth = 1024;         // channels x taps summed in register
 constexpr index most_channels = 256;       // of a chunk
 constexpr index few_channels = 8;          // that are copied for each tap, so that a row of taps is one run
 constexpr index panels_at_once = 32;       // a row of the weight is read along
+constexpr index rows_ahead = 8;            // are fetched: they are far apart, which no processor foresees
 constexpr index largest_window = 4 << 20;  // bytes of packed input that one row of 64 positions may need
 
 // Slots that `positions` neighbours need on this axis: the hull of their taps, or each tap on its own.
@@ -103,13 +104,13 @@ index packed_size(const Correlation& given) {
 
 namespace {
 
-// The weight of one panel of one group.
+// Some panels of a group's weight, and some channels.
 template <class T>
 struct Source {
   const Correlation& problem;
   const T* w;
   const WeightStrides& strides;
-  index columns;
+  index columns, channels;
 
   const T* tap(index d, index h, index w_tap) const {
     const auto& [ad, ah, aw] = problem.axis;
@@ -125,6 +126,12 @@ void copy_columns(const T* from, index count, T* to) {
   constexpr index line = 64 / sizeof(T);
   for (; count >= line; count -= line, from += line, to += line) std::memcpy(to, from, line * sizeof(T));
   for (index k = 0; k < count; ++k) to[k] = from[k];
+}
+
+template <class T>
+void fetch(const T* from, index count) {
+  constexpr index line = 64 / sizeof(T);
+  for (index k = 0; k < count; k += line) __builtin_prefetch(from + k);
 }
 
 // Panels whose columns lie in lanes, side by side: the weight is read as it lies in memory, which for large ones
@@ -154,18 +161,21 @@ class WidePanels {
 
   // The row of columns [first, ..) of a tap for the first channel of a chunk.
   T* row(index first, index tap, index c0, index width) const {
-    const index channels = std::min(chunks_.channels, p_.in_channels - c0);
-    return to_ + first * p_.taps() * p_.in_channels + (c0 * p_.taps() + tap * channels) * width;
+    const index channels = std::min(chunks_.channels, source_.channels - c0);
+    return to_ + first * p_.taps() * source_.channels + (c0 * p_.taps() + tap * channels) * width;
   }
 
   void copy_rows(const T* from, index tap) const {
-    const index panel = k_.panel, depth = p_.taps() * p_.in_channels, full = source_.columns / panel * panel;
+    const index panel = k_.panel, depth = p_.taps() * source_.channels, full = source_.columns / panel * panel;
     const index left = source_.columns - full, width = k_.whole_width(left);
-    for (index c0 = 0; c0 < p_.in_channels; c0 += chunks_.channels) {
-      const index end = std::min(c0 + chunks_.channels, p_.in_channels);
+    for (index c0 = 0; c0 < source_.channels; c0 += chunks_.channels) {
+      const index end = std::min(c0 + chunks_.channels, source_.channels);
       T *to = row(0, tap, c0, panel), *last = row(full, tap, c0, width);
       for (index c = c0; c < end; ++c, from += source_.strides.in, to += panel) {
-        for (index first = 0; first < full; first += panel) copy_columns(from + first, panel, to + first * depth);
+        for (index first = 0; first < full; first += panel) {
+          fetch(from + first + rows_ahead * source_.strides.in, panel);
+          copy_columns(from + first, panel, to + first * depth);
+        }
         if (left == 0) continue;
         copy_columns(from + full, left, last);
         std::fill_n(last + left, width - left, T(0));
@@ -178,8 +188,8 @@ class WidePanels {
   void turn(const T* from, index tap) const {
     for (index first = 0; first < source_.columns; first += k_.panel) {
       const index columns = columns_of(first), width = k_.whole_width(columns);
-      for (index c0 = 0; c0 < p_.in_channels; c0 += chunks_.channels) {
-        const index channels = std::min(chunks_.channels, p_.in_channels - c0);
+      for (index c0 = 0; c0 < source_.channels; c0 += chunks_.channels) {
+        const index channels = std::min(chunks_.channels, source_.channels - c0);
         T* const to = row(first, tap, c0, width);
         k_.transpose(from + first * source_.strides.out + c0 * source_.strides.in, source_.strides.out, to, width,
                      columns, channels);
@@ -233,8 +243,8 @@ template <class T>
 void pack_few(const Source<T>& source, const Chunks& chunks, T* to) {
   const Correlation& p = source.problem;
   const bool rows = in_rows<T>(p);
-  for (index c0 = 0; c0 < p.in_channels; c0 += chunks.channels) {
-    const index channels = std::min(chunks.channels, p.in_channels - c0);
+  for (index c0 = 0; c0 < source.channels; c0 += chunks.channels) {
+    const index channels = std::min(chunks.channels, source.channels - c0);
     for (index d = 0; d < p.axis[0].taps; ++d) {
       for (index h = 0; h < p.axis[1].taps; ++h) {
         to = rows ? pack_window_row(source, d, h, c0, channels, to)
@@ -251,7 +261,7 @@ void pack(const Correlation& given, const T* w, const WeightStrides& strides, T*
   const Correlation problem = ascending(given);
   const Kernels<T>& k = kernels<T>();
   const Chunks chunks = chunks_of(problem, sizeof(T));
-  const index depth = problem.taps() * problem.in_channels, size = packed_size<T>(problem);
+  const index channels = problem.in_channels, depth = problem.taps() * channels, size = packed_size<T>(problem);
   const index group_size = problem.groups ? size / problem.groups : 0, out = problem.out_channels;
   const index left = out % k.panel;
   const index wide = in_rows<T>(problem) ? 0 : over_lanes<T>(problem, left) ? out - left : out;
@@ -264,10 +274,20 @@ void pack(const Correlation& given, const T* w, const WeightStrides& strides, T*
                  const T* const from = w + group * strides.group + first * strides.out;
                  T* const to = packed + group * group_size + first * depth;
                  if (number < wide_tasks)
-                   WidePanels<T>(Source<T>{problem, from, strides, columns}, chunks, to).pack();
+                   WidePanels<T>(Source<T>{problem, from, strides, columns, channels}, chunks, to).pack();
                  else
-                   pack_few(Source<T>{problem, from, strides, out - wide}, chunks, to);
+                   pack_few(Source<T>{problem, from, strides, out - wide, channels}, chunks, to);
                });
+}
+
+template <class T>
+void pack_chunk(const Correlation& problem, const Chunks& chunks, const T* w, const WeightStrides& strides, index group,
+                index panel, index first, index channels, T* packed) {
+  const index k0 = panel * kernels<T>().panel;
+  const Source<T> source{problem, w + group * strides.group + k0 * strides.out + first * strides.in, strides,
+                         std::min<index>(kernels<T>().panel, problem.out_channels - k0), channels};
+  over_lanes<T>(problem, source.columns) ? pack_few(source, chunks, packed)
+                                         : WidePanels<T>(source, chunks, packed).pack();
 }
 
 template bool over_lanes<float>(const Correlation&, index);
@@ -280,5 +300,9 @@ template index packed_size<float>(const Correlation&);
 template index packed_size<double>(const Correlation&);
 template void pack(const Correlation&, const float*, const WeightStrides&, float*);
 template void pack(const Correlation&, const double*, const WeightStrides&, double*);
+template void pack_chunk(const Correlation&, const Chunks&, const float*, const WeightStrides&, index, index, index,
+                         index, float*);
+template void pack_chunk(const Correlation&, const Chunks&, const double*, const WeightStrides&, index, index, index,
+                         index, double*);
 
 }  // namespace pcx

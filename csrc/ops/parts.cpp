@@ -28,8 +28,6 @@ double relative_terms(const std::vector<Correlation>& parts, const Correlation& 
   return all > 0 ? static_cast<double>(part.taps()) * results / all : 1;
 }
 
-namespace {
-
 // w is (kernel, in_channels / groups, out_channels); the input gradient exchanges the roles of the channels.
 WeightStrides strides_of(const ConvShape& s, Direction direction) {
   const index tap = s.group_in() * s.out_channels;
@@ -37,6 +35,11 @@ WeightStrides strides_of(const ConvShape& s, Direction direction) {
   if (direction == Direction::input_grad) std::swap(strides.in, strides.out);
   return strides;
 }
+
+namespace {
+
+constexpr index not_packed = -1;           // instead of where a part's weight begins
+constexpr index least_by_turns = 1 << 14;  // elements: smaller ones are packed in no time
 
 bool same_weight(const ConvShape& a, const ConvShape& b) {
   return a.in_channels == b.in_channels && a.out_channels == b.out_channels && a.groups == b.groups &&
@@ -106,13 +109,13 @@ void pack_part(const Correlation& part, const Tiles& tiles, const T* w, const We
 }
 
 template <class T>
-std::vector<index> run_part(const Correlation& part, const Tiles& tiles, const T* x, const T* packed, const T* bias,
+std::vector<index> run_part(const Correlation& part, const Tiles& tiles, const T* x, const Weight<T>& w, const T* bias,
                             bool relu, T* y) {
-  if (is_fourier(tiles)) return fourier_correlate(part, tiles, x, packed, bias, relu, y);
+  if (is_fourier(tiles)) return fourier_correlate(part, tiles, x, w.data, bias, relu, y);
   if constexpr (sizeof(T) == 4) {
-    if (tiles != Tiles{1, 1, 1}) return winograd_correlate(part, tiles, x, packed, bias, relu, y);
+    if (tiles != Tiles{1, 1, 1}) return winograd_correlate(part, tiles, x, w, bias, relu, y);
   }
-  depthwise_suits<T>(part) ? depthwise(part, x, packed, bias, relu, y) : correlate(part, x, packed, bias, relu, y);
+  depthwise_suits<T>(part) ? depthwise(part, x, w.data, bias, relu, y) : correlate(part, x, w, bias, relu, y);
   return {};
 }
 
@@ -126,8 +129,17 @@ index part_packed_size(const Correlation& part, const Tiles& tiles) {
 }
 
 template <class T>
-PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const Tiles& tiles, const T* w) {
-  PackedWeight<T> packed{direction, shape, &active_table(), tiles, {}, 0, {}};
+bool packs_by_turns(const Correlation& part, const Tiles& tiles) {
+  if (is_fourier(tiles) || part_packed_size<T>(part, tiles) < least_by_turns) return false;
+  if constexpr (sizeof(T) == 4) {
+    if (tiles != Tiles{1, 1, 1}) return winograd_reads_once(part, tiles);
+  }
+  return !depthwise_suits<T>(part) && reads_once<T>(part);
+}
+
+template <class T>
+PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const Tiles& tiles, const T* w, bool lent) {
+  PackedWeight<T> packed{direction, shape, &active_table(), tiles, {}, 0, {}, lent ? w : nullptr};
   const WeightStrides strides = strides_of(shape, direction);
   if (tiles == Tiles{1, 1, 1} && scatter_suits<T>(shape, direction)) {
     const Scatter problem = scatter_of(shape, direction);
@@ -138,11 +150,14 @@ PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const T
   }
   const std::vector<Correlation> parts = parts_of(shape, direction);
   for (const Correlation& part : parts) {
-    packed.parts.push_back(packed.size);
-    packed.size += part_packed_size<T>(part, part_tiles(part, tiles));
+    const Tiles own = part_tiles(part, tiles);
+    const bool by_turns = lent && packs_by_turns<T>(part, own);
+    packed.parts.push_back(by_turns ? not_packed : packed.size);
+    if (!by_turns) packed.size += part_packed_size<T>(part, own);
   }
-  packed.data = Buffer<T>(packed.size, Stay::lasting);
+  packed.data = Buffer<T>(packed.size, lent ? Stay::brief : Stay::lasting);
   for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (packed.parts[i] == not_packed) continue;
     pack_part(parts[i], part_tiles(parts[i], tiles), w, strides, packed.data.data() + packed.parts[i]);
   }
   return packed;
@@ -190,10 +205,13 @@ std::vector<index> run_parts(const ConvShape& shape, Direction direction, const 
     return {};
   }
   const std::vector<Correlation> parts = parts_of(shape, direction);
+  const WeightStrides strides = strides_of(shape, direction);
   std::vector<index> not_finite;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const Tiles tiles = part_tiles(parts[i], w.tiles);
-    for (index image : run_part(parts[i], tiles, x, w.data.data() + w.parts[i], bias, relu, y)) {
+    const bool by_turns = w.parts[i] == not_packed;
+    const Weight<T> own{by_turns ? w.lent : w.data.data() + w.parts[i], by_turns, strides};
+    for (index image : run_part(parts[i], tiles, x, own, bias, relu, y)) {
       if (std::find(not_finite.begin(), not_finite.end(), image) == not_finite.end()) not_finite.push_back(image);
     }
   }
@@ -204,8 +222,10 @@ template Tiles choose_tiles<float>(const ConvShape&, Direction, Algorithm, bool,
 template Tiles choose_tiles<double>(const ConvShape&, Direction, Algorithm, bool, bool);
 template index part_packed_size<float>(const Correlation&, const Tiles&);
 template index part_packed_size<double>(const Correlation&, const Tiles&);
-template PackedWeight<float> pack_weight(const ConvShape&, Direction, const Tiles&, const float*);
-template PackedWeight<double> pack_weight(const ConvShape&, Direction, const Tiles&, const double*);
+template bool packs_by_turns<float>(const Correlation&, const Tiles&);
+template bool packs_by_turns<double>(const Correlation&, const Tiles&);
+template PackedWeight<float> pack_weight(const ConvShape&, Direction, const Tiles&, const float*, bool);
+template PackedWeight<double> pack_weight(const ConvShape&, Direction, const Tiles&, const double*, bool);
 template bool serves(const PackedWeight<float>&, const ConvShape&, Direction);
 template bool serves(const PackedWeight<double>&, const ConvShape&, Direction);
 template std::vector<index> run_parts(const ConvShape&, Direction, const float*, const PackedWeight<float>&,

@@ -27,9 +27,13 @@ constexpr double pictures_of_call = 2;
 // Of the tiles that serve all parts, those for this one; Fourier transforms do it as they are.
 Tiles part_tiles(const Correlation& part, const Tiles& tiles);
 
-// Elements of the packed weight of one part with tiles of its own.
+// Elements of the packed weight of one part with tiles of its own; whether a call that does not keep it packs it by
+// turns; how the weight stands.
 template <class T>
 index part_packed_size(const Correlation& part, const Tiles& tiles);
+template <class T>
+bool packs_by_turns(const Correlation& part, const Tiles& tiles);
+WeightStrides strides_of(const ConvShape& shape, Direction direction);
 
 // Whether `w` was packed for this direction, the active instruction set, and such shapes.
 template <class T>

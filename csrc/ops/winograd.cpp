@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/buffer.h"
 #include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
+#include "ops/winograd_filter.h"
 #include "ops/winograd_tile.h"
 
 namespace pcx {
@@ -20,29 +22,36 @@ namespace {
 constexpr index scratch_bytes = 64 << 20;  // of all workers together
 constexpr index least_blocks = 16;         // enough to share out whole; fewer are shared out in pieces
 constexpr index piece_tiles = 8;
+constexpr index line = 16;  // floats of a cache line
 constexpr index bytes = sizeof(float);
+// Channels of a weight that are made side by side: few, whose transforms stay near the L1 cache, or where they lie side
+// by side in the weight a cache line of them.
+constexpr index few_made = 4, line_made = 16;
 constexpr double parallel_products = 4e6;  // multiply-adds of the transformed problem that are worth a second thread
 
 class Winograd {
  public:
-  Winograd(const Correlation& problem, const Tiles& tiles, const float* x, const float* packed, const float* bias,
-           bool relu, float* y)
+  Winograd(const Correlation& problem, const Tiles& tiles, const float* x, const Weight<float>& weight,
+           const float* bias, bool relu, float* y)
       : plan_(problem, tiles),
         p_(plan_.problem),
         k_(kernels<float>()),
         x_(x),
-        packed_(packed),
+        weight_(weight),
         bias_(bias),
         y_(y),
         relu_(relu),
         group_size_(winograd_packed_size(problem, tiles) / problem.groups),
+        made_element_((divide_up(plan_.chunk * k_.panel, line) | 1) * line),
         failed_(new std::atomic<bool>[static_cast<std::size_t>(p_.batch)]) {
     for (index i = 0; i < p_.batch; ++i) failed_[i] = false;
+    if (weight.by_turns) filter_.emplace(problem, tiles, weight.strides);
   }
 
   Work work() const {
     const double products = 1.0 * p_.batch * p_.groups * plan_.products() * p_.out_channels;
-    const index each = 3 * plan_.small_size() * bytes, block = (plan_.input_size() + plan_.product_size()) * bytes;
+    const index each = (3 * plan_.small_size() + making_size()) * bytes;
+    const index block = (plan_.input_size() + plan_.product_size()) * bytes;
     const bool alone = products < parallel_products;
     Work work{products, plan_.chunk + plan_.chunks, 0, each, 1};
     if (whole_blocks()) {
@@ -55,6 +64,9 @@ class Winograd {
     return work;
   }
 
+  // Each panel of a group by one task.
+  bool reads_once() const { return blocks() == p_.groups; }
+
   std::vector<index> run() {
     const Work work = this->work();
     const int workers = workers_for(work.workers);
@@ -62,7 +74,7 @@ class Winograd {
     if (whole_blocks())
       run_whole_blocks(workers, work.scratch / bytes, buffer.data());
     else
-      run_pieces(workers, buffer.data());
+      run_pieces(workers, work.scratch / bytes, buffer.data());
     std::vector<index> not_finite;
     for (index i = 0; i < p_.batch; ++i) {
       if (failed_[i]) not_finite.push_back(i);
@@ -94,26 +106,26 @@ class Winograd {
       float* const small = products + plan_.product_size();
       const Block block = block_of(task);
       for (index chunk = 0; chunk < plan_.chunks; ++chunk) transform(block, chunk, 0, block.tiles(), input, small);
-      multiply(block, 0, plan_.panels, input, products);
+      multiply(block, 0, plan_.panels, input, products, small);
       transform_back(block, 0, plan_.panels, products, small);
     });
   }
 
   // One block after the other: first all share in its transform, then each takes panels.
-  void run_pieces(int workers, float* buffer) {
+  void run_pieces(int workers, index scratch, float* buffer) {
     float* const input = buffer;
     float* const products = input + plan_.input_size();
     const index transforms = pieces() * plan_.chunks, tasks = transforms + plan_.panels;
     auto before = [&](index task) { return task / tasks * tasks + (task % tasks < transforms ? 0 : transforms); };
     parallel_in_order(blocks() * tasks, workers, before, [&](index task, int worker) {
-      float* const small = products + plan_.product_size() + worker * 3 * plan_.small_size();
+      float* const small = products + plan_.product_size() + worker * scratch;
       const Block block = block_of(task / tasks);
       const index piece = task % tasks, panel = piece - transforms, first = piece % pieces() * piece_tiles;
       if (piece < transforms) {
         const index last = std::min(first + piece_tiles, block.tiles());
         transform(block, piece / pieces(), first, last, input, small);
       } else {
-        multiply(block, panel, panel + 1, input, products);
+        multiply(block, panel, panel + 1, input, products, small);
         transform_back(block, panel, panel + 1, products, small);
       }
     });
@@ -146,59 +158,122 @@ class Winograd {
     return y_ + (b.image + picture) * size + b.group * p_.out_channels;
   }
 
-  // Element by element, so that one element of the transformed input serves all panels from the cache.
-  void multiply(const Block& b, index first, index last, const float* input, float* products) const {
+  // The room for a weight that is made stands behind that for tiles on their way.
+  void multiply(const Block& b, index first, index last, const float* input, float* products, float* small) const {
+    if (!weight_.by_turns) return multiply_packed(b, first, last, input, products);
+    for (index panel = first; panel < last; ++panel)
+      multiply_making(b, panel, input, products, small + 3 * plan_.small_size());
+  }
+
+  index columns_of(index panel) const { return std::min<index>(k_.panel, p_.out_channels - panel * k_.panel); }
+
+  PanelProduct<float> product_of(const Block& b, index panel) const {
     PanelProduct<float> product{};
     product.rows = b.tiles();
     product.x_stride = plan_.chunk_row;
     product.y_stride = plan_.panel;
+    product.width = k_.whole_width(columns_of(panel));
+    return product;
+  }
+
+  // One chunk of the sum of one element; `w` is the chunk's weight. Returns whether there is anything to sum.
+  bool add_chunk(PanelProduct<float>& product, const WinogradPlan::Zeros& zeros, index e, index chunk,
+                 const float* input, const float* w) const {
+    const WinogradPlan::Summed summed = plan_.summed(zeros, chunk);
+    if (summed.depth == 0) return false;
+    product.x = input + (chunk * plan_.elements + e) * plan_.input_element + summed.first;
+    product.w = w + summed.first * product.width;
+    product.depth = summed.depth;
+    product.ahead = product.depth * product.width;
+    k_.panel_product(product);
+    return true;
+  }
+
+  // Element by element, so that one element of the transformed input serves all panels from the cache.
+  void multiply_packed(const Block& b, index first, index last, const float* input, float* products) const {
     WinogradPlan::Zeros zeros = plan_.padding_of(b.number);
     for (index e = 0; e < plan_.elements; ++e) {
       plan_.go_to(e, zeros);
       for (index panel = first; panel < last; ++panel) {
-        const index k0 = panel * k_.panel;
-        product.width = k_.whole_width(std::min<index>(k_.panel, p_.out_channels - k0));
-        const float* const w =
-            packed_ + b.group * group_size_ + k0 * plan_.elements * plan_.depth() + e * plan_.depth() * product.width;
+        PanelProduct<float> product = product_of(b, panel);
+        const float* const w = weight_.data + b.group * group_size_ +
+                               panel * k_.panel * plan_.elements * plan_.depth() + e * plan_.depth() * product.width;
         product.y = products + (panel * plan_.elements + e) * plan_.product_element;
-        product.accumulate = false;
         for (index chunk = 0; chunk < plan_.chunks; ++chunk) {
-          const WinogradPlan::Summed summed = plan_.summed(zeros, chunk);
-          if (summed.depth == 0) continue;
-          product.x = input + (chunk * plan_.elements + e) * plan_.input_element + summed.first;
-          product.w = w + (chunk * plan_.chunk + summed.first) * product.width;
-          product.depth = summed.depth;
-          product.ahead = product.depth * product.width;
-          k_.panel_product(product);
-          product.accumulate = true;
+          if (add_chunk(product, zeros, e, chunk, input, w + chunk * plan_.chunk * product.width))
+            product.accumulate = true;
         }
       }
     }
   }
 
+  // Chunk by chunk, for all elements of which a weight is made together.
+  void multiply_making(const Block& b, index panel, const float* input, float* products, float* made) const {
+    WinogradPlan::Zeros zeros = plan_.padding_of(b.number);
+    PanelProduct<float> product = product_of(b, panel);
+    std::vector<char> begun(static_cast<std::size_t>(plan_.elements), 0);
+    for (index chunk = 0; chunk < plan_.chunks; ++chunk) {
+      make(b.group, panel, chunk, made);
+      for (index e = 0; e < plan_.elements; ++e) {
+        char& some = begun[static_cast<std::size_t>(e)];
+        plan_.go_to(e, zeros);
+        product.y = products + (panel * plan_.elements + e) * plan_.product_element;
+        product.accumulate = some;
+        if (add_chunk(product, zeros, e, chunk, input, made + e * made_element_)) some = 1;
+      }
+    }
+  }
+
+  index made_together() const { return weight_.strides.out == 1 ? few_made : line_made; }
+
+  // The transformed weight of one panel for a chunk of the sum.
+  void make(index group, index panel, index chunk, float* made) const {
+    const index begin = chunk * plan_.chunk, end = std::min(begin + plan_.chunk, plan_.depth());
+    const index columns = columns_of(panel), width = k_.whole_width(columns);
+    const float* const w = weight_.data + group * weight_.strides.group + panel * k_.panel * weight_.strides.out;
+    double* const scratch = reinterpret_cast<double*>(made + made_size());
+    for (index i = begin, count; i < end; i += count) {
+      const index c = i % p_.in_channels;
+      count = std::min({made_together(), p_.in_channels - c, end - i});
+      filter_->run({w + c * weight_.strides.in, i / p_.in_channels, count, columns, width, count * weight_.strides.in},
+                   made + (i - begin) * width, made_element_, scratch);
+    }
+  }
+
+  // Of a worker: the weight of a chunk and a panel, and what it is made in.
+  index made_size() const { return plan_.elements * made_element_; }
+  index making_size() const { return weight_.by_turns ? made_size() + 2 * filter_->scratch(made_together()) : 0; }
+
   const WinogradPlan plan_;
+  std::optional<FilterTransform> filter_;  // by turns
   const Correlation& p_;
   const Kernels<float>& k_;
   const float* x_;
-  const float* packed_;
+  const Weight<float> weight_;
   const float* bias_;
   float* y_;
   const bool relu_;
   const index group_size_;
+  const index made_element_;  // floats from one element of a made weight to the next: in other sets of the cache
   std::unique_ptr<std::atomic<bool>[]> failed_;
 };
 
 }  // namespace
 
-Work winograd_work(const Correlation& problem, const Tiles& tiles) {
+Work winograd_work(const Correlation& problem, const Tiles& tiles, const Weight<float>& weight) {
   if (problem.batch * problem.positions() * problem.groups * problem.out_channels == 0) return {};
-  return Winograd(problem, tiles, nullptr, nullptr, nullptr, false, nullptr).work();
+  return Winograd(problem, tiles, nullptr, weight, nullptr, false, nullptr).work();
 }
 
 std::vector<index> winograd_correlate(const Correlation& problem, const Tiles& tiles, const float* x,
-                                      const float* packed, const float* bias, bool relu, float* y) {
+                                      const Weight<float>& weight, const float* bias, bool relu, float* y) {
   if (problem.batch * problem.positions() * problem.groups * problem.out_channels == 0) return {};
-  return Winograd(problem, tiles, x, packed, bias, relu, y).run();
+  return Winograd(problem, tiles, x, weight, bias, relu, y).run();
+}
+
+bool winograd_reads_once(const Correlation& problem, const Tiles& tiles) {
+  if (problem.batch * problem.positions() * problem.groups * problem.out_channels == 0) return false;
+  return Winograd(problem, tiles, nullptr, {}, nullptr, false, nullptr).reads_once();
 }
 
 }  // namespace pcx

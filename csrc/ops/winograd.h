@@ -31,11 +31,12 @@ index winograd_packed_size(const Correlation& problem, const Tiles& tiles);
 void winograd_pack(const Correlation& problem, const Tiles& tiles, const float* w, const WeightStrides& strides,
                    float* packed);
 
-Work winograd_work(const Correlation& problem, const Tiles& tiles);
+Work winograd_work(const Correlation& problem, const Tiles& tiles, const Weight<float>& weight);
 
 // As correlate; returns the numbers of the pictures that have a sum which is not finite.
 std::vector<index> winograd_correlate(const Correlation& problem, const Tiles& tiles, const float* x,
-                                      const float* packed, const float* bias, bool relu, float* y);
+                                      const Weight<float>& weight, const float* bias, bool relu, float* y);
+bool winograd_reads_once(const Correlation& problem, const Tiles& tiles);
 
 // The same for weight gradients, where tiles are those of dy. Returns whether all sums were finite.
 const char* winograd_weight_grad_obstacle(const ConvShape& shape);

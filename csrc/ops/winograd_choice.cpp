@@ -25,7 +25,7 @@ constexpr double default_amplification = 49, fast_amplification = 26 * 26;
 struct Costs {
   double product, chunk, transform, read, read_far, made, made_far, call_cycles, strip_cycles;
 };
-constexpr Costs narrow_costs{0.9, 12, 6, 4.5, 4.5, 36, 36, 15, 190}, wide_costs{1, 30, 9, 8, 20, 36, 80, 22, 250};
+constexpr Costs narrow_costs{0.9, 12, 6, 4.5, 4.5, 36, 36, 15, 190}, wide_costs{1, 30, 9, 8, 20, 40, 56, 22, 250};
 constexpr index near_elements = 4 << 20;  // of a transformed weight
 // Pictures whose tiles share a weight in a block, if they are small: a choice may not depend on the batch. By so many
 // one picture alone loses as much as eight do, 5% in the mean of small maps.

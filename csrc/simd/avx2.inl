@@ -80,6 +80,10 @@ PCX_INLINE void store_first(double* p, __m256d v, index n) {
 PCX_INLINE __m256 rounded(const __m256d (&v)[2]) {
   return _mm256_set_m128(_mm256_cvtpd_ps(v[1]), _mm256_cvtpd_ps(v[0]));
 }
+PCX_INLINE void widen(__m256 v, __m256d (&to)[2]) {
+  to[0] = _mm256_cvtps_pd(_mm256_castps256_ps128(v));
+  to[1] = _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1));
+}
 
 PCX_INLINE __m256 fmadd(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
 PCX_INLINE __m256d fmadd(__m256d a, __m256d b, __m256d c) { return _mm256_fmadd_pd(a, b, c); }

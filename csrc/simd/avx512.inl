@@ -48,6 +48,10 @@ PCX_INLINE __m512 rounded(const __m512d (&v)[2]) {
   const __m256d low = _mm256_castps_pd(_mm512_cvtpd_ps(v[0])), high = _mm256_castps_pd(_mm512_cvtpd_ps(v[1]));
   return _mm512_castpd_ps(_mm512_insertf64x4(_mm512_castpd256_pd512(low), high, 1));
 }
+PCX_INLINE void widen(__m512 v, __m512d (&to)[2]) {
+  to[0] = _mm512_cvtps_pd(_mm512_castps512_ps256(v));
+  to[1] = _mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(v), 1)));
+}
 
 PCX_INLINE __m512 fmadd(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a, b, c); }
 PCX_INLINE __m512d fmadd(__m512d a, __m512d b, __m512d c) { return _mm512_fmadd_pd(a, b, c); }

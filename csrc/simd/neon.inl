@@ -60,6 +60,10 @@ PCX_INLINE void store_first(double* p, float64x2_t v, index n) {
 PCX_INLINE float32x4_t rounded(const float64x2_t (&v)[2]) {
   return vcombine_f32(vcvt_f32_f64(v[0]), vcvt_f32_f64(v[1]));
 }
+PCX_INLINE void widen(float32x4_t v, float64x2_t (&to)[2]) {
+  to[0] = vcvt_f64_f32(vget_low_f32(v));
+  to[1] = vcvt_f64_f32(vget_high_f32(v));
+}
 
 PCX_INLINE float32x4_t fmadd(float32x4_t a, float32x4_t b, float32x4_t c) { return vfmaq_f32(c, a, b); }
 PCX_INLINE float64x2_t fmadd(float64x2_t a, float64x2_t b, float64x2_t c) { return vfmaq_f64(c, a, b); }

@@ -49,6 +49,7 @@ PCX_INLINE void store_first(T* p, T v, index n) {
   if (n > 0) *p = v;
 }
 PCX_INLINE float rounded(const double (&v)[1]) { return float(v[0]); }
+PCX_INLINE void widen(float v, double (&to)[1]) { to[0] = v; }
 template <class T>
 PCX_INLINE T fmadd(T a, T b, T c) {
   return a * b + c;

@@ -32,7 +32,7 @@ class Explanation:
     x_bytes: int
     w_bytes: int
     y_bytes: int
-    packed_bytes: int  # the weight as the kernels read it; made in the call, unless it is kept
+    packed_bytes: int  # the weight as the kernels read it, unless it is made piece by piece, in the threads' scratch
     shared_scratch_bytes: int
     thread_scratch_bytes: int  # of each thread that computes
     threads: int  # that can share the work, however many there are
@@ -125,8 +125,9 @@ def explain(
     first = is_channels_first(data_format)
     plan = plan_conv(_x_shape(x_shape, rank, first), _w_shape(w_shape, rank, first), options)
     working = _working_type(dtype)
-    tiles = plan.tiles(direction, options, working, bool(kept) and direction != "weight_grad")
-    cost = _core.conv_cost(plan.shape, direction, tiles, working.itemsize == 8)
+    lasting = bool(kept) and direction != "weight_grad"
+    tiles = plan.tiles(direction, options, working, lasting)
+    cost = _core.conv_cost(plan.shape, direction, tiles, working.itemsize == 8, lasting)
     x_size, w_size, y_size = (int(np.prod(shape, dtype=object)) for shape in (plan.x_shape, plan.w_shape, plan.y_shape))
     results = {"forward": y_size, "input_grad": x_size, "weight_grad": w_size}[direction]
     tile = tiles[3 - rank :]

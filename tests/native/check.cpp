@@ -32,6 +32,7 @@ const Family families[] = {
     {"winograd axes", check_winograd_kernels},
     {"fourier steps", check_fourier_kernels},
     {"convolution", check_conv_ops},
+    {"lent weights", check_lent_ops},
     {"winograd", check_winograd_ops},
     {"fourier", check_fourier_ops},
     {"pooling", check_pool_ops},

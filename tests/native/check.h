@@ -114,6 +114,7 @@ void check_pool_kernels(Report& report);
 void check_elementwise_kernels(Report& report);
 void check_fourier_kernels(Report& report);
 void check_conv_ops(Report& report);
+void check_lent_ops(Report& report);
 void check_winograd_ops(Report& report);
 void check_fourier_ops(Report& report);
 void check_pool_ops(Report& report);

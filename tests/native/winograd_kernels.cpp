@@ -128,6 +128,24 @@ void check_rounded_filter(Report& report, Random& random, const WinogradAxis<dou
   report.intact(rounded, "the rounded transform");
 }
 
+// Rows in float64, with every number of columns.
+void check_widened(Report& report, Random& random, index columns) {
+  const Kernels<float>& k = kernels<float>();
+  const index rows = 1 + random.below(4), width = k.whole_width(columns), stride = columns + random.below(9);
+  Guarded<float> from((rows - 1) * stride + columns, random.edge());
+  Guarded<double> to(rows * width, random.edge());
+  fill(from, random, Numbers::reals);
+  to.poison();
+  report.start("widened rows, columns %lld", static_cast<long long>(columns));
+  k.widen_rows({from.data(), to.data(), rows, columns, stride, width, random.below(1000)});
+  for (index i = 0; i < to.size(); ++i) {
+    const index column = i % width;
+    const double wanted = column < columns ? static_cast<double>(from[i / width * stride + column]) : 0.0;
+    report.expect(to[i] == wanted, "not the number, or no zero beside it");
+  }
+  report.intact(to, "the rows");
+}
+
 // Products of rows and a panel, for every number of rows that a register tile can have.
 template <class T>
 void check_product(Report& report, Random& random, index rows, index width) {
@@ -194,6 +212,8 @@ void check_axes(Report& report) {
 void check_winograd_kernels(Report& report) {
   check_matrices(report);
   check_axes(report);
+  Random random{3};
+  for (index columns = 1; columns <= kernels<float>().panel; ++columns) check_widened(report, random, columns);
   check_products<float>(report);
   check_products<double>(report);
 }
