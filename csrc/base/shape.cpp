@@ -13,10 +13,9 @@ std::int64_t checked_product(const char* what, std::initializer_list<std::int64_
   std::int64_t product = 1;
   for (std::int64_t size : sizes) {
     if (size < 0) throw ShapeError(std::string(what) + ": a size is negative");
-    if (size != 0 && product > limit / size) {
+    if (__builtin_mul_overflow(product, size, &product) || product > limit) {
       throw ShapeError(std::string(what) + ": the product of its sizes is more than this machine can address");
     }
-    product *= size;
   }
   return product;
 }

@@ -4,7 +4,12 @@
 namespace pcx {
 
 std::vector<Correlation> forward_parts(const ConvShape& s) {
-  Correlation p{s.batch, s.groups, s.group_in(), s.group_out(), {}};
+  std::vector<Correlation> parts(1);  // in its place: copies would show in calls for one element
+  Correlation& p = parts[0];
+  p.batch = s.batch;
+  p.groups = s.groups;
+  p.in_channels = s.group_in();
+  p.out_channels = s.group_out();
   for (int a = 0; a < 3; ++a) {
     CorrelationAxis& axis = p.axis[a];
     axis.in = s.in[a];
@@ -18,7 +23,7 @@ std::vector<Correlation> forward_parts(const ConvShape& s) {
     axis.kernel_first = 0;
     axis.kernel_step = 1;
   }
-  return {p};
+  return parts;
 }
 
 template <class T>
