@@ -2,7 +2,12 @@
 // channels, and x is read as it stands. A tile keeps one vector of partial sums for each (pixel, output channel); with
 // 4 x 3 a step loads 4 vectors of pixels and 3 of weights for 12 FMAs.
 template <class T, int Columns>
-constexpr int dot_pixels = (registers - 1 - Columns) / Columns < 8 ? (registers - 1 - Columns) / Columns : 8;
+constexpr int most_dot_pixels = (registers - 1 - Columns) / Columns;
+// As many as fill whole vectors of sums, which are added up together.
+template <class T, int Columns>
+constexpr int dot_pixels = most_dot_pixels<T, Columns> * Columns < lanes<T>
+                               ? most_dot_pixels<T, Columns>
+                               : most_dot_pixels<T, Columns> * Columns / lanes<T> * lanes<T> / Columns;
 
 template <class T, int Columns, int Pixels>
 static void dot_tile(const ConvPixels<T>& tile, const index* x_at, const index* y_at) {
@@ -46,6 +51,15 @@ static void dot_tile(const ConvPixels<T>& tile, const index* x_at, const index* 
     PCX_UNROLL
     for (int l = 0; l < lanes<T>; ++l) part[l] = sum[b * lanes<T> + l];
     store(total + b * lanes<T>, sum_each(part));
+  }
+  if (!tile.accumulate && !tile.bias && !tile.relu) {
+    PCX_UNROLL
+    for (int p = 0; p < Pixels; ++p) {
+      T* y = tile.y + y_at[p];
+      PCX_UNROLL
+      for (int k = 0; k < Columns; ++k) y[k] = total[p * Columns + k];
+    }
+    return;
   }
   PCX_UNROLL
   for (int p = 0; p < Pixels; ++p) {
