@@ -1,12 +1,29 @@
 // ConvRow for few output channels: pixels lie in lanes and weights are broadcast, so that no lane is idle. The window
 // keeps neighbouring pixels together, which makes every load of pixels one vector; results are transposed on their way
-// out.
+// out, but for those that stay in planes.
 template <class T>  // output channels up to which this is the better way; in plain code one, so that it runs there too
 constexpr int narrow = lanes<T> > 1 ? lanes<T> / 2 : 1;
 
 // Vectors of pixels in a register tile: sums, pixels and one weight fill the registers.
 template <int Channels>
 constexpr int narrow_vectors = (registers - 1) / (Channels + 1) < 8 ? (registers - 1) / (Channels + 1) : 8;
+
+template <class T, int Channels, int Vectors, class Vector>
+PCX_INLINE void finish_planes(const ConvRow<T>& row, T* y, index left, Vector (&sum)[Channels][Vectors]) {
+  PCX_UNROLL
+  for (int k = 0; k < Channels; ++k) {
+    PCX_UNROLL
+    for (int v = 0; v < Vectors; ++v) {
+      T* at = y + k * row.y_stride + v * lanes<T>;
+      const index part = v < Vectors - 1 ? lanes<T> : left;
+      Vector s = sum[k][v];
+      if (row.accumulate) s = add(load_first(at, part), s);
+      if (row.bias) s = add(s, set1(row.bias[k]));
+      if (row.relu) s = max(zero<T>(), s);
+      store_first(at, s, part);
+    }
+  }
+}
 
 template <class T, int Channels, int Vectors>
 static void narrow_tile(const ConvRow<T>& row, const T* x, T* y, index pixels) {
@@ -35,6 +52,7 @@ static void narrow_tile(const ConvRow<T>& row, const T* x, T* y, index pixels) {
       for (int v = 0; v < Vectors; ++v) accumulate(sum[k][v], pixel[v], wk);
     }
   }
+  if (row.planes) return finish_planes(row, y, left, sum);
   T out[Channels * width];
   if (row.accumulate) transpose(y, row.y_stride, out, width, pixels, Channels);
   PCX_UNROLL
@@ -71,7 +89,7 @@ static void narrow_tiles(const ConvRow<T>& row) {
     const index pixels = left < vectors * lanes<T> ? left : vectors * lanes<T>;
     narrow_tile_of<T, Channels, most>(vectors, row, x, y, pixels);
     x += pixels;
-    y += pixels * row.y_stride;
+    y += row.planes ? pixels : pixels * row.y_stride;
     left -= pixels;
   }
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <numeric>
 #include <type_traits>
 
 #include "base/division.h"
@@ -25,7 +26,10 @@ constexpr double call = 1450, part = 1400;  // before the first product, and for
 // pixel of one, a line of them.
 constexpr double dot = 1, dot_column = 10, term = 1.3, row_call = 185, near_elements = 4096;
 constexpr double emitted = 0.6, cell = 2.6, line_stored = 60;
-constexpr double copied = 0.17;       // an element of x
+// The same in planes; times as much beside the other ways, so that they are taken where they are clearly faster.
+constexpr double plane_term = 1.3, plane_call = 60, plane_stored = 2, planes_doubted = 1.2;
+constexpr index widest_planes = 4, least_planes = 1 << 16;  // output channels; products of a picture
+constexpr double copied = 0.17;                             // an element of x
 constexpr double far_weights = 6144;  // of columns that are summed over lanes: more of them leave the nearest cache
 constexpr double far_product = 1.5;   // which takes so many times as long
 // The row kernel: a vector of pixels by one weight; four elements of y, or of a pixel of x, on their way out or in; a
@@ -73,7 +77,29 @@ double inside(const Axis& a, index count, index extent) {
   return static_cast<double>(taps);
 }
 
+// With pixels in lanes: x turned row by row, products as those of the row kernel, planes added by vectors.
+double plane_cycles(const Scatter& p) {
+  const Kernels<float>& k = kernels<float>();
+  const auto& [ad, ah, aw] = p.axis;
+  const double rows = static_cast<double>(ad.in * ah.in), wide = static_cast<double>(aw.in);
+  const double columns = static_cast<double>(p.tap_rows() * p.row_columns());
+  const double calls = static_cast<double>(divide_up(p.tap_rows() * p.row_columns(), k.narrow));
+  const double vectors = rows * std::ceil(wide / k.lanes), depth = static_cast<double>(p.in_channels);
+  const double sums = vectors * depth * (row_product * columns + pace().row_load * calls) / 2;
+  const double turned =
+      rows * (row_filled + row_in * wide * static_cast<double>(divide_up(p.in_channels, 4))) + row * rows * calls;
+  const index phases = std::min(aw.taps, aw.step / std::gcd(aw.step, aw.tap_step)) * p.out_channels;
+  const double line = std::ceil((wide + static_cast<double>(aw.reach() / aw.step)) / k.lanes);
+  const double added = plane_term * line * static_cast<double>(p.row_columns() + 2 * phases);
+  const double sums_of_rows =
+      inside(ad, ad.in, ad.out) * inside(ah, ah.in, ah.out) * (plane_call * static_cast<double>(phases) + added);
+  const double stored = static_cast<double>(ad.out * ah.out * phases) * (line_stored + plane_stored * wide);
+  const double each = sums + turned + columns * vectors + sums_of_rows + stored;
+  return call + part + static_cast<double>(p.groups) * each;
+}
+
 double scatter_cycles(const Scatter& p) {
+  if (p.planar) return planes_doubted * plane_cycles(p);
   const Kernels<float>& k = kernels<float>();
   const ScatterPlan plan = ScatterPlan::of<float>(p);
   const auto& [ad, ah, aw] = p.axis;
@@ -217,6 +243,11 @@ double direct_cycles(const ConvShape& s, Direction direction, bool kept) {
   if (scatter_can(s, direction)) cycles = std::min(cycles, scatter_cycles(scatter_of(s, direction)));
   for (const Correlation& residue : parts) packing += packing_cycles(residue);
   return found * cycles + (kept ? 0 : packing / pictures_of_call);
+}
+
+bool scatter_in_planes(const Scatter& p) {
+  const index products = p.pixels() * p.in_channels * p.tap_rows() * p.row_columns();
+  return p.out_channels <= widest_planes && products >= least_planes && plane_cycles(p) < scatter_cycles(p);
 }
 
 template <class T>

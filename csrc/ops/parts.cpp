@@ -55,7 +55,10 @@ bool same_taps(const std::array<Axis, 3>& a, const std::array<Axis, 3>& b) {
 
 // Whether pictures of both shapes meet the same taps, and their weights are packed alike.
 bool same_taps(const ConvShape& a, const ConvShape& b, Direction direction, bool scattered) {
-  if (scattered) return same_taps(scatter_of(a, direction).axis, scatter_of(b, direction).axis);
+  if (scattered) {
+    const Scatter own = scatter_of(a, direction), other = scatter_of(b, direction);
+    return own.planar == other.planar && same_taps(own.axis, other.axis);
+  }
   const std::vector<Correlation> own = parts_of(a, direction), other = parts_of(b, direction);
   return std::equal(own.begin(), own.end(), other.begin(), other.end(),
                     [](const Correlation& x, const Correlation& y) { return same_taps(x.axis, y.axis); });

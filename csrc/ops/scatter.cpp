@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <numeric>
+#include <vector>
 
 #include "base/buffer.h"
 #include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/scatter_cut.h"
+#include "ops/scatter_products.h"
 #include "ops/scatter_store.h"
 
 namespace pcx {
@@ -30,8 +32,10 @@ class Scatterer {
         phases_(static_cast<index>(plan_.phases.size())),
         apart_(plan_.apart(p_)),
         x_(x),
-        packed_(packed),
-        store_(p_, plan_, bias, relu, y) {}
+        products_(p_, plan_, cut_, packed),
+        store_(p_, plan_, bias, relu, y) {
+    list_offsets();
+  }
 
   Work work() const {
     const double products = static_cast<double>(p_.batch * p_.groups * p_.pixels() * p_.in_channels) *
@@ -41,27 +45,29 @@ class Scatterer {
     for (const ScatterAxis& axis : p_.axis)
       taps *= divide_up(axis.taps, axis.step / std::gcd(axis.step, axis.tap_step));
     const index chain = divide_up(plan_.chunk, lanes) + divide_up(p_.in_channels, plan_.chunk) + taps;
-    const index element = sizeof(T), lists = 2 * cut_.rows * cut_.segment * static_cast<index>(sizeof(index));
+    const index element = sizeof(T), lists = products_.pixels() * static_cast<index>(sizeof(index));
     const index tasks = p_.groups * (cut_.strips > 1 ? cut_.at_once * cut_.strips : divide_up(p_.batch, cut_.images));
-    return {products, chain, (seams() + store_.biases()) * element + lists, (cut_.sums + cut_.results) * element,
-            cut_.shares_work() ? tasks : 1};
+    return {products, chain, (seams() + store_.biases()) * element + lists,
+            (cut_.sums + cut_.results + products_.window()) * element, cut_.shares_work() ? tasks : 1};
   }
 
   void run() {
     const int workers = workers_for(work().workers);
     store_.fill_unreached();
-    Buffer<T> sums(cut_.sums * workers), results(cut_.results * workers), shared(seams() + store_.biases());
-    Buffer<index> lists(2 * cut_.rows * cut_.segment);
-    list_pixels(lists.data());
+    Buffer<T> sums(cut_.sums * workers), results(cut_.results * workers), windows(products_.window() * workers);
+    Buffer<T> shared(seams() + store_.biases());
+    Buffer<index> lists(products_.pixels());
+    products_.list_pixels(lists.data());
     store_.list_bias(shared.data() + seams());
-    for (int i = 0; i < workers; ++i) clear_between(results.data() + i * cut_.results);
+    for (int i = 0; i < workers; ++i) products_.clear(results.data() + i * cut_.results);
     const index strips = cut_.strips, between = strips - 1;
     for (index image = 0; image < p_.batch; image += strips > 1 ? cut_.at_once : p_.batch) {
       const index all = strips > 1 ? std::min(cut_.at_once, p_.batch - image) : p_.batch;
       parallel_for(divide_up(all, cut_.images) * strips * p_.groups, workers, [&](index task, int worker) {
         const index group = task % p_.groups, first = task / p_.groups / strips * cut_.images;
         compute(image + first, std::min(cut_.images, all - first), group, task / p_.groups % strips,
-                sums.data() + worker * cut_.sums, results.data() + worker * cut_.results,
+                {sums.data() + worker * cut_.sums, results.data() + worker * cut_.results,
+                 windows.data() + worker * products_.window()},
                 shared.data() + (first * p_.groups + group) * 2 * between * cut_.seam);
       });
       parallel_for(apart_ ? 0 : all * p_.groups * between, workers, [&](index task, int) {
@@ -74,22 +80,20 @@ class Scatterer {
  private:
   index seams() const { return cut_.at_once * p_.groups * (cut_.strips - 1) * 2 * cut_.seam; }
 
-  // Where the pixels of a block stand in x, and their partial results: rows of pixels with zeros around.
-  void list_pixels(index* list) {
-    const index pixels = cut_.rows * cut_.segment;
-    for (index i = 0; i < pixels; ++i) {
-      list[i] = i * p_.in_pixel();
-      list[pixels + i] = ((i / cut_.segment + 1) * plan_.reach + i) * plan_.stride;
-    }
-    x_at_ = list;
-    y_at_ = list + pixels;
-  }
-  void clear_between(T* results) const {
-    const index gap = plan_.reach * plan_.stride, row = gap + cut_.segment * plan_.stride;
-    for (index r = 0; r <= cut_.rows; ++r) std::fill_n(results + r * row, gap, T(0));
-  }
+  struct Worker {
+    T *sums, *results, *window;
+  };
 
-  void compute(index image, index images, index group, index s, T* sums, T* results, T* seams) const {
+  // Where the terms of a phase stand, seen from a cell of a row of taps.
+  void list_offsets() {
+    for (const ScatterPhase& phase : plan_.phases) {
+      for (const ScatterTerm& term : phase.terms) offsets_.push_back(offset_of(term));
+    }
+  }
+  index offset_of(const ScatterTerm& term) const { return term.column * cut_.column - term.cells * cut_.pixel; }
+
+  void compute(index image, index images, index group, index s, const Worker& worker, T* seams) const {
+    T* const sums = worker.sums;
     const ScatterField f = cut_.strip(s, images);
     if (!apart_) std::fill_n(sums, cut_.size(f), T(0));
     const index image_rows = p_.axis[0].in * p_.axis[1].in, wide = cut_.wide(s);
@@ -99,7 +103,7 @@ class Scatterer {
     for (index r = 0; r < rows; r += cut_.rows) {
       for (index q = 0; q < wide; q += cut_.segment) {
         add_block(f, image, group, row + r, std::min(cut_.rows, rows - r), (along ? cut_.begin(s) : 0) + q,
-                  std::min(cut_.segment, wide - q), results, sums);
+                  std::min(cut_.segment, wide - q), worker);
       }
     }
     if (apart_) return;
@@ -111,47 +115,25 @@ class Scatterer {
 
   // `rows` rows of x from `row` on, counted through all pictures, and of each the pixels [q, q + count).
   void add_block(const ScatterField& f, index image, index group, index row, index rows, index q, index count,
-                 T* results, T* sums) const {
-    const index deep = p_.axis[0].in, high = p_.axis[1].in, line = (cut_.segment + plan_.reach) * plan_.stride;
-    if (count < cut_.segment) {  // there may be results of a longer row
-      std::fill_n(results + (plan_.reach + count) * plan_.stride, plan_.reach * plan_.stride, T(0));
-    }
-    const index near = std::max<index>(1, near_bytes / (line * static_cast<index>(sizeof(T))));
+                 const Worker& worker) const {
+    const index deep = p_.axis[0].in, high = p_.axis[1].in, line = cut_.line;
+    T* const results = worker.results;
+    if (count < cut_.segment) products_.clear_behind(count, results);
+    const index line_bytes = (cut_.segment + plan_.gap) * plan_.stride * static_cast<index>(sizeof(T));
+    const index near = p_.planar ? rows : std::max<index>(1, near_bytes / line_bytes);
     for (const ScatterPass& pass : plan_.passes) {
-      multiply(pass, group, x_ + (row * p_.axis[2].in + q) * p_.in_pixel(), rows * count, results);
+      products_.multiply(pass, group, x_ + (row * p_.axis[2].in + q) * p_.in_pixel(), rows, count, worker.window,
+                         results);
       if (apart_) {
         store_rows(pass, group, row, rows, q, count, results);
         continue;
       }
       for (index r = row, some; r < row + rows; r += some) {
         some = std::min({near, row + rows - r, high - r % high});  // of one depth of one picture
-        const T* own = results + plan_.reach * plan_.stride + (r - row) * line;
-        T* picture = sums + (r / (deep * high) - image) * f.count[0] * f.count[1] * f.count[2] * phases_ * plan_.cell;
+        const T* own = results + plan_.gap * cut_.pixel + (r - row) * line;
+        T* picture =
+            worker.sums + (r / (deep * high) - image) * f.count[0] * f.count[1] * f.count[2] * phases_ * plan_.cell;
         add_rows(f, pass, r / high % deep, r % high, some, q, count, own, picture);
-      }
-    }
-  }
-
-  // The partial results of neighbouring pixels of x for a pass.
-  void multiply(const ScatterPass& pass, index group, const T* x, index pixels, T* results) const {
-    ConvPixels<T> tile{};
-    Run run{0, 0};
-    tile.x_at = x_at_;
-    tile.y_at = y_at_;
-    tile.runs = &run;
-    tile.run_count = 1;
-    tile.pixels = pixels;
-    tile.over_lanes = pass.over_lanes;
-    tile.w = packed_ + group * plan_.packed + pass.packed;
-    for (index first = 0; first < pass.width; first += tile.columns) {
-      tile.columns = static_cast<int>(std::min<index>(k_.panel, pass.width - first));
-      tile.y = results + first;
-      for (index c = 0; c < p_.in_channels; c += plan_.chunk) {
-        run.length = std::min(plan_.chunk, p_.in_channels - c);
-        tile.x = x + group * p_.in_channels + c;
-        tile.accumulate = c > 0;
-        k_.conv_pixels(tile);
-        tile.w += (tile.over_lanes ? round_up(run.length, k_.lanes) : run.length) * tile.columns;
       }
     }
   }
@@ -162,14 +144,14 @@ class Scatterer {
     const auto& [ad, ah, aw] = p_.axis;
     for (const ScatterPhase& phase : plan_.phases) {
       const index pixel = aw.first + q * aw.step + phase.pixel;
-      const auto line = store_.line(phase, group, pixel, count, plan_.stride);
+      const auto line = store_.line(phase, group, pixel, count, cut_.pixel);
       for (index r = row; r < row + rows; ++r) {
-        const T* from = results + (r - row) * cut_.segment * plan_.stride + phase.terms[0];
+        const T* from = results + plan_.gap * cut_.pixel + (r - row) * cut_.line + offset_of(phase.terms[0]);
         const index slice = r / ah.in, image = slice / ad.in;
         const index first_d = ad.first + (slice - image * ad.in) * ad.step;
         const index first_h = ah.first + (r - slice * ah.in) * ah.step;
         index td = pass.first / ah.taps, th = pass.first - td * ah.taps;
-        for (index tap = 0; tap < pass.rows; ++tap, ++th, from += p_.row_columns()) {
+        for (index tap = 0; tap < pass.rows; ++tap, ++th, from += p_.row_columns() * cut_.column) {
           if (th == ah.taps) {
             th = 0;
             ++td;
@@ -186,9 +168,9 @@ class Scatterer {
   void add_rows(const ScatterField& f, const ScatterPass& pass, index d, index h, index rows, index q, index count,
                 const T* results, T* sums) const {
     const auto& [ad, ah, aw] = p_.axis;
-    const index line = cut_.segment + plan_.reach;
+    const index line = cut_.segment + plan_.gap;
     ShiftAdd<T> sum{};
-    sum.p_stride = plan_.stride;
+    sum.p_stride = cut_.pixel;
     sum.y_stride = plan_.cell;
     for (index row = 0; row < pass.rows; ++row) {
       const index tap = pass.first + row;
@@ -200,17 +182,18 @@ class Scatterer {
       const index end = std::min(rows, divide_up(f.count[1] - first, ah.step));
       // Where lines are as long here as there, they are one.
       const index together = line == f.count[2] && count == cut_.segment ? end - begin : 1;
-      sum.cells = (together - 1) * line + count + plan_.reach;
+      const index cells = (together - 1) * line + count + plan_.reach;
+      sum.cells = p_.planar ? 1 : cells;
       for (index r = begin; r < end; r += together) {
-        sum.p = results + r * line * plan_.stride + row * p_.row_columns();
+        sum.p = results + r * cut_.line + row * p_.row_columns() * cut_.column;
         const index y_line = f.line(f.first[1] + first + r * ah.step);
-        for (index i = 0; i < phases_; ++i) {
+        sum.offsets = offsets_.data();
+        for (index i = 0; i < phases_; ++i, sum.offsets += sum.terms) {
           const ScatterPhase& phase = plan_.phases[static_cast<std::size_t>(i)];
-          sum.offsets = phase.terms.data();
           sum.terms = static_cast<index>(phase.terms.size());
-          sum.part_offset = phase.part_offset;
+          sum.part_offset = offset_of(phase.part);
           sum.part_length = phase.part_length;
-          sum.length = phase.length;
+          sum.length = p_.planar ? cells : phase.length;
           sum.y = sums + place(f, 0, od, i, y_line) + (q - f.first[2]) * plan_.cell;
           k_.shift_add(sum);
         }
@@ -273,9 +256,9 @@ class Scatterer {
   const ScatterCut cut_;
   const index phases_;
   const bool apart_;
-  const index *x_at_ = nullptr, *y_at_ = nullptr;
+  std::vector<index> offsets_;  // of the terms of all phases
   const T* x_;
-  const T* packed_;
+  ScatterProducts<T> products_;
   CellStore<T> store_;
 };
 

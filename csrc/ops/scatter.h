@@ -22,6 +22,7 @@ struct ScatterAxis {
 struct Scatter {
   index batch, groups, in_channels, out_channels;  // channels of one group
   std::array<ScatterAxis, 3> axis;
+  bool planar = false;  // neighbouring pixels lie in lanes, and each partial result in a plane of its own
 
   index pixels() const { return axis[0].in * axis[1].in * axis[2].in; }
   index tap_rows() const { return axis[0].taps * axis[1].taps; }
@@ -31,6 +32,8 @@ struct Scatter {
 };
 
 Scatter scatter_of(const ConvShape& shape, Direction direction);
+// Whether planes are the faster form: by the shape of one picture alone.
+bool scatter_in_planes(const Scatter& problem);
 
 // Whether scatter_of describes this convolution, and whether it is the faster of the direct ways: by the shape of one
 // picture alone.
@@ -39,11 +42,16 @@ template <class T>
 bool scatter_suits(const ConvShape& shape, Direction direction);
 
 // A step of `step` pixels of y in its last axis is a cell: what neighbouring taps of a pixel lead to lies together.
-// Where taps are not neighbours, each residue of their place in a cell has a phase of its own.
+// Where taps are not neighbours, each residue of their place in a cell has a phase of its own; in planes each residue
+// and channel has.
+struct ScatterTerm {
+  index column, cells;  // the first of its columns, in a row of taps; how far before the cell the pixel of x stands
+};
 struct ScatterPhase {
-  index pixel, length;                     // where its elements begin in a cell, how many there are
-  std::vector<index> terms;                // first of `length` columns of a row of partial results, seen from a cell
-  index part_offset = 0, part_length = 0;  // a last term that has less columns
+  index pixel, channel, length;    // where its elements begin in a cell, how many there are
+  std::vector<ScatterTerm> terms;  // of `length` columns each
+  ScatterTerm part{};              // a last term that has less
+  index part_length = 0;
 };
 
 // Rows of taps whose partial results are computed together.
@@ -56,7 +64,8 @@ struct ScatterPlan {
   std::vector<ScatterPass> passes;
   std::vector<ScatterPhase> phases;
   index reach = 0;              // cells further that taps lead, at most
-  index cell = 0;               // elements of a cell of one phase, whole vectors
+  index gap = 0;                // zeros between two rows of pixels; in planes sums run on into them by whole vectors
+  index cell = 0;               // elements of a cell of one phase: whole vectors, or one
   index stride = 0;             // of a row of partial results
   index chunk = 0, packed = 0;  // channels of x summed in registers; elements of a group's packed weight
 

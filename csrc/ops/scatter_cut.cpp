@@ -23,11 +23,11 @@ double picture_flops(const Scatter& p) {
 }  // namespace
 
 ScatterCut::ScatterCut(const Scatter& problem, const ScatterPlan& plan, index lanes, index element_bytes)
-    : problem_(problem), line_(static_cast<index>(plan.phases.size()) * plan.cell), reach_(plan.reach) {
+    : problem_(problem), line_(static_cast<index>(plan.phases.size()) * plan.cell), gap_(plan.gap) {
   axis = problem.axis[0].in > 1 ? 0 : problem.axis[1].in > 1 ? 1 : 2;
   const ScatterAxis& a = problem.axis[axis];
   const index pixels = problem.pixels() / a.in;  // for each step along the axis
-  const index meets = axis == 2 ? reach_ : divide_up(a.reach(), a.step);
+  const index meets = axis == 2 ? gap_ : divide_up(a.reach(), a.step);
   length = a.in;
   if (picture_flops(problem) >= parallel_flops) {
     const index affordable = a.in * field_bytes / element_bytes / std::max<index>(1, size(strip(0, 1)));
@@ -49,17 +49,21 @@ ScatterCut::ScatterCut(const Scatter& problem, const ScatterPlan& plan, index la
   const index picture_rows = axis == 2 ? 1 : length * rows_each();
   rows = std::min(most / segment, picture_rows);
   if (images > 1) rows *= std::clamp<index>(most / problem.pixels(), 1, images);
-  results = (rows * segment + (rows + 1) * reach_) * plan.stride + plan.cell + lanes;
+  const index places = rows * segment + (rows + 1) * gap_;
+  pixel = problem.planar ? 1 : plan.stride;
+  column = problem.planar ? round_up(places, lanes) + lanes : 1;
+  line = (segment + gap_) * pixel;
+  results = (problem.planar ? plan.stride * column : places * plan.stride) + plan.cell + lanes;
   sums += lanes;  // pixels of a group are stored one by one, by whole vectors
 }
 
 ScatterField ScatterCut::strip(index s, index pictures) const {
   const auto& [ad, ah, aw] = problem_.axis;
-  ScatterField f{pictures, {0, 0, 0}, {ad.out, ah.out, aw.in + reach_}, ah.step};
+  ScatterField f{pictures, {0, 0, 0}, {ad.out, ah.out, aw.in + gap_}, ah.step};
   const ScatterAxis& a = problem_.axis[axis];
   if (axis == 2) {
     f.first[2] = begin(s);
-    f.count[2] = end(s) - begin(s) + reach_;
+    f.count[2] = end(s) - begin(s) + gap_;
   } else {
     const index last = a.first + (end(s) - 1) * a.step + a.reach();
     f.first[axis] = std::clamp<index>(a.first + begin(s) * a.step, 0, a.out);

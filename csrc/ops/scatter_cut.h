@@ -28,6 +28,7 @@ struct ScatterCut {
   index images = 1, at_once = 1;          // pictures of a strip, where they are small; computed at the same time
   index segment = 1, rows = 1;            // of a block: pixels of a row, rows
   index sums = 0, seam = 0, results = 0;  // elements of a strip's field, of what two share; of a block's results
+  index line = 0, pixel = 0, column = 0;  // of results: from row to row of pixels, pixel to pixel, column to column
 
   ScatterCut(const Scatter& problem, const ScatterPlan& plan, index lanes, index element_bytes);
 
@@ -44,7 +45,7 @@ struct ScatterCut {
 
  private:
   const Scatter& problem_;
-  index line_, reach_;  // elements of a cell in all phases; cells further that taps lead
+  index line_, gap_;  // elements of a cell in all phases; cells beyond a row of pixels
 };
 
 }  // namespace pcx

@@ -71,7 +71,7 @@ void pack_group(const Scatter& problem, const ScatterPlan& plan, const T* w, con
   const Columns<T> from{problem, w, strides};
   for (const ScatterPass& pass : plan.passes) {
     T* to = packed + pass.packed;
-    const index panel = pass.over_lanes ? pass.columns : k.panel;
+    const index panel = pass.over_lanes || problem.planar ? pass.columns : k.panel;
     for (index first = 0; first < pass.columns; first += panel) {
       const index count = std::min(panel, pass.columns - first);
       for (index c0 = 0; c0 < problem.in_channels; c0 += plan.chunk) {
@@ -80,8 +80,9 @@ void pack_group(const Scatter& problem, const ScatterPlan& plan, const T* w, con
           pack_few(from, pass, c0, channels, k.lanes, to);
           to += (channels + k.lanes - 1) / k.lanes * k.lanes * count;
         } else {
-          pack_panel(from, pass, first, count, k.whole_width(count), c0, channels, to);
-          to += channels * k.whole_width(count);
+          const index width = problem.planar ? count : k.whole_width(count);
+          pack_panel(from, pass, first, count, width, c0, channels, to);
+          to += channels * width;
         }
       }
     }

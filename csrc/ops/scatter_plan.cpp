@@ -14,31 +14,43 @@ constexpr index most_chunk = 512;    // channels summed in registers
 
 index whole(index n, index lanes) { return divide_up(n, lanes) * lanes; }
 
-// Taps t, t + 1, ... of which `together` are one term, which leads `cells` cells further.
+ScatterPhase& phase_of(ScatterPlan& plan, index pixel, index channel, index length) {
+  for (ScatterPhase& phase : plan.phases) {
+    if (phase.pixel == pixel && phase.channel == channel) return phase;
+  }
+  plan.phases.push_back({pixel, channel, length, {}});
+  return plan.phases.back();
+}
+
+// Taps t, t + 1, ... of which `together` are one term.
 void add_term(ScatterPlan& plan, const Scatter& p, index pixel, index t, index together, index cells) {
   const index channels = p.out_channels, length = std::min(together, p.axis[2].taps) * channels;
-  auto same = [&](const ScatterPhase& phase) { return phase.pixel == pixel; };
-  auto phase = std::find_if(plan.phases.begin(), plan.phases.end(), same);
-  if (phase == plan.phases.end()) phase = plan.phases.insert(phase, {pixel, length, {}});
-  const index offset = t * channels - cells * plan.stride, left = (p.axis[2].taps - t) * channels;
+  ScatterPhase& phase = phase_of(plan, pixel, 0, length);
+  const index left = (p.axis[2].taps - t) * channels;
   if (left < length) {
-    phase->part_offset = offset;
-    phase->part_length = left;
+    phase.part = {t * channels, cells};
+    phase.part_length = left;
   } else {
-    phase->terms.push_back(offset);
+    phase.terms.push_back({t * channels, cells});
   }
-  plan.reach = std::max(plan.reach, cells);
 }
 
 void list_phases(ScatterPlan& plan, const Scatter& p, index lanes) {
   const ScatterAxis& axis = p.axis[2];
-  const index together = axis.tap_step == 1 ? axis.step : 1;
+  const index together = !p.planar && axis.tap_step == 1 ? axis.step : 1;
   const bool apart = plan.apart(p);
   for (index t = 0; t < axis.taps; t += together) {
-    const index pixel = t * axis.tap_step, cells = apart ? 0 : pixel / axis.step;
-    add_term(plan, p, pixel - cells * axis.step, t, together, cells);
+    const index place = t * axis.tap_step, cells = apart ? 0 : place / axis.step, pixel = place - cells * axis.step;
+    plan.reach = std::max(plan.reach, cells);
+    if (!p.planar) add_term(plan, p, pixel, t, together, cells);
+    for (index c = 0; p.planar && c < p.out_channels; ++c) {
+      phase_of(plan, pixel, c, 1).terms.push_back({t * p.out_channels + c, cells});
+    }
   }
-  for (const ScatterPhase& phase : plan.phases) plan.cell = std::max(plan.cell, whole(phase.length, lanes));
+  for (const ScatterPhase& phase : plan.phases) {
+    plan.cell = std::max(plan.cell, p.planar ? 1 : whole(phase.length, lanes));
+  }
+  plan.gap = plan.reach + (p.planar ? lanes : 0);
 }
 
 }  // namespace
@@ -54,6 +66,7 @@ Scatter scatter_of(const ConvShape& s, Direction direction) {
       p.axis[a] = {s.out[a], s.in[a], -s.pad_before[a], s.stride[a], s.kernel[a], s.dilation[a], 0, 1};
     trim(p.axis[a], p.axis[a].in, p.axis[a].out);
   }
+  p.planar = scatter_in_planes(p);
   return p;
 }
 
@@ -86,8 +99,11 @@ ScatterPlan ScatterPlan::of(const Scatter& p) {
     ScatterPass pass{first, rows / passes + (i < rows % passes), 0, 0, plan.packed, false};
     pass.columns = pass.rows * columns;
     const index last = pass.columns % k.panel;
-    pass.over_lanes = k.over_lanes(pass.columns, p.in_channels);
-    if (pass.over_lanes) {
+    pass.over_lanes = !p.planar && k.over_lanes(pass.columns, p.in_channels);
+    if (p.planar) {
+      pass.width = pass.columns;
+      plan.packed += p.in_channels * pass.columns;
+    } else if (pass.over_lanes) {
       pass.width = pass.columns;
       for (index c = 0; c < p.in_channels; c += plan.chunk) {
         plan.packed += whole(std::min(plan.chunk, p.in_channels - c), k.lanes) * pass.columns;

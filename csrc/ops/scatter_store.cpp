@@ -10,8 +10,9 @@ namespace pcx {
 template <class T>
 void CellStore<T>::list_bias(T* list) {
   cell_bias_ = list;
-  for (index i = 0; i < p_.groups * plan_.cell; ++i) {
-    list[i] = bias_ ? bias_[i / plan_.cell * p_.out_channels + i % plan_.cell % p_.out_channels] : T(0);
+  const index cell = bias_cell();
+  for (index i = 0; i < p_.groups * cell; ++i) {
+    list[i] = bias_ ? bias_[i / cell * p_.out_channels + i % cell % p_.out_channels] : T(0);
   }
 }
 
@@ -35,13 +36,15 @@ void CellStore<T>::fill_unreached() const {
 template <class T>
 typename CellStore<T>::Line CellStore<T>::line(const ScatterPhase& phase, index group, index pixel, index cells,
                                                index stride) const {
-  const index c = p_.out_channels, step = p_.axis[2].step, out = p_.axis[2].out, pixels = phase.length / c;
+  const index c = p_.planar ? 1 : p_.out_channels, step = p_.axis[2].step, out = p_.axis[2].out;
+  const index pixels = phase.length / c;
   Line line{{}, 0, stride};
   auto add = [&](index cell, index count) {  // of which the first tells what is inside
     const index first = pixel + cell * step, begin = std::max<index>(0, -first), end = std::min(pixels, out - first);
     if (count <= 0 || begin >= end) return;
-    line.pieces[line.count++] = {cell * stride + begin * c, (first + begin) * p_.out_pixel() + group * c,
-                                 group * plan_.cell + begin * c, count, end - begin};
+    line.pieces[line.count++] = {cell * stride + begin * c,
+                                 (first + begin) * p_.out_pixel() + group * p_.out_channels + phase.channel,
+                                 group * bias_cell() + phase.channel + begin * c, count, end - begin};
   };
   const index begin = std::clamp<index>(divide_up(std::max<index>(0, -pixel), step), 0, cells);
   const index fit = out - pixels - pixel;
@@ -54,8 +57,8 @@ typename CellStore<T>::Line CellStore<T>::line(const ScatterPhase& phase, index 
 
 template <class T>
 void CellStore<T>::store(const Line& line, index row, const T* sums) const {
-  const index c = p_.out_channels;
-  const bool together = p_.groups == 1;  // pixels of a group are apart
+  const index c = p_.planar ? 1 : p_.out_channels;
+  const bool together = p_.groups == 1 && !p_.planar;  // pixels of a group are apart
   T* const y = y_ + row * p_.axis[2].out * p_.out_pixel();
   StoreCells<T> cells{};
   cells.p_stride = line.stride;

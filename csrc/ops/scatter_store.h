@@ -13,7 +13,7 @@ class CellStore {
       : p_(problem), plan_(plan), bias_(bias), y_(y), relu_(relu) {}
 
   // Elements of the list of biases, which is made once, before any line.
-  index biases() const { return p_.groups * plan_.cell + kernels<T>().lanes; }
+  index biases() const { return p_.groups * bias_cell() + kernels<T>().lanes; }
   void list_bias(T* list);
 
   // Writes all of y where some pixel of it is reached by no tap; those have the bias alone.
@@ -35,6 +35,7 @@ class CellStore {
   void store(const Line& line, index row, const T* sums) const;
 
  private:
+  index bias_cell() const { return p_.planar ? p_.out_channels : plan_.cell; }
   bool reaches_all() const;
   T finished(T sum, T bias) const {
     const T s = sum + bias;

@@ -12,37 +12,40 @@ void check_row(Report& report, Random& random, index pixels, int columns) {
   const Kernels<T> k = tested<T>();
   const Numbers numbers = random.coin() ? Numbers::integers : Numbers::reals;
   const index depth = random.pick<index>({1, 2, 3, 16, 37}), span = random.below(50);
-  const index y_stride = columns + random.pick<index>({0, 0, 1, 7}), w_stride = columns + random.pick<index>({0, 0, 5});
+  const bool planes = random.below(3) == 0;
+  const index together = planes ? pixels : columns, lines = planes ? columns : pixels;  // in memory
+  const index y_stride = together + random.pick<index>({0, 0, 1, 7}),
+              w_stride = columns + random.pick<index>({0, 0, 5});
   Guarded<T> x(span + pixels, random.edge()), w((depth - 1) * w_stride + columns, random.edge());
   Guarded<T> bias(columns, random.edge());
-  Guarded<T> y((pixels - 1) * y_stride + columns, random.edge());
+  Guarded<T> y((lines - 1) * y_stride + together, random.edge());
   Guarded<std::int32_t> offsets(depth, random.edge());
   for (index i = 0; i < depth; ++i) offsets[i] = static_cast<std::int32_t>(random.below(span + 1));
   offsets[random.below(depth)] = static_cast<std::int32_t>(span);  // the last element of x is read
   fill(x, random, numbers);
   fill(w, random, numbers);
   fill(bias, random, numbers);
-  ConvRow<T> row{x.data(), offsets.data(), w.data(), y.data(), nullptr, depth,
-                 pixels,   w_stride,       y_stride, columns,  false,   false};
+  ConvRow<T> row{x.data(), offsets.data(), w.data(), y.data(), nullptr, depth, pixels,
+                 w_stride, y_stride,       columns,  false,    false,   planes};
   row.accumulate = random.coin();
   row.relu = random.coin();
   if (random.coin()) row.bias = bias.data();
   y.poison();
   std::vector<T> before(static_cast<std::size_t>(y.size()));
   if (row.accumulate) {
-    for (index p = 0; p < pixels; ++p) {
-      for (index c = 0; c < columns; ++c) y[p * y_stride + c] = static_cast<T>(random.below(9) - 4);
+    for (index i = 0; i < lines; ++i) {
+      for (index j = 0; j < together; ++j) y[i * y_stride + j] = static_cast<T>(random.below(9) - 4);
     }
   }
   for (index i = 0; i < y.size(); ++i) before[static_cast<std::size_t>(i)] = y[i];
-  report.start("%zu bytes, pixels %lld, columns %d, depth %lld, y_stride %lld, accumulate %d, bias %d, relu %d",
+  report.start("%zu bytes, pixels %lld, columns %d, depth %lld, y_stride %lld, %d, accumulate %d, bias %d, relu %d",
                sizeof(T), static_cast<long long>(pixels), columns, static_cast<long long>(depth),
-               static_cast<long long>(y_stride), row.accumulate, row.bias != nullptr, row.relu);
+               static_cast<long long>(y_stride), planes, row.accumulate, row.bias != nullptr, row.relu);
   k.conv_row(row);
   for (index i = 0; i < y.size(); ++i) {
-    const index p = i / y_stride, c = i % y_stride;
-    if (c >= columns) {
-      report.expect(std::isnan(y[i]), "an element between two pixels was written");
+    const index p = planes ? i % y_stride : i / y_stride, c = planes ? i / y_stride : i % y_stride;
+    if (i % y_stride >= together) {
+      report.expect(std::isnan(y[i]), "an element between two lines was written");
       continue;
     }
     const double start = row.accumulate ? before[static_cast<std::size_t>(i)] : 0.0, shift = row.bias ? bias[c] : T(0);

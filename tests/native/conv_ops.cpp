@@ -19,11 +19,12 @@ void compare(Report& report, const Guarded<T>& got, const Reference& wanted, Num
   report.intact(got, "the result");
 }
 
-// By scattering, whatever the choice for such a shape is.
+// By scattering, in planes or not, whatever the choice for such a shape is.
 template <class T>
-void scatter_all(Report& report, const ConvShape& s, Direction direction, const Guarded<T>& x, const Guarded<T>& w,
-                 const T* bias, bool relu, const Guarded<T>& y) {
-  const Scatter problem = scatter_of(s, direction);
+void scatter_all(Report& report, const ConvShape& s, Direction direction, bool planar, const Guarded<T>& x,
+                 const Guarded<T>& w, const T* bias, bool relu, const Guarded<T>& y) {
+  Scatter problem = scatter_of(s, direction);
+  problem.planar = planar;
   const index tap = s.group_in() * s.out_channels;
   WeightStrides strides{{s.kernel[1] * s.kernel[2] * tap, s.kernel[2] * tap, tap}, s.out_channels, 1, s.group_out()};
   if (direction == Direction::input_grad) std::swap(strides.in, strides.out);
@@ -56,13 +57,15 @@ void check_shape(Report& report, Random& random, const ConvShape& s, Numbers num
   with_and_without_threads(
       report, dx, [&] { conv_input_grad(s, dy.data(), backward, static_cast<const T*>(nullptr), false, dx.data()); });
   compare(report, dx, dx_wanted, numbers, false);
-  if (scatter_can(s, Direction::forward)) {
-    scatter_all(report, s, Direction::forward, x, w, b.data(), relu, y);
-    compare(report, y, y_wanted, numbers, relu);
-  }
-  if (scatter_can(s, Direction::input_grad)) {
-    scatter_all(report, s, Direction::input_grad, dy, w, static_cast<const T*>(nullptr), false, dx);
-    compare(report, dx, dx_wanted, numbers, false);
+  for (bool planar : {false, true}) {
+    if (scatter_can(s, Direction::forward)) {
+      scatter_all(report, s, Direction::forward, planar, x, w, b.data(), relu, y);
+      compare(report, y, y_wanted, numbers, relu);
+    }
+    if (scatter_can(s, Direction::input_grad)) {
+      scatter_all(report, s, Direction::input_grad, planar, dy, w, static_cast<const T*>(nullptr), false, dx);
+      compare(report, dx, dx_wanted, numbers, false);
+    }
   }
   with_and_without_threads(report, dw,
                            [&] { conv_weight_grad(s, Tiles{1, 1, 1}, x.data(), dy.data(), dw.data(), db.data()); });
