@@ -8,21 +8,10 @@ constexpr int narrow = lanes<T> > 1 ? lanes<T> / 2 : 1;
 template <int Channels>
 constexpr int narrow_vectors = (registers - 1) / (Channels + 1) < 8 ? (registers - 1) / (Channels + 1) : 8;
 
-template <class T, int Channels, int Vectors, class Vector>
-PCX_INLINE void finish_planes(const ConvRow<T>& row, T* y, index left, Vector (&sum)[Channels][Vectors]) {
-  PCX_UNROLL
-  for (int k = 0; k < Channels; ++k) {
-    PCX_UNROLL
-    for (int v = 0; v < Vectors; ++v) {
-      T* at = y + k * row.y_stride + v * lanes<T>;
-      const index part = v < Vectors - 1 ? lanes<T> : left;
-      Vector s = sum[k][v];
-      if (row.accumulate) s = add(load_first(at, part), s);
-      if (row.bias) s = add(s, set1(row.bias[k]));
-      if (row.relu) s = max(zero<T>(), s);
-      store_first(at, s, part);
-    }
-  }
+// Lines of `count` elements, one function for tiles of all sizes.
+template <class T>
+static void copy_lines(const T* from, index from_stride, T* to, index to_stride, index lines, index count) {
+  for (index l = 0; l < lines; ++l) copy_elements(from + l * from_stride, to + l * to_stride, count);
 }
 
 template <class T, int Channels, int Vectors>
@@ -52,9 +41,11 @@ static void narrow_tile(const ConvRow<T>& row, const T* x, T* y, index pixels) {
       for (int v = 0; v < Vectors; ++v) accumulate(sum[k][v], pixel[v], wk);
     }
   }
-  if (row.planes) return finish_planes(row, y, left, sum);
   T out[Channels * width];
-  if (row.accumulate) transpose(y, row.y_stride, out, width, pixels, Channels);
+  if (row.accumulate) {
+    row.planes ? copy_lines(y, row.y_stride, out, width, Channels, pixels)
+               : transpose(y, row.y_stride, out, width, pixels, Channels);
+  }
   PCX_UNROLL
   for (int k = 0; k < Channels; ++k) {
     PCX_UNROLL
@@ -67,7 +58,8 @@ static void narrow_tile(const ConvRow<T>& row, const T* x, T* y, index pixels) {
       store(at, s);
     }
   }
-  transpose(out, width, y, row.y_stride, Channels, pixels);
+  row.planes ? copy_lines(out, width, y, row.y_stride, Channels, pixels)
+             : transpose(out, width, y, row.y_stride, Channels, pixels);
 }
 
 template <class T, int Channels, int Vectors>
