@@ -56,7 +56,7 @@ def by_pytorch(x: Array, labels: list[str], seed: int, budget: example.Budget) -
         for rows in sampler:
             if budget.share() == 1:
                 break
-            batch = example.CHANGES(x[rows], np.random.default_rng([seed, len(losses)]))
+            batch = example.changed(x[rows], np.random.default_rng([seed, len(losses)]))
             optimizer.param_groups[0]["lr"] = budget.rate(len(losses))
             optimizer.zero_grad()
             # Channels-last memory under PyTorch's axes: the faster one of its two layouts here.

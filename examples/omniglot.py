@@ -16,16 +16,15 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from omniglot_changes import SMALL_CHANGES, changed
 from omniglot_data import SIZE, Drawing, accuracy, drawings, drawn_runs, given_runs, read
 
 from pyconvx import nn
-from pyconvx.training import Augment, TrainingStep, encode, encoder2d
+from pyconvx.training import TrainingStep, encode, encoder2d
 from pyconvx.triplet import NTXentLoss, TripletTrainer
 
 BATCH = {"n_classes": 64, "n_per_class": 2}
-TEMPERATURE, RATE = 0.1, 2e-3
-CHANGES = Augment(shift=2, rotate=12, scale=0.12, stretch=0.15, shear=0.15, elastic=1)
-SMALL_CHANGES = Augment(shift=1, rotate=6, scale=0.06, stretch=0.06, shear=0.06, elastic=0.4)
+TEMPERATURE, RATE = 0.07, 2e-3
 
 
 class Budget:
@@ -56,7 +55,7 @@ def trained(x: np.ndarray, labels: list[str], seed: int, budget: Budget) -> tupl
         steps=10**7,
         lr=budget.rate,
         optimizer=nn.AdamW,
-        augment=CHANGES,
+        augment=changed,
         seed=seed,
         **BATCH,
     )

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="an installed pack
 def examples(monkeypatch: pytest.MonkeyPatch) -> None:
     """The examples can be imported, as they import each other."""
     monkeypatch.syspath_prepend(str(EXAMPLES))
-    for name in ("omniglot", "omniglot_data"):
+    for name in ("omniglot", "omniglot_changes", "omniglot_data"):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
@@ -154,6 +154,22 @@ def test_a_turned_or_mirrored_character_is_another_one() -> None:
     many, labels = classes(x, [Drawing("A", "a", 1), Drawing("A", "b", 1)])
     assert len({array.tobytes() for array in many}) == len(set(labels)) == 16
     assert [label[2:] for label in labels] == ["A a", "A b"] * 8
+
+
+def test_half_of_the_characters_become_two_put_together_alike_in_both_drawings() -> None:
+    from omniglot_changes import composed
+
+    pairs = np.zeros((8, 2, 32, 32, 1), np.float32)  # both drawings of a character are the same here
+    for n, pair in enumerate(pairs):
+        pair[:, 8:24, 8 + n : 12 + n] = 1
+    batch = pairs.reshape(16, 32, 32, 1)
+    new = composed(batch, np.random.default_rng(0))
+    assert (new.shape, new.dtype) == (batch.shape, batch.dtype)
+    other = new.reshape(pairs.shape)
+    np.testing.assert_array_equal(other[:, 0], other[:, 1])
+    assert [np.array_equal(a, b) for a, b in zip(other, pairs, strict=True)].count(True) == 4
+    assert 0 <= new.min() <= new.max() <= 1
+    np.testing.assert_array_equal(composed(batch[:2], np.random.default_rng(0)), batch[:2])
 
 
 @pytest.mark.parametrize("published", [False, True])
