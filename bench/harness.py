@@ -117,18 +117,23 @@ def gate(length: float) -> float:
     return 1.5e-5 * math.sqrt(max(1.0, length / (9 * 512)))
 
 
+CHANCE = 8  # numbers: the rms of fewer tells nothing
+
+
 def error(actual: Results, expected: Results, rms: bool = False) -> float:
     """max |actual - expected| / rms(expected), the worst of all results; infinite for NaN and for another shape.
 
-    With `rms`, the root of the mean square in place of the largest.
+    With `rms`, the root of the mean square in place of the largest. The rms of a few numbers, say the gradient of one
+    bias, would be chance: theirs is that of all results.
     """
-    worst = 0.0
+    worst, everything = 0.0, np.concatenate([np.ravel(e) for e in expected])
     for a, e in zip(actual, expected, strict=True):
         if a.shape != e.shape:
             return math.inf
         if e.size:
             off = a.astype(np.float64) - e
-            ratio = (root_mean_square(off) if rms else float(np.abs(off).max())) / (root_mean_square(e) or 1.0)
+            scale = root_mean_square(e if e.size >= CHANCE else everything) or 1.0
+            ratio = (root_mean_square(off) if rms else float(np.abs(off).max())) / scale
             worst = max(worst, ratio if math.isfinite(ratio) else math.inf)
     return worst
 

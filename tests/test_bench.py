@@ -27,12 +27,18 @@ def case_of(harness: Any, *sides: Any, gate: float = 1e-5) -> tuple[Any, Any]:
 
 
 def test_error_is_relative_to_the_rms_and_takes_the_worst_result(harness: Any) -> None:
-    expected = (np.array([3.0, -4.0]), np.array([1.0]))
+    expected = (np.tile([3.0, -4.0], 4), np.ones(8))
     assert harness.error(expected, expected) == 0
-    off = (np.array([3.0, -4.5]), np.array([1.0]))
+    off = (expected[0] - np.eye(8)[1] / 2, expected[1])
     assert harness.error(off, expected) == pytest.approx(0.5 / math.sqrt(12.5))
-    assert harness.error((expected[0], np.array([3.0])), expected) == pytest.approx(2.0)
-    assert harness.error(off, expected, rms=True) == pytest.approx(0.5 / 5)
+    assert harness.error((expected[0], np.full(8, 3.0)), expected) == pytest.approx(2.0)
+    assert harness.error(off, expected, rms=True) == pytest.approx(0.5 / 10)
+
+
+def test_the_error_of_a_few_numbers_is_relative_to_all_results(harness: Any) -> None:
+    expected = (np.tile([3.0, -4.0], 4), np.array([1e-6]))
+    off = (expected[0], np.array([1e-3]))
+    assert harness.error(off, expected) == pytest.approx((1e-3 - 1e-6) / math.sqrt(100 / 9))
 
 
 @pytest.mark.parametrize("wrong", [np.array([3.0, np.nan]), np.array([3.0, np.inf]), np.array([[3.0, -4.0]])])
