@@ -2,12 +2,7 @@
 // channels, and x is read as it stands. A tile keeps one vector of partial sums for each (pixel, output channel); with
 // 4 x 3 a step loads 4 vectors of pixels and 3 of weights for 12 FMAs.
 template <class T, int Columns>
-constexpr int most_dot_pixels = (registers - 1 - Columns) / Columns < 8 ? (registers - 1 - Columns) / Columns : 8;
-// As many as fill whole vectors of sums, which are added up together.
-template <class T, int Columns>
-constexpr int dot_pixels = most_dot_pixels<T, Columns> * Columns < lanes<T>
-                               ? most_dot_pixels<T, Columns>
-                               : most_dot_pixels<T, Columns> * Columns / lanes<T> * lanes<T> / Columns;
+constexpr int dot_pixels = (registers - 1 - Columns) / Columns < 8 ? (registers - 1 - Columns) / Columns : 8;
 
 template <class T, int Columns, int Pixels>
 static void dot_tile(const ConvPixels<T>& tile, const index* x_at, const index* y_at) {
