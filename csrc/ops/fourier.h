@@ -22,6 +22,9 @@ template <class T>
 bool fourier_can_pay(const Correlation& problem);  // whether to look for them at all
 template <class T>
 bool fourier_pays(const Correlation& problem, const Tiles& tiles, bool kept);
+// The time that they take for a picture, as direct_cycles.
+template <class T>
+double fourier_cycles(const Correlation& problem, const Tiles& tiles, bool kept);
 
 // Elements of the filters' spectra, and their computation: [group][out channel][vector][in channel][re, im][lane].
 template <class T>

@@ -109,9 +109,8 @@ Tiles fourier_tiles(const Correlation& p, bool kept) {
         const index elements = d * h * w;
         if (elements < lanes * lanes || elements > most_elements) continue;
         const Tiles tiles{-static_cast<int>(d), -static_cast<int>(h), -static_cast<int>(w)};
-        const FourierPlan<T> plan(p, tiles);
-        if (scratch_of(plan) > scratch_bytes) continue;
-        const double cycles = plan.cycles() + (kept ? 0 : made_cycles(plan) / pictures_of_call);
+        if (scratch_of(FourierPlan<T>(p, tiles)) > scratch_bytes) continue;
+        const double cycles = fourier_cycles<T>(p, tiles, kept);
         const bool fits = packed_fits<T>(p, tiles, kept);
         if (least == 0 || (fits == least_fits ? cycles < least : fits)) {
           least = cycles;
@@ -133,10 +132,14 @@ bool fourier_can_pay(const Correlation& p) {
 }
 
 template <class T>
-bool fourier_pays(const Correlation& p, const Tiles& tiles, bool kept) {
-  if (!packed_fits<T>(p, tiles, kept)) return false;
+double fourier_cycles(const Correlation& p, const Tiles& tiles, bool kept) {
   const FourierPlan<T> plan(p, tiles);
-  return plan.cycles() + (kept ? 0 : made_cycles(plan) / pictures_of_call) < direct_cycles<T>(p);
+  return plan.cycles() + (kept ? 0 : made_cycles(plan) / pictures_of_call);
+}
+
+template <class T>
+bool fourier_pays(const Correlation& p, const Tiles& tiles, bool kept) {
+  return packed_fits<T>(p, tiles, kept) && fourier_cycles<T>(p, tiles, kept) < direct_cycles<T>(p);
 }
 
 template const char* fourier_obstacle<float>(const Correlation&);
@@ -145,6 +148,8 @@ template Tiles fourier_tiles<float>(const Correlation&, bool);
 template Tiles fourier_tiles<double>(const Correlation&, bool);
 template bool fourier_can_pay<float>(const Correlation&);
 template bool fourier_can_pay<double>(const Correlation&);
+template double fourier_cycles<float>(const Correlation&, const Tiles&, bool);
+template double fourier_cycles<double>(const Correlation&, const Tiles&, bool);
 template bool fourier_pays<float>(const Correlation&, const Tiles&, bool);
 template bool fourier_pays<double>(const Correlation&, const Tiles&, bool);
 

@@ -66,14 +66,21 @@ bool same_taps(const ConvShape& a, const ConvShape& b, Direction direction, bool
 
 // Lengths of Fourier transforms where they are wanted, or pay.
 template <class T>
-Tiles fourier_choice(const std::vector<Correlation>& parts, bool wanted, bool kept) {
+Tiles fourier_choice(const ConvShape& shape, Direction direction, const std::vector<Correlation>& parts, bool wanted,
+                     bool kept) {
   constexpr Tiles others{1, 1, 1};
   if (!wanted && (parts.size() != 1 || !fourier_can_pay<T>(parts[0]))) return others;
   const char* obstacle = parts.size() != 1 ? "Fourier transforms need stride 1" : fourier_obstacle<T>(parts[0]);
   if (wanted && obstacle) throw std::invalid_argument(obstacle);
   if (obstacle) return others;
   const Tiles lengths = fourier_tiles<T>(parts[0], kept);
-  return wanted || fourier_pays<T>(parts[0], lengths, kept) ? lengths : others;
+  if (wanted) return lengths;
+  if (!fourier_pays<T>(parts[0], lengths, kept)) return others;
+  // What pays beside a correlation need not pay beside scattering.
+  constexpr double wider = sizeof(T) / sizeof(float);
+  const bool scattered = scatter_suits<T>(shape, direction);
+  const double scattering = scattered ? wider * direct_cycles(shape, direction, kept) : 0;
+  return !scattered || fourier_cycles<T>(parts[0], lengths, kept) < scattering ? lengths : others;
 }
 
 }  // namespace
@@ -85,7 +92,7 @@ Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algori
   if (direction == Direction::weight_grad) return weight_grad_tiles<T>(shape, algorithm);
   const std::vector<Correlation> parts = parts_of(shape, direction);
   if (algorithm != Algorithm::winograd) {
-    const Tiles lengths = fourier_choice<T>(parts, algorithm == Algorithm::fft, kept);
+    const Tiles lengths = fourier_choice<T>(shape, direction, parts, algorithm == Algorithm::fft, kept);
     if (is_fourier(lengths)) return lengths;
   }
   const char* obstacle = sizeof(T) != 4 ? "Winograd's algorithm is for float32" : winograd_obstacle(parts);
