@@ -109,7 +109,7 @@ static void widen_rows(const WidenedRows& rows) {
 
 template <class T, int Tile, int Kernel>
 static void winograd_filter(const TransformPass<T>& pass) {
-  constexpr bool whole = sizeof(T) == 8;
+  constexpr bool whole = sizeof(T) == 8;  // in float64 there are whole vectors alone
   constexpr int size = Tile + Kernel - 1;
   const TransformPass<T> p = pass;
   for (index r = 0; r < p.outer; ++r) {
