@@ -49,7 +49,6 @@ PCX_INLINE void max_of_window(const PoolRow<T>& row, const TapList<T, Taps>& tap
   auto best = load_part<Whole>(x + tap.offset(0), n);
   auto position = IndexBytes ? tap.position(0) : zero<T>();
   const index taps = Taps ? Taps : row.taps;
-  PCX_UNROLL
   for (index i = 1; i < taps; ++i) {
     const auto value = load_part<Whole>(x + tap.offset(i), n);
     if constexpr (IndexBytes == 0) {
@@ -109,7 +108,6 @@ template <class T, int Taps, bool Whole>
 PCX_INLINE void mean_of_window(const PoolRow<T>& row, const TapList<T, Taps>& tap, const T* x, T* y, index n) {
   auto sum = load_part<Whole>(x + tap.offset(0), n);
   const index taps = Taps ? Taps : row.taps;
-  PCX_UNROLL
   for (index i = 1; i < taps; ++i) sum = add(sum, load_part<Whole>(x + tap.offset(i), n));
   store_part<Whole>(y, divide(sum, set1(row.divisor)), n);
 }
@@ -206,13 +204,11 @@ PCX_INLINE void spread_window(const PoolSpread<T>& row, const TapList<T, Taps>& 
   if constexpr (IndexBytes != 0) {
     const auto* indices = static_cast<const typename IndexOf<IndexBytes>::type*>(row.indices);
     const auto chosen = load_bits<T>(indices + at, Whole ? lanes<T> : n);
-    PCX_UNROLL
     for (index i = 0; i < taps; ++i) {
       store_part<Whole>(dx + tap.offset(i), keep_equal(chosen, tap.position(i), dy), n);
     }
   } else {
     const auto share = fmadd(dy, set1(row.scale), zero<T>());
-    PCX_UNROLL
     for (index i = 0; i < taps; ++i) store_part<Whole>(dx + tap.offset(i), share, n);
   }
 }
