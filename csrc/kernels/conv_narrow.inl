@@ -38,7 +38,7 @@ static void narrow_tile(const ConvRow<T>& row, const T* x, T* y, index pixels) {
     for (int k = 0; k < Channels; ++k) {
       const vec wk = set1(w[k]);
       PCX_UNROLL
-      for (int v = 0; v < Vectors; ++v) accumulate(sum[k][v], pixel[v], wk);
+      for (int v = 0; v < Vectors; ++v) sum[k][v] = fmadd(pixel[v], wk, sum[k][v]);
     }
   }
   T out[Channels * width];

@@ -71,7 +71,7 @@ PCX_INLINE void pixels_steps(const T* const (&x)[Pixels], const T*& w, index beg
     for (int p = 0; p < Pixels; ++p) {
       const Vector xp = set1(x[p][i]);
       PCX_UNROLL
-      for (int v = 0; v < Vectors; ++v) accumulate(sum[p][v], xp, wi[v]);
+      for (int v = 0; v < Vectors; ++v) sum[p][v] = fmadd(xp, wi[v], sum[p][v]);
     }
   }
 }

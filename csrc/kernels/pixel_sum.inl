@@ -27,7 +27,7 @@ PCX_INLINE void pixel_sum_step(const T* const* each, index p, const T* dy, const
   for (int c = 0; c < Channels; ++c) {
     const Vector xc = set1(Listed ? each[c][p] : each[0][p + c]);
     PCX_UNROLL
-    for (int v = 0; v < Vectors; ++v) accumulate(acc[c][v], xc, d[v]);
+    for (int v = 0; v < Vectors; ++v) acc[c][v] = fmadd(xc, d[v], acc[c][v]);
   }
 }
 
