@@ -19,6 +19,7 @@ namespace {
 #include "kernels/depthwise_grad.inl"
 #include "kernels/elementwise.inl"
 #include "kernels/fourier.inl"
+#include "kernels/lane_sum.inl"
 #include "kernels/panel_product.inl"
 #include "kernels/distance.inl"  // after panel
 #include "kernels/pixel_sum.inl"

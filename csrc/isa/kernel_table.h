@@ -120,6 +120,23 @@ struct PixelSum {
   bool overwrite;     // dw, whatever it holds
 };
 
+// The same with x in lanes, which may be of several pixels and taps: for vector v of x, at x_at[v] from a pixel,
+//   sums[c][v] = (sums[c][v] +) sum over pixels of x[pixel + x_at[v]] * dy[pixel][c], in pixel order, c < channels.
+// All lanes of x are read.
+template <class T>
+struct LaneSum {
+  const T* x;
+  const T* dy;
+  T* sums;
+  index rows, cols;
+  index x_pixel, dy_pixel;
+  index vectors, channels;
+  const index* x_rows;
+  const index* dy_rows;
+  const index* x_at;
+  bool overwrite;  // sums, whatever they hold
+};
+
 // Pixels summed: y[k] += sum over pixels of x[pixel * step + k], k < columns.
 template <class T>
 struct ColumnSum {
@@ -210,6 +227,7 @@ struct Kernels {
   void (*store_cells)(const StoreCells<T>& part);
   void (*panel_product)(const PanelProduct<T>& product);
   void (*pixel_sum)(const PixelSum<T>& sum);
+  void (*lane_sum)(const LaneSum<T>& sum);
   void (*column_sum)(const ColumnSum<T>& sum);
   void (*depthwise_row)(const DepthwiseRow<T>& row);
   void (*depthwise_sum)(const DepthwiseSum<T>& sum);

@@ -11,6 +11,7 @@ constexpr Kernels<T> kernels_of() {
           store_cells<T>,
           panel_product<T>,
           pixel_sum<T>,
+          lane_sum<T>,
           column_sum<T>,
           depthwise_row<T>,
           depthwise_sum<T>,

@@ -9,6 +9,7 @@ namespace {
 constexpr index line = 64;                 // bytes of a cache line
 constexpr index panel_bytes = 16 << 10;    // of a block's dy that stays in the first cache
 constexpr index copies_bytes = 320 << 10;  // of a block, in the second
+constexpr index lane_bytes = 64 << 10;     // where channels of x lie in lanes: of a block, in the first, almost
 constexpr index least_pixels = 64, longest_row = 64;
 constexpr index few_uses = 24;            // rows of dw: fewer do not pay for a copy of dy
 constexpr index slices_bytes = 32 << 20;  // of all private dw together
@@ -25,32 +26,47 @@ index groups_together(const ConvShape& s, index bytes) {
 
 }  // namespace
 
-template <class T>
-bool turns_channels(const ConvShape& s) {
-  const Kernels<T>& k = kernels<T>();
-  const index together = line / index(sizeof(T));
-  return s.groups == 1 && s.group_in() > together && together <= k.panel &&
-         s.out_channels <= std::min(k.tile, std::max(1, k.lanes - 1));
+index lane_channels(const ConvShape& s, index lanes) {
+  const index most = most_channels(s);
+  return s.group_in() <= most ? s.group_in() : round_up(even_part(s.group_in(), most), lanes);
+}
+
+LaneRuns::LaneRuns(const ConvShape& s, index channels, index lanes) : taps(1), side_by_side(false) {
+  const index row = s.kernel[2], together = divide_up(row * channels, lanes), apart = row * divide_up(channels, lanes);
+  const bool neighbours = s.dilation[2] == 1 && s.stride[2] <= row;
+  if (channels == s.group_in() && (neighbours ? together < apart : 2 * together <= apart)) {
+    taps = row;
+    side_by_side = !neighbours;
+  }
+  runs = s.taps() / taps;
+  vectors = runs * divide_up(taps * channels, lanes);
 }
 
 template <class T>
 WeightGradCut<T>::WeightGradCut(const ConvShape& shape)
     : s(shape),
       k(kernels<T>()),
-      few(s.group_in() <= line / index(sizeof(T))),
-      turned(turns_channels<T>(s)),
-      strip(few ? s.group_in() : std::min<index>(turned ? k.panel : line / index(sizeof(T)), s.group_in())),
+      in_lanes(lanes_take_x<T>(s)),
+      few(!in_lanes && s.group_in() <= line / index(sizeof(T))),
+      strip(in_lanes ? lane_channels(s, k.lanes) : std::min<index>(line / index(sizeof(T)), s.group_in())),
       parts(s, most_channels(s), strip, k.panel),
+      runs(s, parts.channels, k.lanes),
       together(groups_together(s, sizeof(T))),
       block(first_block()),
       blocks{divide_up(s.out[0], block.extents[0]), divide_up(s.out[1], block.extents[1]),
              divide_up(s.out[2], block.extents[2])},
       units(divide_up(s.batch, block.images) * blocks[0] * blocks[1] * blocks[2]),
       slices(slice_count()),
-      patch(s, block, strip, strips()),
-      copy_dy(s.out_channels > k.panel && s.taps() * parts.channels >= few_uses),
+      patch(patch_for(block)),
+      copy_dy(!in_lanes && s.out_channels > k.panel && s.taps() * parts.channels >= few_uses),
       panel_step(spread<T>(block.pixels() * k.panel)) {
-  if (!few) return;
+  if (few) list_channels();
+  if (in_lanes) list_vectors();
+}
+
+// Each tap's channels.
+template <class T>
+void WeightGradCut<T>::list_channels() {
   for (index d = 0; d < s.kernel[0]; ++d) {
     for (index h = 0; h < s.kernel[1]; ++h) {
       for (index w = 0; w < s.kernel[2]; ++w) {
@@ -58,6 +74,32 @@ WeightGradCut<T>::WeightGradCut(const ConvShape& shape)
       }
     }
   }
+}
+
+// The first vector of all runs, then the second: taps that see the same channels follow each other.
+template <class T>
+void WeightGradCut<T>::list_vectors() {
+  const bool home = !runs.side_by_side && (runs.taps == 1 || s.groups == 1);
+  const index pixel = s.in_channels, row = s.in[2] * pixel, plane = s.in[1] * row;
+  x_at.reserve(static_cast<std::size_t>(runs.vectors));
+  if (home) x_home.reserve(static_cast<std::size_t>(runs.vectors));
+  for (index at = 0; at < runs.taps * parts.channels; at += k.lanes) {
+    for (index d = 0; d < s.kernel[0]; ++d) {
+      for (index h = 0; h < s.kernel[1]; ++h) {
+        for (index w = 0; w < s.kernel[2]; w += runs.taps) {
+          x_at.push_back(patch.tap(d, h, w) + at);
+          if (!home) continue;
+          x_home.push_back(d * s.dilation[0] * plane + h * s.dilation[1] * row + w * s.dilation[2] * pixel + at);
+        }
+      }
+    }
+  }
+}
+
+template <class T>
+WeightGradPatch<T> WeightGradCut<T>::patch_for(const PixelBlock& b) const {
+  return WeightGradPatch<T>(s, b, in_lanes ? parts.channels : strip, in_lanes ? 1 : strips(),
+                            in_lanes && runs.side_by_side);
 }
 
 template <class T>
@@ -80,10 +122,10 @@ PixelBlock WeightGradCut<T>::block_of(index pixels) const {
 template <class T>
 PixelBlock WeightGradCut<T>::first_block() const {
   const index bytes = sizeof(T);
-  for (index pixels = panel_bytes / (k.panel * bytes);; pixels /= 2) {
+  for (index pixels = panel_bytes / (std::min<index>(k.panel, parts.columns) * bytes);; pixels /= 2) {
     const PixelBlock b = block_of(pixels);
-    const index x = WeightGradPatch<T>(s, b, strip, strips()).size(), dy = b.pixels() * parts.columns;
-    if (pixels <= least_pixels || (x + dy) * bytes <= copies_bytes) return b;
+    const index x = patch_for(b).size(), dy = b.pixels() * parts.columns;
+    if (pixels <= least_pixels || (x + dy) * bytes <= (in_lanes ? lane_bytes : copies_bytes)) return b;
   }
 }
 
@@ -115,8 +157,6 @@ PixelBlock WeightGradCut<T>::unit(index number) const {
   return b;
 }
 
-template bool turns_channels<float>(const ConvShape&);
-template bool turns_channels<double>(const ConvShape&);
 template struct WeightGradCut<float>;
 template struct WeightGradCut<double>;
 

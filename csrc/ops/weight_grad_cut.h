@@ -8,9 +8,25 @@
 
 namespace pcx {
 
-// Few channels of dy, of one group: those of x lie in lanes instead.
+// Channels of x that a task takes where they lie in lanes: whole vectors, or all.
+index lane_channels(const ConvShape& shape, index lanes);
+
+// Channels of x in lanes instead of those of dy: where these are few.
+struct LaneRuns {
+  index taps;           // that a run of lanes takes: those of a row, or one
+  bool side_by_side;    // taps that are apart in x are copied together
+  index runs, vectors;  // of all taps
+
+  LaneRuns(const ConvShape& shape, index channels, index lanes);
+};
+
+// Whether that is faster.
 template <class T>
-bool turns_channels(const ConvShape& shape);
+bool lanes_take_x(const ConvShape& shape);
+
+// Multiply-adds for an output position, those in idle lanes included and what else takes as long.
+template <class T>
+double direct_products(const ConvShape& shape);
 
 template <class T>
 struct WeightGradCut {
@@ -18,27 +34,28 @@ struct WeightGradCut {
 
   const ConvShape& s;
   const Kernels<T>& k;
-  bool few;     // a cache line has all channels of a group: rows of dw are those of all taps in one list
-  bool turned;  // turns_channels: dw comes out the other way round
-  index strip;  // channels of x that lie together: a cache line, or a panel where turned, or all where there are fewer
+  bool in_lanes;  // lanes_take_x
+  bool few;       // otherwise: a cache line has all channels of a group: rows of dw are those of all taps in one list
+  index strip;    // channels of x that lie together: a cache line, or all where there are fewer or they lie in lanes
   ChannelParts parts;
+  LaneRuns runs;
   index together;       // parts of a task: groups that lie in the same cache lines take turns at a block
   PixelBlock block;     // the first
   Axes blocks;          // of one image on each axis
   index units, slices;  // blocks of all images; so many share them
   WeightGradPatch<T> patch;
   bool copy_dy;
-  index panel_step;         // elements between the panels of the copy
-  std::vector<index> x_at;  // where `few`: each tap's channels in the patch
+  index panel_step;           // elements between the panels of the copy
+  std::vector<index> x_at;    // where `few`: each tap's channels in the patch; where in_lanes: the vectors of all runs
+  std::vector<index> x_home;  // the latter where x itself is read; or empty
 
   double flops() const { return 2.0 * static_cast<double>(s.y_size() * s.taps() * s.group_in()); }
   index all_parts() const { return s.groups * parts.c_parts * parts.k_parts; }
   index tasks() const { return slices * divide_up(all_parts(), together); }
   index dy_copy() const { return copy_dy ? divide_up(parts.columns, k.panel) * panel_step : 0; }
-  index turned_row() const { return strips() * strip; }  // elements of [tap][channel of dy][channel of x]
-  index turned_size() const { return turned ? s.taps() * s.out_channels * turned_row() : 0; }
-  index scratch() const { return patch.size() + dy_copy() + turned_size(); }  // elements
-  index workers() const;                                                      // that can share the work
+  index lane_sums() const { return in_lanes ? parts.columns * runs.vectors * k.lanes : 0; }
+  index scratch() const { return patch.size() + k.lanes + dy_copy() + together * lane_sums(); }  // elements
+  index workers() const;  // that can share the work
 
   PixelBlock unit(index number) const;
   // Whether an output's tap lies inside x.
@@ -49,6 +66,9 @@ struct WeightGradCut {
 
  private:
   index strips() const { return divide_up(parts.channels, strip); }
+  WeightGradPatch<T> patch_for(const PixelBlock& b) const;
+  void list_channels();
+  void list_vectors();
   PixelBlock block_of(index pixels) const;
   PixelBlock first_block() const;
   index slice_count() const;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "ops/weight_grad_cut.h"
+#include "ops/weight_grad_lanes.h"
 
 namespace pcx {
 
@@ -14,7 +14,7 @@ template <class T>
 class Part {
  public:
   Part(const WeightGradCut<T>& cut, const ChannelPart& part, const T* x, const T* dy, const WeightSums<T>& sums,
-       T* scratch)
+       T* scratch, index /*turn*/)
       : cut_(cut),
         s_(cut.s),
         part_(part),
@@ -25,12 +25,11 @@ class Part {
         dy_pixel_(cut.copy_dy ? cut.k.panel : s_.out_channels),
         patch_(scratch),
         panels_(scratch + cut.patch.size()),
-        turned_(panels_ + cut.dy_copy()),
         rows_(static_cast<std::size_t>(2 * cut_.block.rows() * tap_rows())),
         counts_(static_cast<std::size_t>(tap_rows())) {
-    sum_.x_pixel = cut_.turned ? dy_pixel_ : cut_.patch.pixel();
-    sum_.dy_pixel = cut_.turned ? cut_.patch.pixel() : dy_pixel_;
-    sum_.dw_stride = cut_.turned ? cut_.turned_row() : s_.out_channels;
+    sum_.x_pixel = cut_.patch.pixel();
+    sum_.dy_pixel = dy_pixel_;
+    sum_.dw_stride = s_.out_channels;
     if (cut_.few) sum_.x_at = cut_.x_at.data();
     sum_.overwrite = true;
   }
@@ -43,14 +42,7 @@ class Part {
     sum_.overwrite = false;
   }
 
-  // Once all blocks are summed.
-  void finish() const {
-    const index row = cut_.turned_row(), tap_size = s_.group_in() * s_.out_channels;
-    for (index tap = 0; cut_.turned && tap < s_.taps(); ++tap) {
-      cut_.k.transpose(turned_ + tap * s_.out_channels * row, row, dw_ + tap * tap_size, s_.out_channels,
-                       s_.out_channels, part_.channels);
-    }
-  }
+  void finish() const {}
 
  private:
   index first_column() const { return part_.group * s_.group_out() + part_.k0; }
@@ -75,8 +67,6 @@ class Part {
         const index channels = std::min(cut_.strip, part_.channels - c);
         if (cut_.few)
           add_all_taps(from, strip, dw_ + c * s_.out_channels + k);
-        else if (cut_.turned)
-          add_taps(from, strip, channels, turned_ + c, s_.out_channels * cut_.turned_row());
         else
           add_taps(from, strip, channels, dw_ + c * s_.out_channels + k, s_.group_in() * s_.out_channels);
       }
@@ -113,8 +103,8 @@ class Part {
   }
 
   void add_taps(const T* panel, const T* strip, index channels, T* dw, index tap_size) {
-    sum_.channels = cut_.turned ? columns_ : static_cast<int>(channels);
-    sum_.columns = cut_.turned ? static_cast<int>(channels) : columns_;
+    sum_.channels = static_cast<int>(channels);
+    sum_.columns = columns_;
     for (index tap = 0; tap < tap_rows(); ++tap) {
       for (index w = 0; w < s_.kernel[2]; ++w, dw += tap_size) {
         index begin = 0, end = block_.cols();
@@ -132,10 +122,10 @@ class Part {
     const index* const dy_rows = x_rows + cut_.block.rows();
     sum_.rows = counts_[static_cast<std::size_t>(tap)];
     sum_.cols = cols;
-    sum_.x = cut_.turned ? dy : x;
-    sum_.dy = cut_.turned ? x : dy;
-    sum_.x_rows = cut_.turned ? dy_rows : x_rows;
-    sum_.dy_rows = cut_.turned ? x_rows : dy_rows;
+    sum_.x = x;
+    sum_.dy = dy;
+    sum_.x_rows = x_rows;
+    sum_.dy_rows = dy_rows;
     sum_.dw = dw;
     if (sum_.overwrite || sum_.rows * cols > 0) cut_.k.pixel_sum(sum_);
   }
@@ -150,12 +140,37 @@ class Part {
   const index dy_pixel_;  // elements from pixel to pixel, in the copy or in dy
   T* const patch_;
   T* const panels_;
-  T* const turned_;
   std::vector<index> rows_, counts_;  // for each row of taps: starts in x, starts in dy; how many
   PixelBlock block_{};
   int columns_ = 0;   // of the panel of dy that is read
   index dy_row_ = 0;  // elements from row to row, in the copy or in dy
   PixelSum<T> sum_{};
+};
+
+// Some parts of the channels, that take turns at the blocks of a slice.
+template <class T>
+struct Task {
+  const WeightGradCut<T>& cut;
+  const T* x;
+  const T* dy;
+  WeightSums<T> sums;
+  T* scratch;
+  index number;
+
+  template <class Part>
+  void sum() const {
+    const index slice = number % cut.slices, first = number / cut.slices * cut.together;
+    const index last = std::min(first + cut.together, cut.all_parts());
+    std::vector<Part> parts;
+    parts.reserve(static_cast<std::size_t>(last - first));
+    for (index i = first; i < last; ++i)
+      parts.emplace_back(cut, ChannelPart(cut.s, cut.parts, i), x, dy, sums, scratch, i - first);
+    for (index unit = cut.units * slice / cut.slices; unit < cut.units * (slice + 1) / cut.slices; ++unit) {
+      const PixelBlock block = cut.unit(unit);
+      for (Part& part : parts) part.add(block);
+    }
+    for (const Part& part : parts) part.finish();
+  }
 };
 
 }  // namespace
@@ -176,19 +191,11 @@ void direct_weight_grad(const ConvShape& shape, const T* x, const T* dy, T* dw, 
   Buffer<T> scratch(workers * cut.scratch());
   const SliceSums<T> sums(shape, cut.slices, {dw, db});
   parallel_for(cut.tasks(), workers, [&](index task, int worker) {
-    const index slice = task % cut.slices, first = task / cut.slices * cut.together;
-    const index last = std::min(first + cut.together, cut.all_parts());
-    std::vector<Part<T>> parts;
-    parts.reserve(static_cast<std::size_t>(last - first));
-    for (index i = first; i < last; ++i) {
-      parts.emplace_back(cut, ChannelPart(shape, cut.parts, i), x, dy, sums.of(slice),
-                         scratch.data() + worker * cut.scratch());
-    }
-    for (index unit = cut.units * slice / cut.slices; unit < cut.units * (slice + 1) / cut.slices; ++unit) {
-      const PixelBlock block = cut.unit(unit);
-      for (Part<T>& part : parts) part.add(block);
-    }
-    for (const Part<T>& part : parts) part.finish();
+    const Task<T> one{cut, x, dy, sums.of(task % cut.slices), scratch.data() + worker * cut.scratch(), task};
+    if (cut.in_lanes)
+      one.template sum<LanePart<T>>();
+    else
+      one.template sum<Part<T>>();
   });
   sums.add_up(workers);
 }

@@ -55,9 +55,11 @@ void deal_channels(const T* from, index count, index width, index step, T* to) {
 }  // namespace
 
 template <class T>
-WeightGradPatch<T>::WeightGradPatch(const ConvShape& shape, const PixelBlock& block, index strip, index strips)
+WeightGradPatch<T>::WeightGradPatch(const ConvShape& shape, const PixelBlock& block, index strip, index strips,
+                                    bool side_by_side)
     : x_(forward_parts(shape)[0].axis),
-      axis_{PatchAxis(x_[0], block.extents[0]), PatchAxis(x_[1], block.extents[1]), PatchAxis(x_[2], block.extents[2])},
+      axis_{PatchAxis(x_[0], block.extents[0]), PatchAxis(x_[1], block.extents[1]),
+            PatchAxis(x_[2], block.extents[2], side_by_side)},
       x_pixel_(shape.in_channels),
       strips_(strips) {
   slot_[2] = strip;
@@ -68,22 +70,27 @@ WeightGradPatch<T>::WeightGradPatch(const ConvShape& shape, const PixelBlock& bl
 }
 
 template <class T>
-void WeightGradPatch<T>::clear(index count, index channels, T* to) const {
-  for (; channels > 0; channels -= slot_[2], to += strip_step_) std::fill_n(to, count, T(0));
+void WeightGradPatch<T>::clear(index count, index step, index channels, T* to) const {
+  for (; channels > 0; channels -= slot_[2], to += strip_step_) {
+    if (step == slot_[2])
+      std::fill_n(to, count * step, T(0));
+    else
+      for (index i = 0; i < count; ++i) std::fill_n(to + i * step, slot_[2], T(0));
+  }
 }
 
 template <class T>
 void WeightGradPatch<T>::fill_row(const T* x, index start, index channels, T* row) const {
-  const index slot = slot_[2];
   for (const PatchAxis::Piece& piece : axis_[2].pieces) {
+    const index slot = piece.apart * slot_[2];
     const index first = piece.first + start * x_[2].step;
     // Slots [begin, end) of the piece lie inside x; the others are padding.
     const index begin = std::clamp<index>(first < 0 ? (-first + piece.step - 1) / piece.step : 0, 0, piece.count);
     const index end =
         std::clamp<index>(first < x_[2].in ? (x_[2].in - 1 - first) / piece.step + 1 : 0, begin, piece.count);
-    T* to = row + piece.slot * slot;
-    clear(begin * slot, channels, to);
-    clear((piece.count - end) * slot, channels, to + end * slot);
+    T* to = row + piece.slot * slot_[2];
+    clear(begin, slot, channels, to);
+    clear(piece.count - end, slot, channels, to + end * slot);
     const T* from = x + (first + begin * piece.step) * x_pixel_;
     to += begin * slot;
     if (piece.step == 1 && x_pixel_ == channels && slot == channels) {
@@ -109,7 +116,7 @@ void WeightGradPatch<T>::fill(const T* x, const PixelBlock& block, index channel
         const index d = deep.first + block.start[0] * x_[0].step + i * deep.step;
         T* slice = patch + (deep.slot + i) * slot_[0];
         if (d < 0 || d >= x_[0].in) {
-          clear(slot_[0], channels, slice);
+          clear(slot_[0] / slot_[2], slot_[2], channels, slice);
           continue;
         }
         for (const PatchAxis::Piece& high : axis_[1].pieces) {
@@ -117,7 +124,7 @@ void WeightGradPatch<T>::fill(const T* x, const PixelBlock& block, index channel
             const index h = high.first + block.start[1] * x_[1].step + j * high.step;
             T* to = slice + (high.slot + j) * slot_[1];
             if (h < 0 || h >= x_[1].in)
-              clear(slot_[1], channels, to);
+              clear(slot_[1] / slot_[2], slot_[2], channels, to);
             else
               fill_row(x + d * plane + h * row, block.start[2], channels, to);
           }

@@ -18,8 +18,8 @@ struct PixelBlock {
 template <class T>
 class WeightGradPatch {
  public:
-  // For blocks of up to `block`, and up to `strips` strips.
-  WeightGradPatch(const ConvShape& shape, const PixelBlock& block, index strip, index strips);
+  // For blocks of up to `block`, and up to `strips` strips. Side by side: each output's taps of a row are one run.
+  WeightGradPatch(const ConvShape& shape, const PixelBlock& block, index strip, index strips, bool side_by_side);
 
   index size() const { return strips_ * strip_step_; }
   index strip(index number) const { return number * strip_step_; }
@@ -38,7 +38,7 @@ class WeightGradPatch {
     return axis_[axis].tap_slot[static_cast<std::size_t>(tap)] * slot_[axis];
   }
   void fill_row(const T* x, index start, index channels, T* row) const;
-  void clear(index count, index channels, T* to) const;
+  void clear(index count, index step, index channels, T* to) const;  // slots
 
   std::array<CorrelationAxis, 3> x_;
   std::array<PatchAxis, 3> axis_;

@@ -26,7 +26,6 @@ struct Costs {
   double transform, back, direct;
 };
 constexpr Costs narrow_costs{24, 17, 1.1}, wide_costs{36, 17, 1};
-constexpr double least_sums = 4;  // vectors of them hide the time that one takes
 constexpr index block_tiles = 128;
 
 struct Choice {
@@ -40,13 +39,6 @@ double columns_of(const ConvShape& s) {
 }
 
 const Costs& costs() { return kernels<float>().wide() ? wide_costs : narrow_costs; }
-
-// Multiply-adds of the direct algorithm for a position and a tap, those in idle lanes included.
-double direct_products(const ConvShape& s) {
-  if (!turns_channels<float>(s)) return static_cast<double>(s.group_in()) * columns_of(s);
-  return static_cast<double>(round_up(s.group_in(), kernels<float>().panel)) *
-         std::max(static_cast<double>(s.out_channels), least_sums);
-}
 
 double cost_of(const ConvShape& s, const std::array<WinogradScheme, 3>& scheme) {
   index tiles = s.batch, elements = 1, parts = 1;
@@ -110,7 +102,7 @@ bool winograd_weight_grad_pays(const ConvShape& s, const Tiles& tiles) {
   std::array<WinogradScheme, 3> scheme;
   for (int a = 0; a < 3; ++a) scheme[a] = winograd_weight_grad_scheme(tiles[a], s, a);
   const double positions = static_cast<double>(s.y_size() / s.out_channels);
-  return cost_of(s, scheme) < costs().direct * positions * static_cast<double>(s.taps()) * direct_products(s);
+  return cost_of(s, scheme) < costs().direct * positions * direct_products<float>(s);
 }
 
 }  // namespace pcx

@@ -38,6 +38,11 @@ void pixel_sum(const PixelSum<T>& sum) {
   sum.dw[(sum.channels - 1) * sum.dw_stride + sum.columns - 1] += 1;
 }
 template <class T>
+void lane_sum(const LaneSum<T>& sum) {
+  kernels<T>().lane_sum(sum);
+  sum.sums[sum.channels * sum.vectors * kernels<T>().lanes - 1] += 1;
+}
+template <class T>
 void column_sum(const ColumnSum<T>& sum) {
   kernels<T>().column_sum(sum);
   sum.y[sum.columns - 1] += 1;
@@ -203,15 +208,43 @@ void write_between(const T* from, index from_stride, T* to, index to_stride, ind
 }  // namespace
 
 std::vector<std::string> spoilable() {
-  return {"conv_pixels",       "conv_row",          "shift_add",          "store_cells",
-          "panel_product",     "pixel_sum",         "column_sum",         "depthwise_row",
-          "depthwise_sum",     "fill_columns",      "stream_rows",        "transpose",
-          "distances",         "winograd",          "max_pool",           "avg_pool",
-          "max_pool_grad",     "avg_pool_grad",     "pool_spread",        "relu_passed",
-          "keep_passed",       "read_past",         "write_between",      "fourier_step",
-          "fourier_step_back", "fourier_lanes",     "fourier_lanes_back", "fourier_lanes_filter",
-          "spectrum_product",  "finish_row",        "channel_map",        "channel_sums",
-          "channel_squares",   "channel_grad_sums", "channel_grad",       "add_arrays"};
+  return {"conv_pixels",
+          "conv_row",
+          "shift_add",
+          "store_cells",
+          "panel_product",
+          "pixel_sum",
+          "lane_sum",
+          "column_sum",
+          "depthwise_row",
+          "depthwise_sum",
+          "fill_columns",
+          "stream_rows",
+          "transpose",
+          "distances",
+          "winograd",
+          "max_pool",
+          "avg_pool",
+          "max_pool_grad",
+          "avg_pool_grad",
+          "pool_spread",
+          "relu_passed",
+          "keep_passed",
+          "read_past",
+          "write_between",
+          "fourier_step",
+          "fourier_step_back",
+          "fourier_lanes",
+          "fourier_lanes_back",
+          "fourier_lanes_filter",
+          "spectrum_product",
+          "finish_row",
+          "channel_map",
+          "channel_sums",
+          "channel_squares",
+          "channel_grad_sums",
+          "channel_grad",
+          "add_arrays"};
 }
 
 bool spoil(const std::string& kernel) {
@@ -231,6 +264,7 @@ Kernels<T> tested() {
   if (spoiled == "store_cells") k.store_cells = store_cells<T>;
   if (spoiled == "panel_product") k.panel_product = panel_product<T>;
   if (spoiled == "pixel_sum") k.pixel_sum = pixel_sum<T>;
+  if (spoiled == "lane_sum") k.lane_sum = lane_sum<T>;
   if (spoiled == "column_sum") k.column_sum = column_sum<T>;
   if (spoiled == "depthwise_row") k.depthwise_row = depthwise_row<T>;
   if (spoiled == "depthwise_sum") k.depthwise_sum = depthwise_sum<T>;

@@ -1,5 +1,5 @@
-// pixel_sum, column_sum and transpose: every number of channels that a tile can have, columns around every vector and
-// panel.
+// pixel_sum, lane_sum, column_sum and transpose: every number of channels that a tile can have, columns around every
+// vector and panel.
 #include "check.h"
 #include "spoil.h"
 
@@ -78,6 +78,58 @@ void check_sum(Report& report, Random& random, int channels, int columns) {
 }
 
 template <class T>
+void check_lane_sum(Report& report, Random& random, index channels, index vectors) {
+  const Numbers numbers = random.coin() ? Numbers::integers : Numbers::reals;
+  const index lanes = kernels<T>().lanes;
+  LaneSum<T> sum{};
+  sum.channels = channels;
+  sum.vectors = vectors;
+  sum.rows = random.pick<index>({0, 1, 2, 3});
+  sum.cols = random.pick<index>({1, 2, 5, 17});
+  sum.x_pixel = random.pick<index>({1, lanes, vectors * lanes + 3});
+  sum.dy_pixel = channels + random.pick<index>({0, 3});
+  sum.overwrite = random.coin();
+  const std::vector<index> x_rows = ascending(random, sum.rows, sum.cols * sum.x_pixel, true);
+  const std::vector<index> dy_rows = ascending(random, sum.rows, sum.cols * sum.dy_pixel, true);
+  const std::vector<index> x_at = ascending(random, vectors, random.coin() ? lanes : 3, true);
+  sum.x_rows = x_rows.data();
+  sum.dy_rows = dy_rows.data();
+  sum.x_at = x_at.data();
+  auto extent_of = [&](const std::vector<index>& rows, index pixel, index last) {
+    return rows.empty() ? 1 : rows.back() + (sum.cols - 1) * pixel + last;
+  };
+  Guarded<T> x(extent_of(x_rows, sum.x_pixel, x_at.back() + lanes), random.edge());
+  Guarded<T> dy(extent_of(dy_rows, sum.dy_pixel, channels), random.edge());
+  Guarded<T> sums(channels * vectors * lanes, random.edge());
+  sum.x = x.data();
+  sum.dy = dy.data();
+  sum.sums = sums.data();
+  fill(x, random, numbers);
+  fill(dy, random, numbers);
+  sums.poison();
+  for (index i = 0; i < sums.size() && !sum.overwrite; ++i) sums[i] = static_cast<T>(i % 64);
+  report.start("%zu bytes, channels %lld, vectors %lld, rows %lld, cols %lld, x_pixel %lld, %s", sizeof(T),
+               static_cast<long long>(channels), static_cast<long long>(vectors), static_cast<long long>(sum.rows),
+               static_cast<long long>(sum.cols), static_cast<long long>(sum.x_pixel),
+               sum.overwrite ? "overwriting" : "adding");
+  tested<T>().lane_sum(sum);
+  for (index i = 0; i < sums.size(); ++i) {
+    const index c = i / lanes / vectors, v = i / lanes % vectors;
+    double expected = sum.overwrite ? 0 : static_cast<double>(i % 64), extent = expected;
+    for (std::size_t r = 0; r < x_rows.size(); ++r) {
+      for (index p = 0; p < sum.cols; ++p) {
+        const index at = x_rows[r] + p * sum.x_pixel + x_at[static_cast<std::size_t>(v)] + i % lanes;
+        const double product = static_cast<double>(x[at]) * static_cast<double>(dy[dy_rows[r] + p * sum.dy_pixel + c]);
+        expected += product;
+        extent += std::fabs(product);
+      }
+    }
+    report.close(sums[i], expected, extent, numbers == Numbers::integers ? 0 : sum.rows * sum.cols + 1, i);
+  }
+  report.intact(sums, "sums");
+}
+
+template <class T>
 void check_column_sum(Report& report, Random& random, index columns) {
   const Numbers numbers = random.coin() ? Numbers::integers : Numbers::reals;
   ColumnSum<T> sum{};
@@ -111,6 +163,16 @@ void check_sums(Report& report) {
     for (index columns : sizes_around(k.lanes, k.panel)) {
       if (columns > k.panel) continue;
       for (int repeat = 0; repeat < 4; ++repeat) check_sum<T>(report, random, channels, static_cast<int>(columns));
+    }
+  }
+}
+
+template <class T>
+void check_lane_sums(Report& report) {
+  Random random{5};
+  for (index channels = 1; channels <= 9; ++channels) {
+    for (index vectors = 1; vectors <= 17; ++vectors) {
+      for (int repeat = 0; repeat < 4; ++repeat) check_lane_sum<T>(report, random, channels, vectors);
     }
   }
 }
@@ -159,6 +221,8 @@ void check_transposes(Report& report) {
 void check_weight_kernels(Report& report) {
   check_sums<float>(report);
   check_sums<double>(report);
+  check_lane_sums<float>(report);
+  check_lane_sums<double>(report);
   check_column_sums<float>(report);
   check_column_sums<double>(report);
 }

@@ -1,0 +1,93 @@
+#include "ops/weight_grad_lanes.h"
+
+namespace pcx {
+
+template <class T>
+LanePart<T>::LanePart(const WeightGradCut<T>& cut, const ChannelPart& part, const T* x, const T* dy,
+                      const WeightSums<T>& sums, T* scratch, index turn)
+    : cut_(cut),
+      s_(cut.s),
+      part_(part),
+      x_(x + part.group * s_.group_in() + part.c0),
+      dy_(dy + part.group * s_.group_out() + part.k0),
+      dw_(sums.dw + part.c0 * s_.out_channels + part.group * s_.group_out() + part.k0),
+      db_(sums.db && part.c0 == 0 ? sums.db + part.group * s_.group_out() + part.k0 : nullptr),
+      patch_(scratch),
+      after_(s_.x_size() - part.group * s_.group_in() - part.c0),
+      rows_(static_cast<std::size_t>(2 * cut.block.rows())) {
+  sum_.sums = scratch + cut.scratch() - (turn + 1) * cut.lane_sums();
+  sum_.dy_pixel = s_.out_channels;
+  sum_.vectors = cut.runs.vectors;
+  sum_.channels = part.columns;
+  sum_.x_rows = rows_.data();
+  sum_.dy_rows = rows_.data() + cut.block.rows();
+  sum_.overwrite = true;
+}
+
+template <class T>
+index LanePart<T>::home_of(const PixelBlock& b) const {
+  index at = b.image;
+  for (std::size_t a = 0; a < 3; ++a) at = at * s_.in[a] + b.start[a] * s_.stride[a] - s_.pad_before[a];
+  return at * s_.in_channels;
+}
+
+template <class T>
+bool LanePart<T>::stays_home(const PixelBlock& b) const {
+  if (cut_.x_home.empty()) return false;
+  index last = b.image + b.images - 1;
+  for (std::size_t a = 0; a < 3; ++a) {
+    const index first = b.start[a] * s_.stride[a] - s_.pad_before[a];
+    const index end = first + (b.extents[a] - 1) * s_.stride[a] + (s_.kernel[a] - 1) * s_.dilation[a];
+    if (first < 0 || end >= s_.in[a]) return false;
+    last = last * s_.in[a] + first + (b.extents[a] - 1) * s_.stride[a];
+  }
+  return last * s_.in_channels + cut_.x_home.back() + cut_.k.lanes <= after_;
+}
+
+// Where the rows of x and dy start.
+template <class T>
+void LanePart<T>::list_rows(const PixelBlock& b, bool home) {
+  const index h = b.extents[1], d = b.extents[0], row = s_.in[2] * s_.in_channels, plane = s_.in[1] * row;
+  for (index r = 0; r < b.rows(); ++r) {
+    const index at_h = r % h, at_d = r / h % d, image = r / h / d;
+    rows_[r] = home ? (image * s_.in[0] + at_d * s_.stride[0]) * plane + at_h * s_.stride[1] * row
+                    : cut_.patch.row(image, at_d, at_h);
+    rows_[cut_.block.rows() + r] = r * s_.out[2] * s_.out_channels;
+  }
+}
+
+template <class T>
+void LanePart<T>::add(const PixelBlock& b) {
+  const bool home = stays_home(b);
+  list_rows(b, home);
+  if (!home) cut_.patch.fill(x_, b, part_.channels, patch_);
+  sum_.x = home ? x_ + home_of(b) : patch_;
+  sum_.x_at = home ? cut_.x_home.data() : cut_.x_at.data();
+  sum_.x_pixel = home ? s_.stride[2] * s_.in_channels : cut_.patch.pixel();
+  sum_.dy =
+      dy_ + (((b.image * s_.out[0] + b.start[0]) * s_.out[1] + b.start[1]) * s_.out[2] + b.start[2]) * s_.out_channels;
+  sum_.rows = b.rows();
+  sum_.cols = b.cols();
+  cut_.k.lane_sum(sum_);
+  if (db_ && sum_.overwrite) std::fill_n(db_, part_.columns, T(0));
+  for (index r = 0; db_ && r < b.rows(); ++r)
+    cut_.k.column_sum({sum_.dy + sum_.dy_rows[r], db_, b.cols(), s_.out_channels, part_.columns});
+  sum_.overwrite = false;
+}
+
+template <class T>
+void LanePart<T>::finish() const {
+  const LaneRuns& runs = cut_.runs;
+  const index lanes = cut_.k.lanes, length = runs.taps * part_.channels;
+  const T* from = sum_.sums;
+  for (index at = 0; at < length; at += lanes) {
+    T* to = dw_ + at * s_.out_channels;
+    for (index run = 0; run < runs.runs; ++run, from += lanes, to += runs.taps * s_.group_in() * s_.out_channels)
+      cut_.k.transpose(from, sum_.vectors * lanes, to, s_.out_channels, part_.columns, std::min(lanes, length - at));
+  }
+}
+
+template class LanePart<float>;
+template class LanePart<double>;
+
+}  // namespace pcx
