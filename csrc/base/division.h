@@ -14,4 +14,18 @@ inline std::int64_t even_part(std::int64_t whole, std::int64_t most) {
   return divide_up(whole, divide_up(whole, most));
 }
 
+// The last of 1 .. most for which holds(n), which then holds for all before; or 1.
+template <class Holds>
+std::int64_t last_of(std::int64_t most, const Holds& holds) {
+  std::int64_t last = 1;
+  while (last < most) {
+    const std::int64_t middle = (last + most + 1) / 2;
+    if (holds(middle))
+      last = middle;
+    else
+      most = middle - 1;
+  }
+  return last;
+}
+
 }  // namespace pcx

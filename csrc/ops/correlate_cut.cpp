@@ -43,14 +43,12 @@ Grown grow(const Correlation& p, bool in_place, bool side_by_side, index pixel_b
   };
   Grown g{{1, 1, width}, 1, 0};
   for (int a : {1, 0}) {
-    const index positions = g.block[0] * g.block[1] * g.block[2];
-    while (g.block[a] < p.axis[a].positions) {
+    const auto small = [&](index more) {
       Axes larger = g.block;
-      ++larger[a];
-      if (positions * larger[a] > most || bytes(larger) > patch_bytes) break;
-      g.block = larger;
-    }
-    g.block[a] = even_part(p.axis[a].positions, g.block[a]);
+      larger[a] = more;
+      return larger[0] * larger[1] * larger[2] <= most && bytes(larger) <= patch_bytes;
+    };
+    g.block[a] = even_part(p.axis[a].positions, last_of(p.axis[a].positions, small));
   }
   const index picture = bytes(g.block), positions = g.block[0] * g.block[1] * g.block[2];
   if (positions == p.positions()) {

@@ -95,15 +95,14 @@ RowCut cut(const Correlation& p, index channels, index apart) {
   RowCut c{};
   c.block = {1, 1, even_part(p.axis[2].positions, longest_row)};
   for (int a : {1, 0}) {  // rows, then slices, while the block stays small
-    for (index more = 2; more <= p.axis[a].positions; ++more) {
+    const auto small = [&](index more) {
       Axes larger = c.block;
       larger[a] = more;
       const index bytes = Window::size_for(p, larger, channels, k.lanes) * static_cast<index>(sizeof(T));
       const bool many = larger[0] * larger[1] * larger[2] > block_positions && more > 8 * beside(p.axis[a]);
-      if (many || bytes > window_bytes) break;
-      c.block = larger;
-    }
-    c.block[a] = even_part(p.axis[a].positions, c.block[a]);
+      return !many && bytes <= window_bytes;
+    };
+    c.block[a] = even_part(p.axis[a].positions, last_of(p.axis[a].positions, small));
   }
   auto count = [&] {
     for (int a = 0; a < 3; ++a) c.blocks[a] = divide_up(p.axis[a].positions, c.block[a]);

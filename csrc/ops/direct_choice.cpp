@@ -4,13 +4,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <cstring>
 #include <numeric>
-#include <type_traits>
 
 #include "base/division.h"
 #include "isa/dispatch.h"
 #include "ops/depthwise.h"
+#include "ops/known.h"
 #include "ops/parts.h"
 #include "ops/patch.h"
 #include "ops/scatter.h"
@@ -219,7 +218,13 @@ Fastest fastest_of(const Correlation& p) {
   return best;
 }
 
-double cycles_of(const Correlation& p) { return fastest_of<float>(ascending(p)).cycles; }
+template <class T>
+Fastest fastest_known(const Correlation& problem) {
+  return Known<T, Correlation, Fastest>::find(problem,
+                                              [](const Correlation& p) { return fastest_of<T>(ascending(p)); });
+}
+
+double cycles_of(const Correlation& p) { return fastest_known<float>(p).cycles; }
 
 double cycles_of(const std::vector<Correlation>& parts) {
   double cycles = call;
@@ -253,28 +258,20 @@ bool scatter_in_planes(const Scatter& p) {
 template <class T>
 bool scatter_suits(const ConvShape& s, Direction direction) {
   if (!scatter_can(s, direction)) return false;
-  return scatter_cycles(scatter_of(s, direction)) < cycles_of(parts_of(s, direction));
+  struct Problem {
+    ConvShape shape;
+    index direction;
+  };
+  Problem problem{s, static_cast<index>(direction)};
+  problem.shape.batch = 1;
+  return Known<T, Problem, bool>::find(problem, [direction](const Problem& p) {
+    return scatter_cycles(scatter_of(p.shape, direction)) < cycles_of(parts_of(p.shape, direction));
+  });
 }
 
-// A call asks several times for one problem, as it is and ascending, and small ones would feel it: the last two answers
-// are kept.
 template <class T>
 Way way_of(const Correlation& problem) {
-  struct Answer {
-    Correlation problem;
-    const KernelTable* table = nullptr;
-    Way way;
-  };
-  static_assert(std::has_unique_object_representations_v<Correlation>, "compared as bytes");
-  thread_local Answer answers[2];
-  thread_local int newest = 0;
-  for (const Answer& answer : answers) {
-    if (answer.table == &active_table() && std::memcmp(&answer.problem, &problem, sizeof problem) == 0)
-      return answer.way;
-  }
-  newest = 1 - newest;
-  answers[newest] = {problem, &active_table(), fastest_of<T>(ascending(problem)).way};
-  return answers[newest].way;
+  return fastest_known<T>(problem).way;
 }
 
 template Way way_of<float>(const Correlation&);
