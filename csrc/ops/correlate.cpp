@@ -1,6 +1,6 @@
 // The driver of forward convolution and input gradient: cuts the output into blocks of positions, copies what a block
-// reads into a padded patch (a 1x1 kernel reads x where it stands), and runs the kernel over all pixels of the block,
-// panel by panel of output channels.
+// reads into a padded patch (or reads x where it stands, if it meets no padding), and runs the kernel over all pixels
+// of the block, panel by panel of output channels.
 #include <algorithm>
 #include <vector>
 
@@ -11,6 +11,7 @@
 #include "ops/correlate_cut.h"
 #include "ops/correlation.h"
 #include "ops/patch.h"
+#include "ops/run_list.h"
 
 namespace pcx {
 
@@ -19,10 +20,6 @@ namespace {
 constexpr index scratch_bytes = 48 << 20;  // of all workers together
 constexpr double parallel_flops = 15e6;    // about 100 us on one core: less is done by one thread
 
-struct Pass {  // runs that are summed in registers
-  index first, runs;
-};
-
 template <class T>
 class Correlator {
  public:
@@ -30,7 +27,8 @@ class Correlator {
       : p_(problem),
         k_(kernels<T>()),
         chunks_(chunks_of(p_, sizeof(T))),
-        in_place_(reads_in_place(p_)),
+        home_taps_(run_taps_at_home(p_, chunks_, over_lanes<T>(p_, p_.out_channels))),
+        in_place_(stays_home({}, {p_.axis[0].positions, p_.axis[1].positions, p_.axis[2].positions})),
         small_(flops_of(p_) < parallel_flops),
         streamed_(streams(p_, sizeof(T))),
         cut_(cut_for(p_, in_place_, chunks_, small_, streamed_, sizeof(T), divide_up(p_.out_channels, k_.panel))),
@@ -41,20 +39,20 @@ class Correlator {
         bias_(bias),
         y_(y),
         relu_(relu) {
-    list_runs();
     const auto& axis = p_.axis;
     const index pixel = p_.groups * p_.in_channels, out = p_.groups * p_.out_channels;
     const Axes row{axis[1].in * axis[2].in * pixel, axis[2].in * pixel, pixel};
     const Axes out_row{axis[1].out * axis[2].out * out, axis[2].out * out, out};
     for (int a = 0; a < 3; ++a) {
-      x_stride_[a] = in_place_ ? axis[a].step * row[a] : patch_.stride(a);
-      x_block_[a] = axis[a].step * row[a];
+      x_tap_[a] = axis[a].tap_step * row[a];
+      x_stride_[a] = axis[a].step * row[a];
       y_stride_[a] = axis[a].out_step * out_row[a];
       x_first_ += axis[a].first * row[a];
       y_first_ += axis[a].out_first * out_row[a];
     }
     x_image_ = axis[0].in * row[0];
     y_image_ = axis[0].out * out_row[0];
+    list_runs();
   }
 
   Work work() const {
@@ -98,6 +96,7 @@ class Correlator {
     index *x_at, *y_at;
     index images = 0;  // the block that is listed
     Axes size{};
+    bool home = false;
   };
 
   index patch_bytes() const {  // of one worker
@@ -115,46 +114,41 @@ class Correlator {
                     packed_chunk_size<T>(p_, chunks_, chunks_.channels, last));
   }
 
+  bool stays_home(const Axes& start, const Axes& size) const { return home_taps_ && !meets_padding(p_, start, size); }
+
   // What a position of the first chunk reads, which is what it reads of every chunk; the last one may be smaller.
   void list_runs() {
-    auto list = [&](index channels, std::vector<Run>& runs, std::vector<Pass>& passes) {
-      const index step = chunks_.run_taps, whole = step * channels;
-      auto push = [&](index start) {
-        for (index done = 0; done < whole; done += Chunks::longest_run) {
-          runs.push_back({start + done, std::min(Chunks::longest_run, whole - done)});
-        }
-      };
-      for (index d = 0; d < p_.axis[0].taps; ++d) {
-        for (index h = 0; h < p_.axis[1].taps; ++h) {
-          for (index w = 0; w < p_.axis[2].taps; w += step) push(in_place_ ? 0 : patch_.tap(d, h, w));
-        }
+    const index first = std::min(chunks_.channels, p_.in_channels), last = p_.in_channels % chunks_.channels;
+    for (bool home : {false, true}) {
+      if (home ? !home_taps_ : in_place_) continue;
+      (home ? home_runs_ : runs_) = runs_of(first, home);
+      if (last) (home ? last_home_runs_ : last_runs_) = runs_of(last, home);
+    }
+  }
+
+  RunList runs_of(index channels, bool home) const {
+    const index step = home ? home_taps_ : chunks_.run_taps;
+    std::vector<index> starts;
+    starts.reserve(static_cast<std::size_t>(p_.taps() / step));
+    for (index d = 0; d < p_.axis[0].taps; ++d) {
+      for (index h = 0; h < p_.axis[1].taps; ++h) {
+        for (index w = 0; w < p_.axis[2].taps; w += step)
+          starts.push_back(home ? d * x_tap_[0] + h * x_tap_[1] + w * x_tap_[2] : patch_.tap(d, h, w));
       }
-      index first = 0, depth = 0;
-      for (index r = 0; r < static_cast<index>(runs.size()); ++r) {
-        const index length = runs[static_cast<std::size_t>(r)].length;
-        if (depth > 0 && depth + length > chunks_.depth) {
-          passes.push_back({first, r - first});
-          first = r;
-          depth = 0;
-        }
-        depth += length;
-      }
-      passes.push_back({first, static_cast<index>(runs.size()) - first});
-    };
-    list(std::min(chunks_.channels, p_.in_channels), runs_, passes_);
-    const index last = p_.in_channels % chunks_.channels;
-    if (last) list(last, last_runs_, last_passes_);
+    }
+    return RunList(starts, step * channels, chunks_.depth);
   }
 
   void compute(const Block& b, Worker& worker) const {
-    if (worker.images < b.images || worker.size != b.size) list_pixels(b, worker);
+    const bool home = stays_home(b.start, b.size);
+    if (worker.images < b.images || worker.size != b.size || worker.home != home) list_pixels(b, home, worker);
     index c0 = 0;
     do {  // at least once: a sum of nothing is zero, and still gets its bias
       const index channels = std::min(chunks_.channels, p_.in_channels - c0);
       const T* x = worker.patch;
-      if (in_place_) {
+      if (home) {
         x = x_ + b.image * x_image_ + b.group * p_.in_channels + c0 + x_first_;
-        for (int a = 0; a < 3; ++a) x += b.start[a] * x_block_[a];
+        for (int a = 0; a < 3; ++a) x += b.start[a] * x_stride_[a];
       } else {
         for (index i = 0; i < b.images; ++i) {
           patch_.fill(x_, b.image + i, b.group, b.start, c0, channels, worker.patch + i * patch_.size());
@@ -168,17 +162,20 @@ class Correlator {
   }
 
   // Where the pixels of a block of this size read and write, seen from its first.
-  void list_pixels(const Block& b, Worker& worker) const {
+  void list_pixels(const Block& b, bool home, Worker& worker) const {
     worker.images = b.images;
     worker.size = b.size;
+    worker.home = home;
+    Axes x_stride = x_stride_;
+    for (int a = 0; a < 3 && !home; ++a) x_stride[a] = patch_.stride(a);
     index *x_at = worker.x_at, *y_at = worker.y_at;
     for (index i = 0; i < b.images; ++i) {
       for (index d = 0; d < b.size[0]; ++d) {
         for (index h = 0; h < b.size[1]; ++h) {
-          const index x = i * (in_place_ ? x_image_ : patch_.size()) + d * x_stride_[0] + h * x_stride_[1];
+          const index x = i * (home ? x_image_ : patch_.size()) + d * x_stride[0] + h * x_stride[1];
           const index y = i * y_image_ + d * y_stride_[0] + h * y_stride_[1];
           for (index w = 0; w < b.size[2]; ++w) {
-            *x_at++ = x + w * x_stride_[2];
+            *x_at++ = x + w * x_stride[2];
             *y_at = streamed_ ? (y_at - worker.y_at) * pixel() : y + w * y_stride_[2];
             ++y_at;
           }
@@ -189,8 +186,9 @@ class Correlator {
 
   void compute_panel(const Block& b, index panel, index c0, index channels, const T* x, const Worker& worker) const {
     const index first = panel * k_.panel, depth = p_.taps() * p_.in_channels, before = c0 / chunks_.channels;
-    const bool last_chunk = c0 + channels >= p_.in_channels, whole = channels == chunks_.channels || last_runs_.empty();
-    const std::vector<Run>& runs = whole ? runs_ : last_runs_;
+    const bool last_chunk = c0 + channels >= p_.in_channels,
+               whole = channels == std::min(chunks_.channels, p_.in_channels);
+    const RunList& list = worker.home ? whole ? home_runs_ : last_home_runs_ : whole ? runs_ : last_runs_;
     ConvPixels<T> tile{};
     tile.x = x;
     tile.x_at = worker.x_at;
@@ -207,9 +205,9 @@ class Correlator {
     tile.y_at = worker.y_at;
     tile.pixels = b.images * b.size[0] * b.size[1] * b.size[2];
     const T* bias = bias_ ? bias_ + b.group * p_.out_channels + first : nullptr;
-    for (const Pass& pass : whole ? passes_ : last_passes_) {
-      const bool last = last_chunk && pass.first + pass.runs == static_cast<index>(runs.size());
-      tile.runs = runs.data() + pass.first;
+    for (const RunList::Pass& pass : list.passes) {
+      const bool last = last_chunk && pass.first + pass.runs == static_cast<index>(list.runs.size());
+      tile.runs = list.runs.data() + pass.first;
       tile.run_count = pass.runs;
       tile.accumulate = c0 > 0 || pass.first > 0;
       tile.bias = last ? bias : nullptr;
@@ -245,13 +243,13 @@ class Correlator {
   const Correlation p_;
   const Kernels<T>& k_;
   const Chunks chunks_;
-  const bool in_place_, small_, streamed_;
+  const index home_taps_;                   // run_taps_at_home
+  const bool in_place_, small_, streamed_;  // in_place_: all blocks
   const Cut cut_;
   const Patch patch_;
   const index group_size_;
-  std::vector<Run> runs_, last_runs_;
-  std::vector<Pass> passes_, last_passes_;
-  Axes x_stride_{}, x_block_{}, y_stride_{};  // from position to position: in the patch or x, in x, in y
+  RunList runs_, last_runs_, home_runs_, last_home_runs_;
+  Axes x_tap_{}, x_stride_{}, y_stride_{};  // from tap to tap in x; from position to position in x, in y
   index x_first_ = 0, y_first_ = 0, x_image_ = 0, y_image_ = 0;
   const T* x_;
   const Weight<T> weight_;

@@ -13,6 +13,7 @@ namespace {
 constexpr index block_positions = 1024;   // of a block, at most: its results stay in L2 between chunks
 constexpr index patch_bytes = 384 << 10;  // of what a block reads: L2 has 512 KB, and more elsewhere
 constexpr index least_tasks = 16;         // enough to share out, if the work is worth it
+constexpr index least_run = 8;            // channels that are a run of their own
 constexpr index narrowest = 16;           // positions of a row that is cut
 constexpr index few_positions = 64;       // of a block that reads a weight from far away for little work
 // Of all groups, in bytes: up to here they stay near while the groups take turns, which then share lines of x and y.
@@ -36,7 +37,7 @@ struct Grown {
 // The largest block with rows of `width` that keeps within the limits: rows first, then slices, then pictures.
 Grown grow(const Correlation& p, bool in_place, bool side_by_side, index pixel_bytes, index most, index width) {
   auto bytes = [&](const Axes& block) {
-    if (in_place) return block[0] * block[1] * block[2] * pixel_bytes;
+    if (in_place && p.taps() == 1) return block[0] * block[1] * block[2] * pixel_bytes;
     index slots = pixel_bytes;
     for (int a = 0; a < 3; ++a) slots *= PatchAxis::slots_for(p.axis[a], block[a], a == 2 && side_by_side);
     return slots;
@@ -65,11 +66,22 @@ double flops_of(const Correlation& p) {
   return 2.0 * p.batch * p.groups * p.positions() * p.taps() * p.in_channels * p.out_channels;
 }
 
-bool reads_in_place(const Correlation& problem) {
-  for (const CorrelationAxis& a : problem.axis) {
-    if (a.taps != 1 || a.first < 0 || a.first + (a.positions - 1) * a.step >= a.in) return false;
+index run_taps_at_home(const Correlation& p, const Chunks& chunks, bool over_lanes) {
+  if (p.taps() == 1) return 1;
+  if (chunks.channels < p.in_channels) return 0;
+  if (chunks.run_taps == 1 || (p.axis[2].tap_step == 1 && p.groups == 1)) return chunks.run_taps;
+  // The same sums in registers as of runs that are longer.
+  const bool one_pass = p.taps() * p.in_channels <= chunks.depth;
+  return !over_lanes && one_pass && p.in_channels >= least_run ? 1 : 0;
+}
+
+bool meets_padding(const Correlation& p, const Axes& start, const Axes& size) {
+  for (std::size_t i = 0; i < 3; ++i) {
+    const CorrelationAxis& a = p.axis[i];
+    const index first = a.first + start[i] * a.step;
+    if (first < 0 || first + (size[i] - 1) * a.step + (a.taps - 1) * a.tap_step >= a.in) return true;
   }
-  return true;
+  return false;
 }
 
 bool streams(const Correlation& p, std::size_t element_bytes) {

@@ -21,8 +21,10 @@ struct Cut {
   Block block_of(index task, const Correlation& problem, index groups) const;
 };
 
-// A kernel of one tap that never meets the padding.
-bool reads_in_place(const Correlation& problem);
+// How a position's runs are read where they stand in x: with all channels and, if these are few, a row of taps; or not
+// at all (0 taps). They must not meet the padding.
+index run_taps_at_home(const Correlation& problem, const Chunks& chunks, bool over_lanes);
+bool meets_padding(const Correlation& problem, const Axes& start, const Axes& size);
 
 // Whether y is stored past the caches. Then a block is of all groups and channels.
 bool streams(const Correlation& problem, std::size_t element_bytes);
