@@ -41,9 +41,9 @@ struct ChannelParts {
   index channels, columns;  // of a part; the last may have less
   index c_parts, k_parts;
 
-  ChannelParts(const ConvShape& s, index most, index strip, index panel)
-      : channels(part(s.group_in(), most, strip)),
-        columns(part(s.group_out(), most, panel)),
+  ChannelParts(const ConvShape& s, index most_channels, index strip, index most_columns, index panel)
+      : channels(part(s.group_in(), most_channels, strip)),
+        columns(part(s.group_out(), most_columns, panel)),
         c_parts(divide_up(s.group_in(), channels)),
         k_parts(divide_up(s.group_out(), columns)) {}
 

@@ -8,10 +8,12 @@ namespace {
 
 constexpr index line = 64;                 // bytes of a cache line
 constexpr index panel_bytes = 16 << 10;    // of a block's dy that stays in the first cache
+constexpr index near_bytes = 32 << 10;     // of dy that does
 constexpr index copies_bytes = 320 << 10;  // of a block, in the second
 constexpr index lane_bytes = 64 << 10;     // where channels of x lie in lanes: of a block, in the first, almost
 constexpr index least_pixels = 64, longest_row = 64;
 constexpr index few_uses = 24;            // rows of dw: fewer do not pay for a copy of dy
+constexpr index most_columns = 1024;      // of a task where dy is near
 constexpr index slices_bytes = 32 << 20;  // of all private dw together
 constexpr index least_tasks = 16, slice_pixels = 512;
 constexpr double slice_flops = 4e6, parallel_flops = 15e6;
@@ -48,8 +50,9 @@ WeightGradCut<T>::WeightGradCut(const ConvShape& shape)
       k(kernels<T>()),
       in_lanes(lanes_take_x<T>(s)),
       few(!in_lanes && s.group_in() <= line / index(sizeof(T))),
+      near(s.taps() > 1 && s.y_size() * index(sizeof(T)) <= near_bytes),
       strip(in_lanes ? lane_channels(s, k.lanes) : std::min<index>(line / index(sizeof(T)), s.group_in())),
-      parts(s, most_channels(s), strip, k.panel),
+      parts(s, most_channels(s), strip, near ? most_columns : most_channels(s), k.panel),
       runs(s, parts.channels, k.lanes),
       together(groups_together(s, sizeof(T))),
       block(first_block()),

@@ -58,17 +58,17 @@ class Part {
     cut_.patch.fill(x_, block_, part_.channels, patch_);
     dy_row_ = cut_.copy_dy ? block_.cols() * panel : row;
     list_rows();
-    for (index k = 0; k < part_.columns; k += panel) {
-      const T* const from = cut_.copy_dy ? panels_ + k / panel * cut_.panel_step : dy + k;
-      columns_ = static_cast<int>(std::min(panel, part_.columns - k));
-      if (db_) add_to_bias(from, db_ + k);
+    dy_panels_ = cut_.copy_dy ? panels_ : dy;
+    if (db_) add_to_bias();
+    const index together = cut_.near ? part_.columns : panel;
+    for (first_ = 0; first_ < part_.columns; first_ += together) {
+      last_ = std::min(first_ + together, part_.columns);
       for (index c = 0; c < part_.channels; c += cut_.strip) {
         const T* const strip = patch_ + cut_.patch.strip(c / cut_.strip);
-        const index channels = std::min(cut_.strip, part_.channels - c);
         if (cut_.few)
-          add_all_taps(from, strip, dw_ + c * s_.out_channels + k);
+          add_all_taps(strip, dw_ + c * s_.out_channels);
         else
-          add_taps(from, strip, channels, dw_ + c * s_.out_channels + k, s_.group_in() * s_.out_channels);
+          add_taps(strip, std::min(cut_.strip, part_.channels - c), dw_ + c * s_.out_channels);
       }
     }
   }
@@ -91,43 +91,47 @@ class Part {
     }
   }
 
-  void add_to_bias(const T* panel, T* db) const {
-    for (index r = 0; r < block_.rows(); ++r)
-      cut_.k.column_sum({panel + r * dy_row_, db, block_.cols(), dy_pixel_, columns_});
+  const T* panel_from(index k) const { return dy_panels_ + (cut_.copy_dy ? k / cut_.k.panel * cut_.panel_step : k); }
+  index panel_columns(index k) const { return std::min<index>(cut_.k.panel, part_.columns - k); }
+
+  void add_to_bias() const {
+    for (index k = 0; k < part_.columns; k += cut_.k.panel) {
+      for (index r = 0; r < block_.rows(); ++r)
+        cut_.k.column_sum({panel_from(k) + r * dy_row_, db_ + k, block_.cols(), dy_pixel_, panel_columns(k)});
+    }
   }
 
-  void add_all_taps(const T* panel, const T* strip, T* dw) {
+  void add_all_taps(const T* strip, T* dw) {
     sum_.channels = static_cast<int>(cut_.x_at.size());
-    sum_.columns = columns_;
-    add(strip, panel, 0, block_.cols(), dw);
+    add(strip, 0, 0, block_.cols(), dw);
   }
 
-  void add_taps(const T* panel, const T* strip, index channels, T* dw, index tap_size) {
+  void add_taps(const T* strip, index channels, T* dw) {
     sum_.channels = static_cast<int>(channels);
-    sum_.columns = columns_;
     for (index tap = 0; tap < tap_rows(); ++tap) {
-      for (index w = 0; w < s_.kernel[2]; ++w, dw += tap_size) {
+      for (index w = 0; w < s_.kernel[2]; ++w, dw += s_.group_in() * s_.out_channels) {
         index begin = 0, end = block_.cols();
         while (begin < end && !cut_.inside(2, block_.start[2] + begin, w)) ++begin;
         while (begin < end && !cut_.inside(2, block_.start[2] + end - 1, w)) --end;
-        const index at = cut_.patch.tap(tap / s_.kernel[1], tap % s_.kernel[1], w) + begin * cut_.patch.pixel();
-        add(strip + at, panel + begin * dy_pixel_, tap, end - begin, dw);
+        add(strip + cut_.patch.tap(tap / s_.kernel[1], tap % s_.kernel[1], w), tap, begin, end, dw);
       }
     }
   }
 
-  // The rows of `tap` in the list, `cols` pixels of each.
-  void add(const T* x, const T* dy, index tap, index cols, T* dw) {
-    const index* const x_rows = rows_.data() + 2 * cut_.block.rows() * tap;
-    const index* const dy_rows = x_rows + cut_.block.rows();
+  // Columns [begin, end) of the rows of `tap` in the list, times the panels of dy that take part.
+  void add(const T* x, index tap, index begin, index end, T* dw) {
     sum_.rows = counts_[static_cast<std::size_t>(tap)];
-    sum_.cols = cols;
-    sum_.x = x;
-    sum_.dy = dy;
-    sum_.x_rows = x_rows;
-    sum_.dy_rows = dy_rows;
-    sum_.dw = dw;
-    if (sum_.overwrite || sum_.rows * cols > 0) cut_.k.pixel_sum(sum_);
+    sum_.cols = end - begin;
+    if (!sum_.overwrite && sum_.rows * sum_.cols == 0) return;
+    sum_.x = x + begin * cut_.patch.pixel();
+    sum_.x_rows = rows_.data() + 2 * cut_.block.rows() * tap;
+    sum_.dy_rows = sum_.x_rows + cut_.block.rows();
+    for (index k = first_; k < last_; k += cut_.k.panel) {
+      sum_.columns = static_cast<int>(panel_columns(k));
+      sum_.dy = panel_from(k) + begin * dy_pixel_;
+      sum_.dw = dw + k;
+      cut_.k.pixel_sum(sum_);
+    }
   }
 
   const WeightGradCut<T>& cut_;
@@ -142,8 +146,9 @@ class Part {
   T* const panels_;
   std::vector<index> rows_, counts_;  // for each row of taps: starts in x, starts in dy; how many
   PixelBlock block_{};
-  int columns_ = 0;   // of the panel of dy that is read
-  index dy_row_ = 0;  // elements from row to row, in the copy or in dy
+  const T* dy_panels_ = nullptr;  // of the block: the copy, or dy
+  index dy_row_ = 0;              // elements from row to row there
+  index first_ = 0, last_ = 0;    // columns of dy that take part
   PixelSum<T> sum_{};
 };
 
