@@ -225,6 +225,12 @@ CONV_CASES = [
     ConvCase("few channels in the gradient, strided", (29, 30), (3, 40), (7, 7), 2, 3, batch=2),
     ConvCase("few channels in the result", (20, 21), (40, 3), (3, 3), padding=1, batch=2),
     ConvCase("a gradient that is all edge", (8, 9), (6, 24), (5, 5), batch=7),
+    ConvCase("channels in lanes, with padding and without", (21, 40), (20, 3), (3, 3), padding=(0, 1), batch=2),
+    ConvCase("channels in lanes, where they stand, up to the end", (33, 34), (10, 4), (3, 3), batch=3),
+    ConvCase("channels of groups in lanes", (20, 21), (21, 6), (3, 3), padding=1, groups=3),
+    ConvCase("channels in lanes, in parts", (9, 8), (300, 2), (3, 3), padding=1),
+    ConvCase("taps in lanes that are apart", (60,), (3, 2), (5,), 1, 2, 2),
+    ConvCase("dw written along its rows", (2, 2), (40, 1100), (3, 3), padding=1),
     ConvCase("stride and dilation, few channels in the gradient", (90,), (2, 48), (3,), 3, 1, 2),
     ConvCase("strips that meet, in rows", (64, 64), (3, 64), (7, 7), 2, 3),
     ConvCase("strips that meet, in slices", (24, 23, 22), (1, 32), (3, 3, 3), padding=1),
@@ -233,6 +239,8 @@ CONV_CASES = [
     ConvCase("a layer of VGG, small", (16, 16), (64, 64), (3, 3), padding=1),
     ConvCase("tall image, several blocks of rows", (67, 19), (16, 40), (3, 3), padding=1),
     ConvCase("wide image, several blocks of columns", (3, 301), (3, 33), (3, 3), padding=1),
+    ConvCase("long signal of groups, patched at its ends alone", (2600,), (24, 40), (3,), padding=1, groups=2, batch=2),
+    ConvCase("rows patched above and below alone", (67, 40), (10, 9), (3, 3), padding=(1, 0)),
     ConvCase("long signal", (1031,), (4, 33), (5,), padding=2),
 ]
 

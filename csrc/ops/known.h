@@ -19,9 +19,10 @@ class Known {
     if (known.last_->is_for(problem)) return known.last_->answer;
     std::swap(known.last_, known.other_);  // two take turns: a problem as it is and ascending
     if (known.last_->is_for(problem)) return known.last_->answer;
-    known.last_ = &known.entries_[hash_of(problem) % kept];
-    if (!known.last_->is_for(problem)) *known.last_ = {problem, &active_table(), answer(problem)};
-    return known.last_->answer;
+    Entry& place = known.entries_[hash_of(problem) % kept];
+    if (!place.is_for(problem)) place = {problem, &active_table(), answer(problem)};
+    known.last_ = &place;
+    return place.answer;
   }
 
  private:
