@@ -145,15 +145,17 @@ struct ColumnSum {
   index pixels, step, columns;
 };
 
-// Taps that read neighbouring columns, the first one column + p for output pixel p.
+// Taps that read neighbouring columns, the first one that which begins `at` elements after the row's first, for output
+// pixel 0.
 struct TapRun {
-  index column, taps;  // 1 to longest_tap_run taps
+  index at, taps;  // 1 to longest_tap_run taps
 };
 constexpr index longest_tap_run = 7;
 
 // A row of output pixels in which every channel has weights of its own. x[r], r < rows, holds what the pixels see in
-// one row of taps, in columns of whole vectors `x_step` apart: channel c of column q at x[r][q * x_step + c].
-//   y[p * y_step + c] = sum over r, over the taps of all runs: x[r][column of the tap + p] * w, + bias[c], max(0, .)
+// one row of taps, in columns `x_step` apart: channel c for tap i of a run and pixel p at
+// x[r][run.at + (i + p) * x_step + c].
+//   y[p * y_step + c] = sum over r, over the taps of all runs: x * w, + bias[c], max(0, .)
 // w is [c / lanes][r][tap][c % lanes]. A null x[r] is left out. Every sum runs in this order. w and x hold whole
 // vectors.
 template <class T>

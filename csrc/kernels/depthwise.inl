@@ -23,7 +23,7 @@ PCX_INLINE void slide(const T* x, index x_step, const T* w, Vector (&sum)[Pixels
 
 template <class T, int Pixels, class Vector>
 PCX_INLINE void slide_over(const TapRun& run, const T* x, index x_step, const T* w, Vector (&sum)[Pixels]) {
-  x += run.column * x_step;
+  x += run.at;
   switch (run.taps) {
     case 1:
       return slide<T, 1>(x, x_step, w, sum);
@@ -50,11 +50,11 @@ static void depthwise_tile(const DepthwiseRow<T>& row, index first) {
   const TapRun *const runs = row.runs, *const runs_end = row.runs + row.run_count;
   const T *const *const rows = row.x, *const *const rows_end = row.x + row.rows;
   const index row_weights = row.taps * lanes<T>, x_step = row.x_step, y_step = row.y_step;
-  const index second = Second ? (runs[1].column - runs->column) * x_step : 0;
+  const index second = Second ? runs[1].at - runs->at : 0;
   const bool relu = row.relu;
   const T *w = row.w, *bias = row.bias;
   T* y = row.y + first * y_step;
-  index at = (first + (First > 1 ? runs->column : 0)) * x_step;
+  index at = first * x_step + (First > 1 ? runs->at : 0);
   for (index left = row.channels; left > 0; left -= lanes<T>, at += lanes<T>, y += lanes<T>) {
     vec sum[Pixels];
     PCX_UNROLL
@@ -70,7 +70,7 @@ static void depthwise_tile(const DepthwiseRow<T>& row, index first) {
         if constexpr (First == 1) {
           const T* wi = w;
           for (const TapRun* run = runs; run < runs_end; wi += lanes<T>, ++run) {
-            slide<T, 1>(*x + at + run->column * x_step, x_step, wi, sum);
+            slide<T, 1>(*x + at + run->at, x_step, wi, sum);
           }
         } else if constexpr (First != 0) {
           slide<T, First>(*x + at, x_step, w, sum);

@@ -133,7 +133,7 @@ static void depthwise_sum(const DepthwiseSum<T>& sum) {
     const T* dy = sum.dy + c;
     const index left = sum.channels - c;
     for (const TapRun* run = sum.runs; run < sum.runs + sum.run_count; dw += run->taps * lanes<T>, ++run) {
-      const index at = c / lanes<T> * sum.x_vector + run->column * lanes<T>;
+      const index at = c / lanes<T> * sum.x_vector + run->at;
       switch (run->taps) {
         case 1:
           sum_run<T, 1>(sum, at, dy, dw, left);

@@ -142,12 +142,9 @@ void depthwise(const Correlation& p, const T* x, const T* packed, const T* bias,
     const auto& [ad, ah, aw] = p.axis;
     T* const finished = row_size ? buffer.data() + worker * row_size : nullptr;
     DepthwiseRow<T> row{};
-    row.runs = rows.taps().runs.data();
-    row.run_count = static_cast<index>(rows.taps().runs.size());
     row.x = rows.seen();
     row.rows = rows.rows();
     row.taps = aw.taps;
-    row.x_step = rows.step();
     row.channels = std::min(cut.channels, all - first);
     row.pixels = block.size[2];
     row.w = packed + first / kernels<T>().lanes * group_of_weights<T>(p);
@@ -155,7 +152,10 @@ void depthwise(const Correlation& p, const T* x, const T* packed, const T* bias,
     row.relu = relu;
     row.y_step = finished ? row.channels : aw.out_step * all;
     const index ow = aw.out_first + block.start[2] * aw.out_step;
-    rows.begin(x, block.image, first, row.channels, block.start[2], finished ? finished : y + ow * all + first);
+    rows.begin(x, block, first, row.channels, finished ? finished : y + ow * all + first);
+    row.runs = rows.runs().data();
+    row.run_count = static_cast<index>(rows.runs().size());
+    row.x_step = rows.step();
     for (index d = block.start[0]; d < block.start[0] + block.size[0]; ++d) {
       for (index h = block.start[1]; h < block.start[1] + block.size[1]; ++h) {
         const index od = ad.out_first + d * ad.out_step, oh = ah.out_first + h * ah.out_step;

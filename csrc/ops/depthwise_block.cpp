@@ -45,6 +45,19 @@ index ring_of(const CorrelationAxis& axis, index high) {
   return (high - 1) * axis.step + (axis.taps - 1) * std::abs(axis.tap_step) + 1;
 }
 
+// Whether rows of x are seen from several rows of positions.
+bool seen_again(const Correlation& p) {
+  const auto again = [](const CorrelationAxis& a) { return (a.taps - 1) * std::abs(a.tap_step) >= a.step; };
+  return again(p.axis[0]) || again(p.axis[1]);
+}
+
+// Whether `channels` of pixels of so many find place all over the first-level cache.
+template <class T>
+bool spreads(index pixel, index channels) {
+  constexpr index sets = page_bytes / line_bytes, size = sizeof(T);
+  return pixel * size % line_bytes != 0 || channels * size / line_bytes >= std::gcd(pixel * size / line_bytes, sets);
+}
+
 // `pixels` are seen at once, in as many rows as that takes and as the columns have place for.
 template <class T>
 DepthwiseCut cut_into(const Correlation& p, index columns_bytes, index pixels, bool vectors_apart) {
@@ -136,17 +149,39 @@ ColumnRows<T>::ColumnRows(const Correlation& problem, const DepthwiseCut& cut, b
       plane_(taps_.columns * cut.channels),
       row_(plane_ * p_.in_channels),
       padding_(padding),
+      may_stay_(!padding && !cut.vectors_apart && p_.in_channels == 1 && p_.out_channels == 1 &&
+                (!seen_again(p_) || spreads<T>(p_.groups, cut.channels))),
+      home_step_(p_.axis[2].step * p_.groups * p_.in_channels),
       held_(static_cast<std::size_t>(deep_ * ring_)),
       seen_(static_cast<std::size_t>(cut.high * rows_)) {
   size_ = (deep_ * ring_ + (padding ? 1 : 0)) * row_ + page_bytes / static_cast<index>(sizeof(T));
   buffer_ = Buffer<T>(size_);
+  for (const TapColumns::Run& run : taps_.runs) {
+    runs_.push_back({run.column * step_, run.taps});
+    home_runs_.push_back({run.first * p_.groups * p_.in_channels, run.taps});
+  }
   if (p_.in_channels != 1 || p_.out_channels != 1) from_.resize(static_cast<std::size_t>(cut.channels));
 }
 
 template <class T>
-void ColumnRows<T>::begin(const T* x, index image, index first, index channels, index column, const T* y) {
+bool ColumnRows<T>::stays_home(const DepthwiseBlock& b, index first) const {
+  if (!may_stay_) return false;
+  bool inside = true;
+  each_part([&](index, index, index begin, index end, index count) { inside = inside && begin == 0 && end == count; });
+  index last = b.image;  // the last pixel that is read; whole vectors of its channels must be there
+  for (std::size_t i = 0; i < 3; ++i) {
+    const CorrelationAxis& a = p_.axis[i];
+    const index end = a.first + (b.start[i] + b.size[i] - 1) * a.step + std::max<index>(0, (a.taps - 1) * a.tap_step);
+    last = last * a.in + std::min(end, a.in - 1);
+  }
+  const index pixel = p_.groups, pixels = p_.batch * p_.axis[0].in * p_.axis[1].in * p_.axis[2].in;
+  return inside && last * pixel + first + round_up(channels_, kernels<T>().lanes) <= pixels * pixel;
+}
+
+template <class T>
+void ColumnRows<T>::begin(const T* x, const DepthwiseBlock& block, index first, index channels, const T* y) {
   const index pixel = p_.groups * p_.in_channels;
-  x_ = x + image * p_.axis[0].in * p_.axis[1].in * p_.axis[2].in * pixel;
+  x_ = x + block.image * p_.axis[0].in * p_.axis[1].in * p_.axis[2].in * pixel;
   const index x_first = first / p_.out_channels * p_.in_channels;
   x_ += x_first;
   for (index i = 0; i < static_cast<index>(from_.size()) && i < channels; ++i) {
@@ -154,11 +189,14 @@ void ColumnRows<T>::begin(const T* x, index image, index first, index channels, 
         static_cast<std::int32_t>((first + i) / p_.out_channels * p_.in_channels - x_first);
   }
   std::fill(held_.begin(), held_.end(), index{-1});
-  T* const data = beside(buffer_.data(), y, step_);
-  if (data == data_ && column == column_ && channels == channels_) return;  // the padding is where it was
-  data_ = data;
-  column_ = column;
+  column_ = block.start[2];
   channels_ = channels;
+  home_ = stays_home(block, first);
+  T* const data = beside(buffer_.data(), y, step_);
+  const Padded now{data, column_, channels};
+  if (home_ || now == padded_) return;  // the padding is where it was
+  data_ = data;
+  padded_ = now;
   const index places = static_cast<index>(held_.size());
   for (index place = 0; place < places; ++place) pad(data_ + place * row_);
   std::fill_n(data_ + places * row_, padding_ ? row_ : 0, T(0));
@@ -194,6 +232,10 @@ void ColumnRows<T>::look_at(index d, index h, const T** seen) {
         continue;
       }
       const index place = slice + ring_place, row = xd * ah.in + xh;
+      if (home_) {
+        *seen++ = x_ + (row * aw.in + column_ * aw.step) * p_.groups;
+        continue;
+      }
       T* const to = data_ + place * row_;
       if (held_[static_cast<std::size_t>(place)] != row) {
         held_[static_cast<std::size_t>(place)] = row;

@@ -38,9 +38,9 @@ class ColumnRows {
   // Rows of padding are left out, or where `padding` is set made of zeros.
   ColumnRows(const Correlation& problem, const DepthwiseCut& cut, bool padding);
 
-  // From now on channels [first, first + channels) of the outputs, from picture `image`, positions from `column` on;
-  // what is computed from them is written at `y`.
-  void begin(const T* x, index image, index first, index channels, index column, const T* y);
+  // From now on channels [first, first + channels) of the outputs of a block; what is computed from them is written at
+  // `y`.
+  void begin(const T* x, const DepthwiseBlock& block, index first, index channels, const T* y);
   // What every row of taps sees at positions (d, h), (d, h + 1), ...: rows() pointers for each, null where padding is
   // left out. Returns for how many, `most` and cut.high at most: where other rows are left out it stops.
   index look(index d, index h, index most);
@@ -48,13 +48,14 @@ class ColumnRows {
 
   index bytes() const { return size_ * static_cast<index>(sizeof(T)); }
   index rows() const { return rows_; }
-  index step() const { return step_; }      // elements between columns
+  index step() const { return home_ ? home_step_ : step_; }  // elements between columns
+  const std::vector<TapRun>& runs() const { return home_ ? home_runs_ : runs_; }
   index vector() const { return vector_; }  // elements between vectors of a column
-  const TapColumns& taps() const { return taps_; }
 
  private:
   template <class Body>
   void each_part(Body&& body) const;
+  bool stays_home(const DepthwiseBlock& block, index first) const;
   void look_at(index d, index h, const T** seen);
   void fill(const T* x, T* to) const;
   void pad(T* to) const;
@@ -65,15 +66,24 @@ class ColumnRows {
   const index rows_, deep_, ring_;  // rows that a position sees; depths held, and rows of each
   const index tap_place_;           // places in the ring from a row of taps to the next
   const index plane_, row_;         // elements of a row in one plane, and in all
-  const bool padding_;
-  index size_;  // elements in all
+  const bool padding_, may_stay_;
+  const index home_step_;  // elements from one column to the next in x
+  index size_;             // elements in all
   Buffer<T> buffer_;
   T* data_ = nullptr;
   std::vector<index> held_;  // which row of x each place holds
   std::vector<const T*> seen_;
   std::vector<std::int32_t> from_;  // the channel of x for each lane, where channels are not taken as they come
+  std::vector<TapRun> runs_, home_runs_;
   const T* x_ = nullptr;
-  index channels_ = 0, column_ = -1;
+  index channels_ = 0, column_ = 0;
+  struct Padded {  // what the padding of all places is for
+    const T* data;
+    index column, channels;
+
+    bool operator==(const Padded& o) const { return data == o.data && column == o.column && channels == o.channels; }
+  } padded_{};
+  bool home_ = false;  // the block meets no padding in its rows: x is read where it stands
 };
 
 }  // namespace pcx

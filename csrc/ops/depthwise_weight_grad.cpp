@@ -53,8 +53,8 @@ class DepthwiseGrad {
  private:
   void compute(ColumnRows<T>& rows, index slice, index first, T* sums) const {
     DepthwiseSum<T> sum{};
-    sum.runs = rows.taps().runs.data();
-    sum.run_count = static_cast<index>(rows.taps().runs.size());
+    sum.runs = rows.runs().data();
+    sum.run_count = static_cast<index>(rows.runs().size());
     sum.dw = sums + first / lanes_ * vector_;
     sum.x = rows.seen();
     sum.rows = rows.rows();
@@ -68,7 +68,7 @@ class DepthwiseGrad {
     for (index unit = units_ * slice / slices_; unit < units_ * (slice + 1) / slices_; ++unit) {
       const DepthwiseBlock block = depthwise_block(p_, cut_, unit);
       sum.pixels = block.size[2];
-      rows.begin(x_, block.image, first, sum.channels, block.start[2], dy_);
+      rows.begin(x_, block, first, sum.channels, dy_);
       for (index d = block.start[0]; d < block.start[0] + block.size[0]; ++d) {
         const index end = block.start[1] + block.size[1];
         for (index h = block.start[1]; h < end; h += sum.high) {

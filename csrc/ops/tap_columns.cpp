@@ -22,7 +22,7 @@ TapColumns::TapColumns(const CorrelationAxis& axis, index positions) : step(axis
     if (neighbour)
       ++runs.back().taps;
     else
-      runs.push_back({part.column + ahead, 1});
+      runs.push_back({part.column + ahead, 1, axis.first + lowest + here});
     part.count = positions + ahead;
     columns = part.column + part.count;
   }

@@ -12,8 +12,11 @@ struct TapColumns {
   struct Part {  // `count` columns from `column` on hold x at first, first + step, ...
     index column, first, count;
   };
+  struct Run {
+    index column, taps, first;  // its first tap stands in `column`, which holds x at `first`, for position 0
+  };
   std::vector<index> order;  // the taps as they are summed; it does not depend on `positions`
-  std::vector<TapRun> runs;  // over taps in that order
+  std::vector<Run> runs;     // over taps in that order
   std::vector<Part> parts;
   index step = 1, columns = 0;
 

@@ -33,6 +33,11 @@ struct Problem {
     columns = std::max(columns, column + length);
     taps += length;
   }
+  std::vector<TapRun> runs_of(index x_step) const {  // columns so far apart
+    std::vector<TapRun> list = runs;
+    for (TapRun& run : list) run.at *= x_step;
+    return list;
+  }
   index w_at(index c, index r, index tap) const { return ((c / lanes * rows + r) * taps + tap) * lanes + c % lanes; }
 };
 
@@ -58,7 +63,8 @@ void check_row(Report& report, Random& random, index pixels, index channels) {
   for (index r = 0; r < p.rows; ++r) rows.push_back(random.below(4) == 0 ? nullptr : x.data() + r * row_size);
   DepthwiseRow<T> row{};
   row.x = rows.data();
-  row.runs = p.runs.data();
+  const std::vector<TapRun> runs = p.runs_of(x_step);
+  row.runs = runs.data();
   row.w = w.data();
   row.y = y.data();
   row.bias = random.coin() ? bias.data() : nullptr;
@@ -117,7 +123,8 @@ void check_sum(Report& report, Random& random, index pixels, index channels) {
   }
   DepthwiseSum<T> sum{};
   sum.x = rows.data();
-  sum.runs = p.runs.data();
+  const std::vector<TapRun> runs = p.runs_of(p.lanes);
+  sum.runs = runs.data();
   sum.dy = dy.data();
   sum.dw = dw.data();
   sum.high = high;
