@@ -210,18 +210,21 @@ class WidePanels {
 // One row of taps for the kernel of few columns: `run_taps` taps follow one another, then zeros up to a whole vector.
 template <class T>
 T* pack_runs(const Source<T>& source, index d, index h, index c0, index channels, index run_taps, index lanes, T* to) {
+  const index in = source.strides.in, out = source.strides.out, columns = source.columns;
   for (index first = 0; first < source.problem.axis[2].taps; first += run_taps) {
-    const index length = run_taps * channels;
-    for (index block = 0; block < length; block += lanes, to += lanes * source.columns) {
-      for (index lane = 0; lane < lanes; ++lane) {
-        const index i = block + lane;
-        const T* from =
-            i < length ? source.tap(d, h, first + i / channels) + (c0 + i % channels) * source.strides.in : nullptr;
-        for (index k = 0; k < source.columns; ++k) {
-          to[k * lanes + lane] = from ? from[k * source.strides.out] : T(0);
-        }
+    index lane = 0;
+    for (index tap = first; tap < first + run_taps; ++tap) {
+      const T* from = source.tap(d, h, tap) + c0 * in;
+      for (index c = 0; c < channels; ++c, from += in) {
+        for (index k = 0; k < columns; ++k) to[k * lanes + lane] = from[k * out];
+        if (++lane < lanes) continue;
+        lane = 0;
+        to += lanes * columns;
       }
     }
+    if (lane == 0) continue;
+    for (index k = 0; k < columns; ++k) std::fill(to + k * lanes + lane, to + (k + 1) * lanes, T(0));
+    to += lanes * columns;
   }
   return to;
 }
