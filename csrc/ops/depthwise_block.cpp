@@ -253,9 +253,8 @@ void ColumnRows<T>::each_part(Body&& body) const {
   const CorrelationAxis& axis = p_.axis[2];
   for (const TapColumns::Part& part : taps_.parts) {
     const index first = part.first + column_ * axis.step;
-    const index begin = std::clamp<index>(first < 0 ? divide_up(-first, axis.step) : 0, 0, part.count);
-    const index end = std::clamp<index>(first < axis.in ? (axis.in - 1 - first) / axis.step + 1 : 0, begin, part.count);
-    body(part.column * step_, first, begin, end, part.count);
+    const Inside inside(first, axis.step, part.count, axis.in);
+    body(part.column * step_, first, inside.begin, inside.end, part.count);
   }
 }
 

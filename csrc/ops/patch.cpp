@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/division.h"
 namespace pcx {
 
 namespace {
@@ -86,10 +87,7 @@ void Patch::fill_row(const T* x, index start, index channels, T* row) const {
   for (const PatchAxis::Piece& piece : axis_[2].pieces) {
     const index slot = piece.apart * slot_[2];
     const index first = piece.first + start * axis.step;
-    // Slots [begin, end) of the piece lie inside x; the others are padding.
-    const index begin = std::clamp<index>(first < 0 ? (-first + piece.step - 1) / piece.step : 0, 0, piece.count);
-    const index end =
-        std::clamp<index>(first < axis.in ? (axis.in - 1 - first) / piece.step + 1 : 0, begin, piece.count);
+    const auto [begin, end] = Inside(first, piece.step, piece.count, axis.in);  // slots; the others are padding
     T* to = row + piece.slot * slot_[2];
     fill_slots(to, begin, slot, slot_[2]);
     fill_slots(to + end * slot, piece.count - end, slot, slot_[2]);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/division.h"
 #include "ops/parts.h"
 #include "ops/weight_grad.h"
 
@@ -84,10 +85,7 @@ void WeightGradPatch<T>::fill_row(const T* x, index start, index channels, T* ro
   for (const PatchAxis::Piece& piece : axis_[2].pieces) {
     const index slot = piece.apart * slot_[2];
     const index first = piece.first + start * x_[2].step;
-    // Slots [begin, end) of the piece lie inside x; the others are padding.
-    const index begin = std::clamp<index>(first < 0 ? (-first + piece.step - 1) / piece.step : 0, 0, piece.count);
-    const index end =
-        std::clamp<index>(first < x_[2].in ? (x_[2].in - 1 - first) / piece.step + 1 : 0, begin, piece.count);
+    const auto [begin, end] = Inside(first, piece.step, piece.count, x_[2].in);  // slots; the others are padding
     T* to = row + piece.slot * slot_[2];
     clear(begin, slot, channels, to);
     clear(piece.count - end, slot, channels, to + end * slot);

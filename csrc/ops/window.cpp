@@ -85,9 +85,7 @@ void Window::fill_row(const T* x, index start, index channels, T* row) const {
   const index extent = problem_.axis[2].in, pixel = apart_[2];
   for (const WindowAxis::Run& run : axis_[2].runs) {
     const index first = run.first + start * problem_.axis[2].step;
-    // Slots [begin, end) of the run lie inside x; the others are padding.
-    const index begin = std::clamp<index>(first < 0 ? (-first + run.step - 1) / run.step : 0, 0, run.count);
-    const index end = std::clamp<index>(first < extent ? (extent - 1 - first) / run.step + 1 : 0, begin, run.count);
+    const auto [begin, end] = Inside(first, run.step, run.count, extent);  // slots; the others are padding
     T* to = row + run.slot;
     if (begin > 0 || end < run.count) {
       for (index c = 0; c < channels; ++c) {
