@@ -20,7 +20,7 @@ namespace pcx {
 namespace {
 
 constexpr index scratch_bytes = 64 << 20;  // of all workers together
-constexpr index least_blocks = 16;         // enough to share out whole; fewer are shared out in pieces
+constexpr index least_blocks = 6;          // are shared out whole; fewer in pieces, which wander between processors
 constexpr index piece_tiles = 8;
 constexpr index line = 16;  // floats of a cache line
 constexpr index bytes = sizeof(float);
@@ -97,7 +97,8 @@ class Winograd {
 
   index blocks() const { return divide_up(p_.batch, plan_.pictures) * p_.groups * plan_.blocks; }
   index pieces() const { return divide_up(plan_.pictures * plan_.block, piece_tiles); }
-  bool whole_blocks() const { return blocks() >= least_blocks; }
+  // In pieces no more than the panels are multiplied at once.
+  bool whole_blocks() const { return blocks() >= std::min(least_blocks, plan_.panels + 1); }
 
   void run_whole_blocks(int workers, index scratch, float* buffer) {
     parallel_for(blocks(), workers, [&](index task, int worker) {
