@@ -75,4 +75,21 @@ struct WeightGradCut {
   index slice_count() const;
 };
 
+// The arrays, seen from the first channels of a part; db is null where it is not asked of this part.
+template <class T>
+struct PartArrays {
+  const T* x;
+  const T* dy;
+  T* dw;
+  T* db;
+
+  PartArrays(const ConvShape& s, const ChannelPart& part, const T* all_x, const T* all_dy, const WeightSums<T>& sums) {
+    const index column = part.group * s.group_out() + part.k0;
+    x = all_x + part.group * s.group_in() + part.c0;
+    dy = all_dy + column;
+    dw = sums.dw + part.c0 * s.out_channels + column;
+    db = sums.db && part.c0 == 0 ? sums.db + column : nullptr;
+  }
+};
+
 }  // namespace pcx

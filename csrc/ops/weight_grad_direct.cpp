@@ -18,10 +18,7 @@ class Part {
       : cut_(cut),
         s_(cut.s),
         part_(part),
-        x_(x + part.group * s_.group_in() + part.c0),
-        dy_(dy + first_column()),
-        dw_(sums.dw + part.c0 * s_.out_channels + first_column()),
-        db_(sums.db && part.c0 == 0 ? sums.db + first_column() : nullptr),
+        at_(s_, part, x, dy, sums),
         dy_pixel_(cut.copy_dy ? cut.k.panel : s_.out_channels),
         patch_(scratch),
         panels_(scratch + cut.patch.size()),
@@ -36,7 +33,7 @@ class Part {
 
   // Adds the sums over a block; the first one overwrites what was there.
   void add(const PixelBlock& block) {
-    if (sum_.overwrite && db_) std::fill_n(db_, part_.columns, T(0));
+    if (sum_.overwrite && at_.db) std::fill_n(at_.db, part_.columns, T(0));
     block_ = block;
     add_block();
     sum_.overwrite = false;
@@ -45,30 +42,29 @@ class Part {
   void finish() const {}
 
  private:
-  index first_column() const { return part_.group * s_.group_out() + part_.k0; }
   index tap_rows() const { return cut_.few ? 1 : s_.kernel[0] * s_.kernel[1]; }
 
   void add_block() {
     const index row = s_.out[2] * s_.out_channels, panel = cut_.k.panel;
     const T* const dy =
-        dy_ +
+        at_.dy +
         (((block_.image * s_.out[0] + block_.start[0]) * s_.out[1] + block_.start[1]) * s_.out[2] + block_.start[2]) *
             s_.out_channels;
     if (cut_.copy_dy) pack_panels(dy, block_, row, s_.out_channels, part_.columns, panel, cut_.panel_step, panels_);
-    cut_.patch.fill(x_, block_, part_.channels, patch_);
+    cut_.patch.fill(at_.x, block_, part_.channels, patch_);
     dy_row_ = cut_.copy_dy ? block_.cols() * panel : row;
     list_rows();
     dy_panels_ = cut_.copy_dy ? panels_ : dy;
-    if (db_) add_to_bias();
+    if (at_.db) add_to_bias();
     const index together = cut_.near ? part_.columns : panel;
     for (first_ = 0; first_ < part_.columns; first_ += together) {
       last_ = std::min(first_ + together, part_.columns);
       for (index c = 0; c < part_.channels; c += cut_.strip) {
         const T* const strip = patch_ + cut_.patch.strip(c / cut_.strip);
         if (cut_.few)
-          add_all_taps(strip, dw_ + c * s_.out_channels);
+          add_all_taps(strip, at_.dw + c * s_.out_channels);
         else
-          add_taps(strip, std::min(cut_.strip, part_.channels - c), dw_ + c * s_.out_channels);
+          add_taps(strip, std::min(cut_.strip, part_.channels - c), at_.dw + c * s_.out_channels);
       }
     }
   }
@@ -97,7 +93,7 @@ class Part {
   void add_to_bias() const {
     for (index k = 0; k < part_.columns; k += cut_.k.panel) {
       for (index r = 0; r < block_.rows(); ++r)
-        cut_.k.column_sum({panel_from(k) + r * dy_row_, db_ + k, block_.cols(), dy_pixel_, panel_columns(k)});
+        cut_.k.column_sum({panel_from(k) + r * dy_row_, at_.db + k, block_.cols(), dy_pixel_, panel_columns(k)});
     }
   }
 
@@ -137,10 +133,7 @@ class Part {
   const WeightGradCut<T>& cut_;
   const ConvShape& s_;
   const ChannelPart part_;
-  const T* const x_;
-  const T* const dy_;
-  T* const dw_;
-  T* const db_;
+  const PartArrays<T> at_;
   const index dy_pixel_;  // elements from pixel to pixel, in the copy or in dy
   T* const patch_;
   T* const panels_;

@@ -8,10 +8,7 @@ LanePart<T>::LanePart(const WeightGradCut<T>& cut, const ChannelPart& part, cons
     : cut_(cut),
       s_(cut.s),
       part_(part),
-      x_(x + part.group * s_.group_in() + part.c0),
-      dy_(dy + part.group * s_.group_out() + part.k0),
-      dw_(sums.dw + part.c0 * s_.out_channels + part.group * s_.group_out() + part.k0),
-      db_(sums.db && part.c0 == 0 ? sums.db + part.group * s_.group_out() + part.k0 : nullptr),
+      at_(s_, part, x, dy, sums),
       patch_(scratch),
       after_(s_.x_size() - part.group * s_.group_in() - part.c0),
       rows_(static_cast<std::size_t>(2 * cut.block.rows())) {
@@ -60,18 +57,18 @@ template <class T>
 void LanePart<T>::add(const PixelBlock& b) {
   const bool home = stays_home(b);
   list_rows(b, home);
-  if (!home) cut_.patch.fill(x_, b, part_.channels, patch_);
-  sum_.x = home ? x_ + home_of(b) : patch_;
+  if (!home) cut_.patch.fill(at_.x, b, part_.channels, patch_);
+  sum_.x = home ? at_.x + home_of(b) : patch_;
   sum_.x_at = home ? cut_.x_home.data() : cut_.x_at.data();
   sum_.x_pixel = home ? s_.stride[2] * s_.in_channels : cut_.patch.pixel();
-  sum_.dy =
-      dy_ + (((b.image * s_.out[0] + b.start[0]) * s_.out[1] + b.start[1]) * s_.out[2] + b.start[2]) * s_.out_channels;
+  sum_.dy = at_.dy +
+            (((b.image * s_.out[0] + b.start[0]) * s_.out[1] + b.start[1]) * s_.out[2] + b.start[2]) * s_.out_channels;
   sum_.rows = b.rows();
   sum_.cols = b.cols();
   cut_.k.lane_sum(sum_);
-  if (db_ && sum_.overwrite) std::fill_n(db_, part_.columns, T(0));
-  for (index r = 0; db_ && r < b.rows(); ++r)
-    cut_.k.column_sum({sum_.dy + sum_.dy_rows[r], db_, b.cols(), s_.out_channels, part_.columns});
+  if (at_.db && sum_.overwrite) std::fill_n(at_.db, part_.columns, T(0));
+  for (index r = 0; at_.db && r < b.rows(); ++r)
+    cut_.k.column_sum({sum_.dy + sum_.dy_rows[r], at_.db, b.cols(), s_.out_channels, part_.columns});
   sum_.overwrite = false;
 }
 
@@ -81,7 +78,7 @@ void LanePart<T>::finish() const {
   const index lanes = cut_.k.lanes, length = runs.taps * part_.channels;
   const T* from = sum_.sums;
   for (index at = 0; at < length; at += lanes) {
-    T* to = dw_ + at * s_.out_channels;
+    T* to = at_.dw + at * s_.out_channels;
     for (index run = 0; run < runs.runs; ++run, from += lanes, to += runs.taps * s_.group_in() * s_.out_channels)
       cut_.k.transpose(from, sum_.vectors * lanes, to, s_.out_channels, part_.columns, std::min(lanes, length - at));
   }

@@ -26,12 +26,9 @@ class LanePart {
   const WeightGradCut<T>& cut_;
   const ConvShape& s_;
   const ChannelPart part_;
-  const T* const x_;
-  const T* const dy_;
-  T* const dw_;
-  T* const db_;
+  const PartArrays<T> at_;
   T* const patch_;
-  const index after_;  // elements of x from x_ on
+  const index after_;  // elements of x from the part on
   std::vector<index> rows_;
   LaneSum<T> sum_{};
 };
