@@ -30,7 +30,7 @@ class Correlator {
         home_taps_(run_taps_at_home(p_, chunks_, over_lanes<T>(p_, p_.out_channels))),
         in_place_(stays_home({}, {p_.axis[0].positions, p_.axis[1].positions, p_.axis[2].positions})),
         small_(flops_of(p_) < parallel_flops),
-        streamed_(streams(p_, sizeof(T))),
+        streamed_(streams<T>(p_)),
         cut_(cut_for(p_, in_place_, chunks_, small_, streamed_, sizeof(T), divide_up(p_.out_channels, k_.panel))),
         patch_(p_, cut_.block, chunks_),
         group_size_(packed_size<T>(p_) / p_.groups),

@@ -20,7 +20,10 @@ constexpr index few_positions = 64;       // of a block that reads a weight from
 constexpr index near_weights = 128 << 10;
 // With few products for each result, storing is what takes the time. Results then leave the caches by the shortest way,
 // when all channels of a block are there.
-constexpr index streamed_depth = 16, finished_bytes = 128 << 10;
+constexpr index streamed_depth = 16;
+// Many results of several panels are finished by blocks of so many bytes: a panel then finds lines and pages of y near
+// that the one before it has touched. Not where each block would fetch its weights from far away.
+constexpr index many_results = 4 << 20, block_results = 128 << 10, repeated_weights = 512 << 10;
 // Products for each element that is copied: where they are few, blocks are chosen that copy little twice.
 constexpr index little_work = 128;
 constexpr double worth = 0.95;  // of the bytes: narrower blocks with fewer are not worth it
@@ -84,12 +87,14 @@ bool meets_padding(const Correlation& p, const Axes& start, const Axes& size) {
   return false;
 }
 
-bool streams(const Correlation& p, std::size_t element_bytes) {
-  index elements = p.batch * p.groups * p.out_channels;
-  for (const CorrelationAxis& a : p.axis) elements *= a.positions;
+template <class T>
+bool streams(const Correlation& p) {
   return p.axis[2].out_step == 1 && p.taps() * p.in_channels <= streamed_depth &&
-         elements * static_cast<index>(element_bytes) > streamed_bytes;
+         leave_caches<T>(p.batch * p.positions() * p.groups * p.out_channels);
 }
+
+template bool streams<float>(const Correlation&);
+template bool streams<double>(const Correlation&);
 
 Block Cut::block_of(index task, const Correlation& p, index groups) const {
   Block b{};
@@ -116,8 +121,11 @@ Cut cut_for(const Correlation& p, bool in_place, const Chunks& chunks, bool smal
   const index pixel_bytes = chunks.channels * static_cast<index>(element_bytes), row = p.axis[2].positions;
   Grown best{};
   const bool little = p.taps() * p.out_channels < little_work;
+  const index weights = p.groups * p.taps() * p.in_channels * p.out_channels * static_cast<index>(element_bytes);
   const index pixel = p.groups * p.out_channels * static_cast<index>(element_bytes);
-  const index most = streamed ? std::clamp(finished_bytes / pixel, narrowest, block_positions) : block_positions;
+  const bool many =
+      streamed || (panels > 1 && weights <= repeated_weights && p.batch * p.positions() * pixel > many_results);
+  const index most = many ? std::clamp(block_results / pixel, narrowest, block_positions) : block_positions;
   for (index parts = divide_up(row, most);; parts *= 2) {
     const index width = divide_up(row, parts);
     if (best.images && (width < narrowest || (!little && best.bytes <= patch_bytes))) break;
@@ -126,7 +134,6 @@ Cut cut_for(const Correlation& p, bool in_place, const Chunks& chunks, bool smal
     if (!best.images || !fits || grown.bytes_each() < worth * best.bytes_each()) best = grown;
     if (width == 1) break;
   }
-  const index weights = p.groups * p.taps() * p.in_channels * p.out_channels * static_cast<index>(element_bytes);
   Cut c{best.images, 0, best.block, {}, panels, panels, 0, weights <= near_weights};
   auto count = [&] {
     for (int a = 0; a < 3; ++a) c.blocks[a] = divide_up(p.axis[a].positions, c.block[a]);

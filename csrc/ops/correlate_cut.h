@@ -27,7 +27,8 @@ index run_taps_at_home(const Correlation& problem, const Chunks& chunks, bool ov
 bool meets_padding(const Correlation& problem, const Axes& start, const Axes& size);
 
 // Whether y is stored past the caches. Then a block is of all groups and channels.
-bool streams(const Correlation& problem, std::size_t element_bytes);
+template <class T>
+bool streams(const Correlation& problem);
 Cut cut_for(const Correlation& problem, bool in_place, const Chunks& chunks, bool small, bool streamed,
             std::size_t element_bytes, index panels);
 

@@ -33,7 +33,7 @@ index group_of_weights(const Correlation& p) {  // elements of a vector of out c
 template <class T>
 bool streamed(const Correlation& p) {
   const index pixels = p.batch * p.axis[0].out * p.axis[1].out * p.axis[2].out;
-  return pixels * p.groups * p.out_channels * static_cast<index>(sizeof(T)) > streamed_bytes;
+  return leave_caches<T>(pixels * p.groups * p.out_channels);
 }
 
 // Whether there is room for a row, and lanes enough are filled.
