@@ -51,15 +51,15 @@ PCX_INLINE void finish_pixels(const ConvPixels<T>& tile, const index* y_at, Vect
 
 constexpr int weights_ahead = 32;  // vectors, 16 steps: where pixels are few, weights come from L3 or from memory
 
-// Elements [begin, end) of a run. Where asked, each step fetches the results of one pixel, to which the sums will go:
-// all of them at once would keep what the products need waiting.
+// Elements [begin, end) of the pixels. Where asked, each step fetches the results of one pixel, to which the sums will
+// go: all of them at once would keep what the products need waiting.
 template <bool Fetch, class T, class Vector, int Pixels, int Vectors>
 PCX_INLINE void pixels_steps(const T* const (&x)[Pixels], const T*& w, index begin, index end, const T* y,
                              const index* y_at, Vector (&sum)[Pixels][Vectors]) {
   for (index i = begin; i < end; ++i, w += Vectors * lanes<T>) {
     if constexpr (Fetch) {
       PCX_UNROLL
-      for (int v = 0; v < Vectors; ++v) prefetch(y + y_at[i] + v * lanes<T>);
+      for (int v = 0; v < Vectors; ++v) prefetch(y + y_at[i - begin] + v * lanes<T>);
     }
     Vector wi[Vectors];
     PCX_UNROLL
@@ -85,20 +85,20 @@ static void pixels_tile(const ConvPixels<T>& tile, const index* x_at, const inde
     PCX_UNROLL
     for (int v = 0; v < Vectors; ++v) sum[p][v] = zero<T>();
   }
-  const T* w = tile.w;
+  const T *w = tile.w, *x[Pixels];
+  PCX_UNROLL
+  for (int p = 0; p < Pixels; ++p) x[p] = tile.x + x_at[p];
   for (index r = 0; r < tile.run_count; ++r) {
-    const T* x[Pixels];
-    PCX_UNROLL
-    for (int p = 0; p < Pixels; ++p) x[p] = tile.x + x_at[p] + tile.runs[r].start;
-    const index length = tile.runs[r].length;
-    index done = 0;
+    index begin = tile.runs[r].start;
+    const index end = begin + tile.runs[r].length;
     if constexpr (fetches_ahead && sizeof(T) == 4 && Pixels > 6) {
       if (r == 0) {
-        done = length < Pixels ? length : Pixels;
-        pixels_steps<true>(x, w, 0, done, tile.y, y_at, sum);
+        const index fetched = begin + Pixels < end ? begin + Pixels : end;
+        pixels_steps<true>(x, w, begin, fetched, tile.y, y_at, sum);
+        begin = fetched;
       }
     }
-    pixels_steps<false>(x, w, done, length, tile.y, y_at, sum);
+    pixels_steps<false>(x, w, begin, end, tile.y, y_at, sum);
   }
   if (tile.columns == Vectors * lanes<T>)
     finish_pixels<true>(tile, y_at, sum);
