@@ -22,13 +22,15 @@ ScatterProducts<T>::ScatterProducts(const Scatter& problem, const ScatterPlan& p
 
 template <class T>
 void ScatterProducts<T>::list_pixels(index* list) {
-  const index count = cut_.rows * cut_.segment;
-  for (index i = 0; i < count; ++i) {
-    list[i] = i * p_.in_pixel();
-    list[count + i] = ((i / cut_.segment + 1) * plan_.gap + i) * cut_.pixel;
-  }
   x_at_ = list;
-  y_at_ = list + count;
+  y_at_ = list + pixels() / 2;
+  if (p_.planar) return;
+  for (index r = 0, i = 0; r < cut_.rows; ++r) {
+    for (index q = 0; q < cut_.segment; ++q, ++i) {
+      list[i] = i * p_.in_pixel();
+      list[pixels() / 2 + i] = ((r + 1) * plan_.gap + i) * cut_.pixel;
+    }
+  }
 }
 
 template <class T>

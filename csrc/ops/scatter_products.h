@@ -15,7 +15,7 @@ class ScatterProducts {
   ScatterProducts(const Scatter& problem, const ScatterPlan& plan, const ScatterCut& cut, const T* packed);
 
   // Elements of the list of pixels, which is made once, before anything else; of a worker's window.
-  index pixels() const { return 2 * cut_.rows * cut_.segment; }
+  index pixels() const { return p_.planar ? 0 : 2 * cut_.rows * cut_.segment; }
   void list_pixels(index* list);
   index window() const { return p_.planar ? plan_.chunk * pitch() : 0; }
 
