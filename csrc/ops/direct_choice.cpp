@@ -41,6 +41,7 @@ constexpr index widest_rows = 32;  // output channels: with more of them y is wr
 // of its vectors.
 constexpr double column_product = 0.8, column_copied = 3, column_dealt = 10, column_row = 300, column_vector = 15;
 constexpr double found = 1.15;  // times as much is found, next to Winograd's algorithm: memory
+constexpr double reread = 0.3;  // an element of x for each residue but the first: x is larger than the near caches
 constexpr double made = 1.5;    // an element of the weight that is packed
 
 // What depends on the vectors: what a register tile takes besides its products, in channels; a panel of one vector,
@@ -229,9 +230,16 @@ Fastest fastest_known(const Correlation& problem) {
 
 double cycles_of(const Correlation& p) { return fastest_known<float>(p).cycles; }
 
+double elements_read(const Correlation& p) {
+  return static_cast<double>(p.axis[0].in * p.axis[1].in * p.axis[2].in * p.groups * p.in_channels);
+}
+
 double cycles_of(const std::vector<Correlation>& parts) {
   double cycles = call;
-  for (const Correlation& residue : parts) cycles += cycles_of(residue);
+  for (const Correlation& residue : parts) {
+    cycles += cycles_of(residue);
+    if (&residue != &parts[0]) cycles += reread * elements_read(residue);
+  }
   return cycles;
 }
 

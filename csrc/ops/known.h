@@ -19,15 +19,20 @@ class Known {
     if (known.last_->is_for(problem)) return known.last_->answer;
     std::swap(known.last_, known.other_);  // two take turns: a problem as it is and ascending
     if (known.last_->is_for(problem)) return known.last_->answer;
-    Entry& place = known.entries_[hash_of(problem) % kept];
-    if (!place.is_for(problem)) place = {problem, &active_table(), answer(problem)};
-    known.last_ = &place;
-    return place.answer;
+    auto& [newer, older] = known.entries_[hash_of(problem) % kept];
+    known.last_ = &older;
+    if (older.is_for(problem)) return older.answer;
+    known.last_ = &newer;
+    if (!newer.is_for(problem)) {
+      older = newer;
+      newer = {problem, &active_table(), answer(problem)};
+    }
+    return newer.answer;
   }
 
  private:
   static_assert(std::has_unique_object_representations_v<Problem>, "compared as bytes");
-  static constexpr std::size_t kept = 128;  // a problem has one place, where two may meet
+  static constexpr std::size_t kept = 64;  // pairs of places: two problems may meet
 
   struct Entry {
     Problem problem;
@@ -48,9 +53,9 @@ class Known {
     return static_cast<std::size_t>(all >> 32);
   }
 
-  Entry entries_[kept];
-  Entry* last_ = entries_;
-  Entry* other_ = entries_;
+  Entry entries_[kept][2];
+  Entry* last_ = entries_[0];
+  Entry* other_ = entries_[0];
 };
 
 }  // namespace pcx
