@@ -174,6 +174,8 @@ CONV_CASES = [
     ConvCase("groups", (6, 7), (6, 8), (3, 3), padding=1, groups=2),
     ConvCase("groups whose channels are no whole vectors", (5, 6), (15, 51), (3, 3), padding=1, groups=3),
     ConvCase("groups of one panel and a tail", (5, 6), (8, 70), (3, 3), padding=1, groups=2),
+    *(ConvCase("groups whose last panel is summed over lanes", (7, 8), (2 * n, 66), (3, 3), groups=2) for n in (8, 9)),
+    ConvCase("groups whose last panel is summed over lanes, padded", (40, 41), (18, 66), (3, 3), padding=1, groups=2),
     ConvCase("many small groups", (5, 6), (32, 64), (3, 3), padding=1, groups=16),
     ConvCase("depthwise", (8, 9), (17, 17), (3, 3), padding=1, groups=17),
     ConvCase("depthwise over whole vectors, with a stride", (9, 8), (32, 32), (3, 3), 2, 1, groups=32),

@@ -27,7 +27,7 @@ class Correlator {
       : p_(problem),
         k_(kernels<T>()),
         chunks_(chunks_of(p_, sizeof(T))),
-        home_taps_(run_taps_at_home(p_, chunks_, over_lanes<T>(p_, p_.out_channels))),
+        home_taps_(run_taps_at_home(p_, chunks_, last_over_lanes<T>(p_))),
         in_place_(stays_home({}, {p_.axis[0].positions, p_.axis[1].positions, p_.axis[2].positions})),
         small_(flops_of(p_) < parallel_flops),
         streamed_(streams<T>(p_)),

@@ -62,6 +62,9 @@ bool side_by_side(const Correlation& problem, const Chunks& chunks);
 // Whether conv_pixels sums the `columns` output channels of a panel over lanes.
 template <class T>
 bool over_lanes(const Correlation& problem, index columns);
+// Whether it does so for the last of them, which has what is left.
+template <class T>
+bool last_over_lanes(const Correlation& problem);
 // What lies in the lanes of the kernel that a correlation takes: output channels of many groups (depthwise.h); of few
 // channels in and out neighbouring pixels (correlate_rows), from a window whose pixels are neighbours; or output
 // channels of one group. The fastest by the model of direct_choice.cpp, which knows the size of the picture.

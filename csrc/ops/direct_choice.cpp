@@ -176,7 +176,7 @@ double depthwise_cycles(const Correlation& p) {
 // What a correlation copies into patches.
 double patch_cycles(const Correlation& p, const Chunks& chunks) {
   const Axes all{p.axis[0].positions, p.axis[1].positions, p.axis[2].positions};
-  if (run_taps_at_home(p, chunks, over_lanes<float>(p, p.out_channels)) && !meets_padding(p, {}, all)) return 0;
+  if (run_taps_at_home(p, chunks, last_over_lanes<float>(p)) && !meets_padding(p, {}, all)) return 0;
   const CorrelationAxis& line = p.axis[2];
   const bool apart = side_by_side(p, chunks);
   const double rows = static_cast<double>(PatchAxis::slots_for(p.axis[0], p.axis[0].positions) *

@@ -75,6 +75,12 @@ bool over_lanes(const Correlation& problem, index columns) {
 }
 
 template <class T>
+bool last_over_lanes(const Correlation& problem) {
+  const index left = problem.out_channels % kernels<T>().panel;
+  return left > 0 && over_lanes<T>(problem, left);
+}
+
+template <class T>
 bool in_rows(const Correlation& problem) {
   return way_of<T>(problem) == Way::rows;
 }
@@ -295,6 +301,8 @@ void pack_chunk(const Correlation& problem, const Chunks& chunks, const T* w, co
 
 template bool over_lanes<float>(const Correlation&, index);
 template bool over_lanes<double>(const Correlation&, index);
+template bool last_over_lanes<float>(const Correlation&);
+template bool last_over_lanes<double>(const Correlation&);
 template bool in_rows<float>(const Correlation&);
 template bool in_rows<double>(const Correlation&);
 template index packed_chunk_size<float>(const Correlation&, const Chunks&, index, index);
