@@ -259,9 +259,13 @@ def random_conv_cases(count: int, seed: int) -> list[ConvCase]:
         rank = int(draw.integers(1, 4))
         groups = int(draw.choice([1, 1, 1, 2, 3, 8]))
         in_size, kernel = axes(1, (60, 20, 9)[rank - 1]), axes(1, (9, 5, 3)[rank - 1])
-        channels = (groups * int(draw.integers(1, 20)), groups * int(draw.integers(1, 40)))
+        panels = int(draw.choice([0, 0, 16, 32, 64]))  # whole vectors, and a few more or less
+        wanted = panels + int(draw.integers(-2, 4)) if panels else int(draw.integers(1, 40))
+        channels = (groups * int(draw.integers(1, 20)), groups * wanted)
         before, after = axes(0, 4), axes(0, 4)
-        padding = tuple(zip(before, after, strict=True)) if draw.random() < 0.7 else "same"
+        padding = draw.choice(["valid", "same", "any"], p=[0.3, 0.2, 0.5])
+        if padding == "any":
+            padding = tuple(zip(before, after, strict=True))
         case = ConvCase(
             "random", in_size, channels, kernel, axes(1, 3), padding, axes(1, 3), groups, int(draw.integers(1, 4))
         )

@@ -69,29 +69,39 @@ def close(
     assert_close(actual, expected, tolerance(length, dtype, algorithm), length**0.5, what)
 
 
-@every_case
-@every_variant
-def test_forward(case: ConvCase, dtype: str, algorithm: str, isa: str) -> None:
-    p = problem(case, dtype)
+def check_forward(p: Problem, case: ConvCase, dtype: str, algorithm: str) -> None:
     y = function(case.rank)(p.x, p.w, p.b, algorithm=algorithm, **case.options)
     close(y, p.y, case.sum_lengths[0], dtype, "y", algorithm)
 
 
-@every_case
-@every_variant
-def test_input_grad(case: ConvCase, dtype: str, algorithm: str, isa: str) -> None:
-    p = problem(case, dtype)
+def check_input_grad(p: Problem, case: ConvCase, dtype: str, algorithm: str) -> None:
     dx = function(case.rank, "_input_grad")(p.dy, p.w, case.x_shape, algorithm=algorithm, **case.options)
     close(dx, p.dx, case.sum_lengths[1], dtype, "dx", algorithm)
 
 
-@every_case
-@every_variant
-def test_weight_grad(case: ConvCase, dtype: str, algorithm: str, isa: str) -> None:
-    p = problem(case, dtype)
+def check_weight_grad(p: Problem, case: ConvCase, dtype: str, algorithm: str) -> None:
     dw, db = function(case.rank, "_weight_grad")(p.x, p.dy, case.kernel, algorithm=algorithm, **case.options)
     close(dw, p.dw, case.sum_lengths[2], dtype, "dw", algorithm)
     close(db, p.db, case.sum_lengths[2], dtype, "db", "direct")
+
+
+@pytest.mark.parametrize("check", [check_forward, check_input_grad, check_weight_grad])
+@every_case
+@every_variant
+def test_convolution(case: ConvCase, dtype: str, algorithm: str, check: Any, isa: str) -> None:
+    check(problem(case, dtype), case, dtype, algorithm)
+
+
+@pytest.mark.parametrize("seed", range(10))
+@every_variant
+def test_two_thousand_random_shapes(seed: int, dtype: str, algorithm: str, isa: str) -> None:
+    """Combinations that nobody thought of: groups, leftovers of panels, strides and dilations at once."""
+    for case in random_conv_cases(200, seed):
+        print(case)
+        p = problem.__wrapped__(case, dtype)
+        check_forward(p, case, dtype, algorithm)
+        check_input_grad(p, case, dtype, algorithm)
+        check_weight_grad(p, case, dtype, algorithm)
 
 
 @every_case
