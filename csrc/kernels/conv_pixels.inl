@@ -8,14 +8,16 @@ constexpr int single_pixels = tile_pixels<T> < 12 ? 12 : tile_pixels<T>;
 // Whole: all columns of the vectors are stored. One branch an option and tile: with few taps they would show.
 template <bool Whole, class T, class Vector, int Pixels, int Vectors>
 PCX_INLINE void finish_pixels(const ConvPixels<T>& tile, const index* y_at, Vector (&sum)[Pixels][Vectors]) {
+  T* const to = tile.y;  // stores could change what tile says
+  const index columns = tile.columns;
   if (tile.accumulate) {
     PCX_UNROLL
     for (int p = 0; p < Pixels; ++p) {
-      const T* y = tile.y + y_at[p];
+      const T* y = to + y_at[p];
       PCX_UNROLL
       for (int v = 0; v < Vectors; ++v) {
         const index first = v * lanes<T>;
-        sum[p][v] = add(Whole ? load(y + first) : load_first(y + first, tile.columns - first), sum[p][v]);
+        sum[p][v] = add(Whole ? load(y + first) : load_first(y + first, columns - first), sum[p][v]);
       }
     }
   }
@@ -23,7 +25,7 @@ PCX_INLINE void finish_pixels(const ConvPixels<T>& tile, const index* y_at, Vect
     PCX_UNROLL
     for (int v = 0; v < Vectors; ++v) {
       const index first = v * lanes<T>;
-      const Vector bias = Whole ? load(tile.bias + first) : load_first(tile.bias + first, tile.columns - first);
+      const Vector bias = Whole ? load(tile.bias + first) : load_first(tile.bias + first, columns - first);
       PCX_UNROLL
       for (int p = 0; p < Pixels; ++p) sum[p][v] = add(sum[p][v], bias);
     }
@@ -37,14 +39,14 @@ PCX_INLINE void finish_pixels(const ConvPixels<T>& tile, const index* y_at, Vect
   }
   PCX_UNROLL
   for (int p = 0; p < Pixels; ++p) {
-    T* y = tile.y + y_at[p];
+    T* y = to + y_at[p];
     PCX_UNROLL
     for (int v = 0; v < Vectors; ++v) {
       const index first = v * lanes<T>;
       if constexpr (Whole)
         store(y + first, sum[p][v]);
       else
-        store_first(y + first, sum[p][v], tile.columns - first);
+        store_first(y + first, sum[p][v], columns - first);
     }
   }
 }

@@ -16,7 +16,7 @@ constexpr index deepest_panel = 2048;      // the same for one panel of output c
 constexpr index deepest_narrow = 4096;     // the same for few output channels, whose weights stay in L1
 constexpr index most_depth = 1024;         // channels x taps summed in registers, however large the kernel
 constexpr index most_channels = 256;       // of a chunk
-constexpr index few_channels = 8;          // that are copied for each tap, so that a row of taps is one run
+constexpr index few_channels = 8;          // that are copied for each tap where a row of taps should be one run
 constexpr index panels_at_once = 32;       // a row of the weight is read along
 constexpr index rows_ahead = 8;            // are fetched: they are far apart, which no processor foresees
 constexpr index largest_window = 4 << 20;  // bytes of packed input that one row of 64 positions may need
@@ -61,8 +61,11 @@ Chunks chunks_of(const Correlation& problem, std::size_t element_bytes) {
   const index parts = divide_up(channels, std::min(most, affordable));
   index even = divide_up(channels, parts);
   if (parts > 1 && even > 16) even = std::min(divide_up(even, 16) * 16, std::min(most, affordable));
-  const bool together = even >= channels && (neighbours(problem.axis[2]) || channels <= few_channels);
-  return {even, narrow ? deepest_narrow : most_depth, together ? std::max<index>(1, problem.axis[2].taps) : 1};
+  const bool lanes = element_bytes == 4 ? last_over_lanes<float>(problem) : last_over_lanes<double>(problem);
+  const CorrelationAxis& line = problem.axis[2];
+  const bool worth = channels <= few_channels && (lanes || line.tap_step == 1);
+  const bool together = even >= channels && (neighbours(line) || worth);
+  return {even, narrow ? deepest_narrow : most_depth, together ? std::max<index>(1, line.taps) : 1};
 }
 
 bool side_by_side(const Correlation& problem, const Chunks& chunks) {

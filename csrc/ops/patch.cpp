@@ -36,6 +36,16 @@ void copy_few(const T* from, index count, T* to) {
 
 constexpr index few = 32;  // elements
 
+// Pixels of so many channels, four at a time: jumps would take longer than what they jump over.
+template <index channels, class T>
+void copy_pixels(const T* from, index step, T* to, index slot, index count) {
+  constexpr std::size_t size = channels * sizeof(T);
+  for (; count >= 4; count -= 4, from += 4 * step, to += 4 * slot) {
+    for (index i = 0; i < 4; ++i) std::memcpy(to + i * slot, from + i * step, size);
+  }
+  for (; count > 0; --count, from += step, to += slot) std::memcpy(to, from, size);
+}
+
 // Zeros in `count` slots of `size` elements, `step` apart.
 template <class T>
 void fill_slots(T* to, index count, index step, index size) {
@@ -99,7 +109,13 @@ void Patch::fill_row(const T* x, index start, index channels, T* row) const {
     }
     const index step = piece.step * pixel;
     if (channels == 1) {
-      for (index i = begin; i < end; ++i, from += step, to += slot) *to = *from;
+      copy_pixels<1>(from, step, to, slot, end - begin);
+    } else if (channels == 2) {
+      copy_pixels<2>(from, step, to, slot, end - begin);
+    } else if (channels == 3) {
+      copy_pixels<3>(from, step, to, slot, end - begin);
+    } else if (channels == 4) {
+      copy_pixels<4>(from, step, to, slot, end - begin);
     } else if (channels <= few) {
       for (index i = begin; i < end; ++i, from += step, to += slot) copy_few(from, channels, to);
     } else {
