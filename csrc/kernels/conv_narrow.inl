@@ -8,12 +8,6 @@ constexpr int narrow = lanes<T> > 1 ? lanes<T> / 2 : 1;
 template <int Channels>
 constexpr int narrow_vectors = (registers - 1) / (Channels + 1) < 8 ? (registers - 1) / (Channels + 1) : 8;
 
-// Lines of `count` elements, one function for tiles of all sizes.
-template <class T>
-static void copy_lines(const T* from, index from_stride, T* to, index to_stride, index lines, index count) {
-  for (index l = 0; l < lines; ++l) copy_elements(from + l * from_stride, to + l * to_stride, count);
-}
-
 template <class T, int Channels, int Vectors>
 static void narrow_tile(const ConvRow<T>& row, const T* x, T* y, index pixels) {
   using vec = decltype(zero<T>());
@@ -41,11 +35,20 @@ static void narrow_tile(const ConvRow<T>& row, const T* x, T* y, index pixels) {
       for (int v = 0; v < Vectors; ++v) sum[k][v] = fmadd(pixel[v], wk, sum[k][v]);
     }
   }
-  T out[Channels * width];
-  if (row.accumulate) {
-    row.planes ? copy_lines(y, row.y_stride, out, width, Channels, pixels)
-               : transpose(y, row.y_stride, out, width, pixels, Channels);
+  if (row.planes) {  // partial results, without a bias
+    PCX_UNROLL
+    for (int k = 0; k < Channels; ++k) {
+      PCX_UNROLL
+      for (int v = 0; v < Vectors; ++v) {
+        T* at = y + k * row.y_stride + v * lanes<T>;
+        const vec s = row.accumulate ? add(v < Vectors - 1 ? load(at) : load_first(at, left), sum[k][v]) : sum[k][v];
+        v < Vectors - 1 ? store(at, s) : store_first(at, s, left);
+      }
+    }
+    return;
   }
+  T out[Channels * width];
+  if (row.accumulate) transpose(y, row.y_stride, out, width, pixels, Channels);
   PCX_UNROLL
   for (int k = 0; k < Channels; ++k) {
     PCX_UNROLL
@@ -58,8 +61,7 @@ static void narrow_tile(const ConvRow<T>& row, const T* x, T* y, index pixels) {
       store(at, s);
     }
   }
-  row.planes ? copy_lines(out, width, y, row.y_stride, Channels, pixels)
-             : transpose(out, width, y, row.y_stride, Channels, pixels);
+  transpose(out, width, y, row.y_stride, Channels, pixels);
 }
 
 template <class T, int Channels, int Vectors>

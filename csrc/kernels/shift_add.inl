@@ -46,11 +46,23 @@ static void store_few(const StoreCells<T>& s) {
   }
 }
 
+// Cells of one element each, which stand one after the other here and there.
+template <class T>
+static void store_plane(const StoreCells<T>& s) {
+  const auto bias = set1(*s.bias);
+  for (index m = 0; m < s.cells; m += lanes<T>) {
+    const index left = s.cells - m;
+    auto v = add(left >= lanes<T> ? load(s.p + m) : load_first(s.p + m, left), bias);
+    if (s.relu) v = max(zero<T>(), v);
+    left >= lanes<T> ? store(s.y + m, v) : store_first(s.y + m, v, left);
+  }
+}
+
 // Where cells stand one after the other in y, whole vectors are stored as long as they end before the last cell does:
 // what is too much is what the next cell writes again.
 template <class T>
 static void store_cells(const StoreCells<T>& s) {
-  if (s.length == 1) return store_few<T, 1>(s);
+  if (s.length == 1) return s.p_stride == 1 && s.y_stride == 1 ? store_plane(s) : store_few<T, 1>(s);
   if (s.length == 2) return store_few<T, 2>(s);
   if (s.length == 3 && s.y_stride != 3) return store_few<T, 3>(s);
   const T* p = s.p;
