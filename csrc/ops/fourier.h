@@ -14,14 +14,14 @@ inline bool is_fourier(const Tiles& tiles) { return tiles[2] < 0; }
 template <class T>
 const char* fourier_obstacle(const Correlation& problem);
 
-// The transforms with which it is fastest for this picture, and whether that is faster than the direct algorithm; the
-// filters' spectra are kept from call to call, or made anew. Only where possible.
+// The transforms with which it is fastest for this picture, and whether the filters' spectra take little enough memory
+// to be chosen unasked; they are kept from call to call, or made anew. Only where possible.
 template <class T>
 Tiles fourier_tiles(const Correlation& problem, bool kept);
 template <class T>
 bool fourier_can_pay(const Correlation& problem);  // whether to look for them at all
 template <class T>
-bool fourier_pays(const Correlation& problem, const Tiles& tiles, bool kept);
+bool fourier_fits(const Correlation& problem, const Tiles& tiles, bool kept);
 // The time that they take for a picture, as direct_cycles.
 template <class T>
 double fourier_cycles(const Correlation& problem, const Tiles& tiles, bool kept);

@@ -1,6 +1,7 @@
 #include "ops/parts.h"
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 #include <utility>
 
@@ -64,43 +65,49 @@ bool same_taps(const ConvShape& a, const ConvShape& b, Direction direction, bool
                     [](const Correlation& x, const Correlation& y) { return same_taps(x.axis, y.axis); });
 }
 
-// Lengths of Fourier transforms where they are wanted, or pay.
+// Lengths of Fourier transforms, or tiles of Winograd's algorithm, and the cycles that they take for a picture.
+struct Candidate {
+  Tiles tiles;
+  double cycles;
+};
+
+// The best that there are, if they can be; asked for in vain, an error.
 template <class T>
-Tiles fourier_choice(const ConvShape& shape, Direction direction, const std::vector<Correlation>& parts, bool wanted,
-                     bool kept) {
-  constexpr Tiles others{1, 1, 1};
-  if (!wanted && (parts.size() != 1 || !fourier_can_pay<T>(parts[0]))) return others;
+Candidate fourier_candidate(const std::vector<Correlation>& parts, bool wanted, bool kept, const Candidate& none) {
+  if (!wanted && (parts.size() != 1 || !fourier_can_pay<T>(parts[0]))) return none;
   const char* obstacle = parts.size() != 1 ? "Fourier transforms need stride 1" : fourier_obstacle<T>(parts[0]);
   if (wanted && obstacle) throw std::invalid_argument(obstacle);
-  if (obstacle) return others;
+  if (obstacle) return none;
   const Tiles lengths = fourier_tiles<T>(parts[0], kept);
-  if (wanted) return lengths;
-  if (!fourier_pays<T>(parts[0], lengths, kept)) return others;
-  // What pays beside a correlation need not pay beside scattering.
-  constexpr double wider = sizeof(T) / sizeof(float);
-  const bool scattered = scatter_suits<T>(shape, direction);
-  const double scattering = scattered ? wider * direct_cycles(shape, direction, kept) : 0;
-  return !scattered || fourier_cycles<T>(parts[0], lengths, kept) < scattering ? lengths : others;
+  if (!wanted && !fourier_fits<T>(parts[0], lengths, kept)) return none;
+  return {lengths, fourier_cycles<T>(parts[0], lengths, kept)};
+}
+
+template <class T>
+Candidate winograd_candidate(const std::vector<Correlation>& parts, bool wanted, bool kept, bool fast,
+                             const Candidate& none) {
+  const char* obstacle = sizeof(T) != 4 ? "Winograd's algorithm is for float32" : winograd_obstacle(parts);
+  if (wanted && obstacle) throw std::invalid_argument(obstacle);
+  if (obstacle) return none;
+  const Tiles tiles = winograd_tiles(parts, fast, kept);
+  return {tiles, winograd_cycles(parts, tiles, kept)};
 }
 
 }  // namespace
 
 template <class T>
 Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algorithm, bool kept, bool fast) {
-  constexpr Tiles direct{1, 1, 1};
-  if (algorithm == Algorithm::direct) return direct;
+  constexpr Candidate none{{1, 1, 1}, std::numeric_limits<double>::infinity()};
+  if (algorithm == Algorithm::direct) return none.tiles;
   if (direction == Direction::weight_grad) return weight_grad_tiles<T>(shape, algorithm);
   const std::vector<Correlation> parts = parts_of(shape, direction);
-  if (algorithm != Algorithm::winograd) {
-    const Tiles lengths = fourier_choice<T>(shape, direction, parts, algorithm == Algorithm::fft, kept);
-    if (is_fourier(lengths)) return lengths;
-  }
-  const char* obstacle = sizeof(T) != 4 ? "Winograd's algorithm is for float32" : winograd_obstacle(parts);
-  if (algorithm == Algorithm::winograd && obstacle) throw std::invalid_argument(obstacle);
-  if (obstacle) return direct;
-  const Tiles tiles = winograd_tiles(parts, fast, kept);
-  if (algorithm == Algorithm::winograd) return tiles;
-  return winograd_cycles(parts, tiles, kept) < direct_cycles(shape, direction, kept) ? tiles : direct;
+  if (algorithm == Algorithm::fft) return fourier_candidate<T>(parts, true, kept, none).tiles;
+  const Candidate winograd = winograd_candidate<T>(parts, algorithm == Algorithm::winograd, kept, fast, none);
+  if (algorithm == Algorithm::winograd) return winograd.tiles;
+  const Candidate fourier = fourier_candidate<T>(parts, false, kept, none);
+  const Candidate& best = fourier.cycles < winograd.cycles ? fourier : winograd;
+  constexpr double wider = sizeof(T) / sizeof(float);  // the model is of float32
+  return best.cycles < wider * direct_cycles(shape, direction, kept) ? best.tiles : none.tiles;
 }
 
 Tiles part_tiles(const Correlation& part, const Tiles& tiles) {
