@@ -20,7 +20,7 @@ constexpr index least_taps = 24;                              // elsewhere nothi
 constexpr index winograd_kernel = 9, winograd_channels = 16;  // Winograd's algorithm is faster there
 
 // Beside the other algorithms: what the model leaves out is memory.
-constexpr double found = 1.1, found_wide = 1.4;
+constexpr double found = 1.1, found_wide = 1.6;
 // A filter's spectrum, next to a block's; where all of them are more than the caches hold.
 constexpr double filter_cycles = 1.3, far_filter_cycles = 2.2;
 constexpr index far_bytes = 4 << 20;
