@@ -81,7 +81,9 @@ def test_the_algorithm_is_the_one_of_the_call(case: ConvCase, direction: str, dt
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("algorithm", ["auto", "direct"])
-def test_memory_is_what_the_pool_gives_out(case: ConvCase, direction: str, threads: int, algorithm: str) -> None:
+def test_memory_is_what_the_pool_gives_out(
+    case: ConvCase, direction: str, threads: int, algorithm: str, isa: str
+) -> None:
     """Blocks of the pool are up to a quarter larger than asked for, and have a line in front."""
     found = explained(case, direction, algorithm=algorithm)
     with pyconvx.num_threads(threads):

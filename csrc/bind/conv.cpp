@@ -1,6 +1,7 @@
 // Convolution: shapes, the choice of tiles, the three directions.
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "bind/recall.h"
@@ -52,13 +53,19 @@ Tiles tiles_for(const ConvShape& s, const std::string& direction, const std::str
 py::dict cost(const ConvShape& s, const std::string& direction, const Tiles& tiles, bool wide, bool kept) {
   const Direction which = direction_of(direction);
   const Cost c = wide ? cost_of<double>(s, which, tiles, kept) : cost_of<float>(s, which, tiles, kept);
+  double products = 0;
+  index chain = 0;
+  py::list scratch;
+  for (const Work& work : c.works) {
+    products += work.products;
+    chain = std::max(chain, work.chain);
+    scratch.append(py::make_tuple(work.shared, work.scratch, work.workers));
+  }
   py::dict d;
-  d["multiplications"] = static_cast<std::int64_t>(c.work.products);
-  d["chain"] = c.work.chain;
+  d["multiplications"] = static_cast<std::int64_t>(products);
+  d["chain"] = chain;
   d["packed"] = c.packed;
-  d["shared_scratch"] = c.work.shared;
-  d["thread_scratch"] = c.work.scratch;
-  d["threads"] = c.work.workers;
+  d["scratch"] = py::tuple(scratch);
   d["amplification"] = c.amplification;
   return d;
 }

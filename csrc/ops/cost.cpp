@@ -56,23 +56,18 @@ Cost cost_of(const ConvShape& shape, Direction direction, const Tiles& tiles, bo
   Cost cost;
   cost.amplification = amplification_of(shape, direction, tiles);
   if (direction == Direction::weight_grad) {
-    cost.work = weight_grad_work<T>(shape, tiles);
+    cost.works = {weight_grad_work<T>(shape, tiles)};
     return cost;
   }
   if (tiles == Tiles{1, 1, 1} && scatter_suits<T>(shape, direction)) {
-    cost.work = scatter_work<T>(scatter_of(shape, direction));
+    cost.works = {scatter_work<T>(scatter_of(shape, direction))};
     cost.packed = scatter_packed_size<T>(scatter_of(shape, direction)) * index(sizeof(T));
     return cost;
   }
-  for (const Correlation& part : parts_of(shape, direction)) {  // one after the other
+  for (const Correlation& part : parts_of(shape, direction)) {
     const Tiles own = part_tiles(part, tiles);
     const bool by_turns = !kept && packs_by_turns<T>(part, own);
-    const Work work = work_of<T>(part, own, {nullptr, by_turns, strides_of(shape, direction)});
-    cost.work.products += work.products;
-    cost.work.chain = std::max(cost.work.chain, work.chain);
-    cost.work.shared = std::max(cost.work.shared, work.shared);
-    cost.work.scratch = std::max(cost.work.scratch, work.scratch);
-    cost.work.workers = std::max(cost.work.workers, work.workers);
+    cost.works.push_back(work_of<T>(part, own, {nullptr, by_turns, strides_of(shape, direction)}));
     if (!by_turns) cost.packed += part_packed_size<T>(part, own) * index(sizeof(T));
   }
   return cost;

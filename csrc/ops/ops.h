@@ -94,7 +94,7 @@ struct Work {
 
 // What a call costs, with the packed weight kept or not: a pure function, as choose_tiles is.
 struct Cost {
-  Work work;
+  std::vector<Work> works;   // one after the other: those of the residues of a strided input gradient
   index packed = 0;          // bytes of the packed weight; none of what is packed by turns, in scratch
   double amplification = 1;  // of rounding errors, by Winograd's transforms
 };

@@ -33,15 +33,28 @@ class Explanation:
     w_bytes: int
     y_bytes: int
     packed_bytes: int  # the weight as the kernels read it, unless it is made piece by piece, in the threads' scratch
-    shared_scratch_bytes: int
-    thread_scratch_bytes: int  # of each thread that computes
-    threads: int  # that can share the work, however many there are
+    scratch: tuple[tuple[int, int, int], ...]  # of steps one after the other: shared bytes, those of a thread, threads
     isa: str
     expected_error: float  # max |error| / rms(result) for N(0, 1) data
 
+    @property
+    def shared_scratch_bytes(self) -> int:
+        """Scratch of a call, however many threads compute: the most of any step."""
+        return max((shared for shared, _, _ in self.scratch), default=0)
+
+    @property
+    def thread_scratch_bytes(self) -> int:
+        """Scratch of each thread that computes: the most of any step."""
+        return max((own for _, own, _ in self.scratch), default=0)
+
+    @property
+    def threads(self) -> int:
+        """How many threads can share the work, however many there are."""
+        return max((threads for _, _, threads in self.scratch), default=1)
+
     def scratch_bytes(self, threads: int = 1) -> int:
         """Memory beside arrays and packed weight while so many threads may compute."""
-        return self.shared_scratch_bytes + self.thread_scratch_bytes * min(threads, self.threads)
+        return max((shared + own * min(threads, most) for shared, own, most in self.scratch), default=0)
 
     def __str__(self) -> str:
         tile = " x ".join(map(str, self.tile))
@@ -146,9 +159,7 @@ def explain(
         w_bytes=w_size * working.itemsize,
         y_bytes=y_size * working.itemsize,
         packed_bytes=cost["packed"],
-        shared_scratch_bytes=cost["shared_scratch"],
-        thread_scratch_bytes=cost["thread_scratch"],
-        threads=cost["threads"],
+        scratch=cost["scratch"],
         isa=_core.active_isa(),
         expected_error=expected_error(working.itemsize, cost["chain"], cost["amplification"], results),
     )
