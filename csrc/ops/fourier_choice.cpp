@@ -19,8 +19,9 @@ constexpr index most_packed_bytes = 64 << 20, most_kept_bytes = 128 << 20;  // o
 constexpr index least_taps = 24;                              // elsewhere nothing is to be gained: no search
 constexpr index winograd_kernel = 9, winograd_channels = 16;  // Winograd's algorithm is faster there
 
-// Beside the other algorithms: what the model leaves out is memory.
-constexpr double found = 1.1, found_wide = 1.6;
+// Beside the other algorithms: what the model leaves out is memory. Transforms that leave L2 take longer still.
+constexpr double found = 1.1, found_wide = 1.6, far_transform = 1.5;
+constexpr index near_scratch = 1 << 20;
 // A filter's spectrum, next to a block's; where all of them are more than the caches hold.
 constexpr double filter_cycles = 1.3, far_filter_cycles = 2.2;
 constexpr index far_bytes = 4 << 20;
@@ -122,7 +123,8 @@ template <class T>
 double fourier_cycles(const Correlation& p, const Tiles& tiles, bool kept) {
   const FourierPlan<T> plan(p, tiles);
   const double cycles = plan.cycles() + (kept ? 0 : made_cycles(plan) / pictures_of_call);
-  return (kernels<T>().wide() ? found_wide : found) * cycles;
+  const double far = scratch_of(plan) > near_scratch ? far_transform : 1;
+  return far * (kernels<T>().wide() ? found_wide : found) * cycles;
 }
 
 template const char* fourier_obstacle<float>(const Correlation&);
