@@ -9,7 +9,7 @@ namespace pcx {
 
 // A row of output pixels times one panel of output channels:
 //   y[p][k] (+)= sum over i < depth of x[offsets[i] + p] * w[i * w_stride + k],  then + bias[k], then max(0, .)
-// with y[p][k] at y + p * y_stride + k; or, in planes, at y + p + k * y_stride.
+// with y[p][k] at y + p * y_stride + k; or, in planes, which have neither bias nor relu, at y + p + k * y_stride.
 // Every sum runs over i in order, so a result depends neither on the length of the row nor on its neighbours.
 template <class T>
 struct ConvRow {

@@ -35,7 +35,7 @@ static void narrow_tile(const ConvRow<T>& row, const T* x, T* y, index pixels) {
       for (int v = 0; v < Vectors; ++v) sum[k][v] = fmadd(pixel[v], wk, sum[k][v]);
     }
   }
-  if (row.planes) {  // partial results, without a bias
+  if (row.planes) {
     PCX_UNROLL
     for (int k = 0; k < Channels; ++k) {
       PCX_UNROLL

@@ -28,8 +28,8 @@ void check_row(Report& report, Random& random, index pixels, int columns) {
   ConvRow<T> row{x.data(), offsets.data(), w.data(), y.data(), nullptr, depth, pixels,
                  w_stride, y_stride,       columns,  false,    false,   planes};
   row.accumulate = random.coin();
-  row.relu = random.coin();
-  if (random.coin()) row.bias = bias.data();
+  row.relu = !planes && random.coin();
+  if (!planes && random.coin()) row.bias = bias.data();
   y.poison();
   std::vector<T> before(static_cast<std::size_t>(y.size()));
   if (row.accumulate) {
