@@ -35,6 +35,10 @@ constexpr double ragged = 1.7;        // times as much for a transform of channe
 constexpr double strided = 1.05;      // times as much for a strided picture, of whose lines a residue uses a part;
 constexpr double few_strided = 1.13;  // and where it has few channels
 constexpr index few_channels = 16;
+// With vectors of 64 bytes times as much where one side has few channels and the other so many times more: its
+// transforms wait for the caches, and few products share them.
+constexpr double lopsided = 1.3;
+constexpr index few_of_lopsided = 32, times_more = 3;
 constexpr double spread_cost = 12;  // an element of a result whose neighbours are of other residues
 
 const Costs& costs() { return kernels<float>().wide() ? wide_costs : narrow_costs; }
@@ -103,11 +107,16 @@ double strided_factor(const Correlation& p) {
   return !any ? 1 : p.in_channels < few_channels ? few_strided : strided;
 }
 
+double lopsided_factor(const Correlation& p) {
+  const auto [few, many] = std::minmax(p.in_channels, p.out_channels);
+  return kernels<float>().wide() && few <= few_of_lopsided && many >= times_more * few ? lopsided : 1;
+}
+
 double part_cycles(const Correlation& p, const Tiles& tiles, bool kept) {
   const Tiles own = winograd_part_tiles(p, tiles);
   if (p.positions() == 0) return 0;
   if (own == Tiles{1, 1, 1}) return correlate_cycles(p, kept);
-  double cost = transformed_cost(WinogradPlan(p, own)) * strided_factor(p);
+  double cost = transformed_cost(WinogradPlan(p, own)) * strided_factor(p) * lopsided_factor(p);
   if (!kept) cost += making_cost(p, own) / pictures_of_call;
   if (p.axis[0].out_step * p.axis[1].out_step * p.axis[2].out_step > 1)
     cost += spread_cost * static_cast<double>(p.positions() * p.out_channels);
