@@ -35,11 +35,8 @@ constexpr double ragged = 1.7;        // times as much for a transform of channe
 constexpr double strided = 1.05;      // times as much for a strided picture, of whose lines a residue uses a part;
 constexpr double few_strided = 1.13;  // and where it has few channels
 constexpr index few_channels = 16;
-// With vectors of 64 bytes times as much where one side has few channels and the other so many times more: its
-// transforms wait for the caches, and few products share them.
-constexpr double lopsided = 1.3;
-constexpr index few_of_lopsided = 32, times_more = 3;
-constexpr double spread_cost = 12;  // an element of a result whose neighbours are of other residues
+constexpr double wide_lopsided = 1.3;  // times as much with vectors of 64 bytes
+constexpr double spread_cost = 12;     // an element of a result whose neighbours are of other residues
 
 const Costs& costs() { return kernels<float>().wide() ? wide_costs : narrow_costs; }
 
@@ -108,8 +105,7 @@ double strided_factor(const Correlation& p) {
 }
 
 double lopsided_factor(const Correlation& p) {
-  const auto [few, many] = std::minmax(p.in_channels, p.out_channels);
-  return kernels<float>().wide() && few <= few_of_lopsided && many >= times_more * few ? lopsided : 1;
+  return kernels<float>().wide() && lopsided(p.in_channels, p.out_channels) ? wide_lopsided : 1;
 }
 
 double part_cycles(const Correlation& p, const Tiles& tiles, bool kept) {

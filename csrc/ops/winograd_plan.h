@@ -43,6 +43,13 @@ WinogradScheme winograd_scheme(index taps, index residues, int tile, const Exist
 }
 index residues_of(const CorrelationAxis& axis);
 
+// Few channels on one side and many on the other: transforms of the many wait for the caches, and few products share
+// them.
+inline bool lopsided(index in_channels, index out_channels) {
+  const index few = std::min(in_channels, out_channels), many = std::max(in_channels, out_channels);
+  return few <= 32 && many >= 3 * few;
+}
+
 // F(tile, kernel) of the active instruction set; null where the axis is not transformed.
 template <class T>
 const WinogradAxis<T>* winograd_axis_for(int tile, index kernel) {

@@ -20,12 +20,13 @@ constexpr int largest_tile = 6;
 // of more than 3 taps, which lean on high powers of the points, the worst tap is 1.5 times as far off.
 constexpr double allowed_amplification = 121, worst_tap = 2.25;
 
-// Next to one multiply-add of a product: an element of the transform of a tile of x, and of dy, for each channel of a
-// whole strip; an element of a block's products on its way back; a multiply-add of the direct algorithm.
+// Next to one multiply-add of a product: an element of the transform of a tile, for each channel of a whole strip; an
+// element of a block's products on its way back; a multiply-add of the direct algorithm. All of it times as much where
+// channels are lopsided.
 struct Costs {
-  double x, dy, back, direct;
+  double transform, back, direct, lopsided;
 };
-constexpr Costs narrow_costs{24, 24, 17, 1.1}, wide_costs{50, 36, 17, 1};
+constexpr Costs narrow_costs{24, 17, 1.1, 1}, wide_costs{36, 17, 1, 1.2};
 constexpr index block_tiles = 128;
 
 struct Choice {
@@ -50,10 +51,11 @@ double cost_of(const ConvShape& s, const std::array<WinogradScheme, 3>& scheme) 
     elements *= scheme[a].size();
     parts *= scheme[a].parts;
   }
-  const double transform = costs().x * static_cast<double>(parts * round_up(s.group_in(), 16)) +
-                           costs().dy * static_cast<double>(round_up(s.group_out(), 16));
-  return products * (static_cast<double>(tiles) + costs().back * static_cast<double>(divide_up(tiles, block_tiles))) +
-         static_cast<double>(elements) * static_cast<double>(tiles) * transform;
+  const double channels = static_cast<double>(parts * round_up(s.group_in(), 16) + round_up(s.group_out(), 16));
+  const double multiplied =
+      products * (static_cast<double>(tiles) + costs().back * static_cast<double>(divide_up(tiles, block_tiles)));
+  const double transformed = static_cast<double>(elements) * costs().transform * static_cast<double>(tiles) * channels;
+  return (lopsided(s.group_in(), s.group_out()) ? costs().lopsided : 1) * (multiplied + transformed);
 }
 
 double amplification_of(const WinogradScheme& scheme) {
