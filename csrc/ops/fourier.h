@@ -22,6 +22,8 @@ template <class T>
 bool fourier_can_pay(const Correlation& problem);  // whether to look for them at all
 template <class T>
 bool fourier_fits(const Correlation& problem, const Tiles& tiles, bool kept);
+template <class T>
+bool fourier_may_pay(const Correlation& problem, const Tiles& tiles, bool kept);  // and whether they come into question
 // The time that they take for a picture, as direct_cycles.
 template <class T>
 double fourier_cycles(const Correlation& problem, const Tiles& tiles, bool kept);

@@ -22,9 +22,18 @@ constexpr index winograd_kernel = 9, winograd_channels = 16;  // Winograd's algo
 // Beside the other algorithms: what the model leaves out is memory. Transforms that leave L2 take longer still.
 constexpr double found = 1.1, found_wide = 1.6, far_transform = 1.5;
 constexpr index near_scratch = 1 << 20;
+// The share of the peak that the direct algorithms reach: few channels, depthwise, many. With few, cycles for a row of
+// positions and for a picture. Fitted to filters of one channel, which the model of the direct ways takes for slower.
+constexpr double rows_share = 0.5, depthwise_share = 0.6, dense_share = 0.7;
+constexpr double row_cycles = 300, picture_cycles = 6000;
 // A filter's spectrum, next to a block's; where all of them are more than the caches hold.
 constexpr double filter_cycles = 1.3, far_filter_cycles = 2.2;
 constexpr index far_bytes = 4 << 20;
+
+template <class T>
+double doubt() {
+  return kernels<T>().wide() ? found_wide : found;
+}
 
 index power_of_two(index least) {
   index n = 1;
@@ -56,6 +65,18 @@ double made_cycles(const FourierPlan<T>& plan) {
   const index filters = p.groups * p.in_channels * p.out_channels;
   const bool far = filters * 2 * plan.elements * static_cast<index>(sizeof(T)) > far_bytes;
   return (far ? far_filter_cycles : filter_cycles) * plan.cycles_of_half() * static_cast<double>(filters);
+}
+
+template <class T>
+double direct_cycles(const Correlation& p) {
+  const Kernels<T>& k = kernels<T>();
+  const bool depthwise = p.in_channels == 1 && p.out_channels == 1 && p.groups > 1;
+  const bool few = !depthwise && p.groups == 1 && in_rows<T>(p);
+  const double share = depthwise ? depthwise_share : few ? rows_share : dense_share;
+  const double filters = static_cast<double>(p.groups * p.in_channels * p.out_channels);
+  const double cycles = static_cast<double>(p.positions() * p.taps()) * filters / (2 * k.lanes * share);
+  return few ? cycles + row_cycles * static_cast<double>(p.axis[0].positions * p.axis[1].positions) + picture_cycles
+             : cycles;
 }
 
 }  // namespace
@@ -120,11 +141,16 @@ bool fourier_can_pay(const Correlation& p) {
 }
 
 template <class T>
+bool fourier_may_pay(const Correlation& p, const Tiles& tiles, bool kept) {
+  return fourier_fits<T>(p, tiles, kept) && fourier_cycles<T>(p, tiles, kept) < doubt<T>() * direct_cycles<T>(p);
+}
+
+template <class T>
 double fourier_cycles(const Correlation& p, const Tiles& tiles, bool kept) {
   const FourierPlan<T> plan(p, tiles);
   const double cycles = plan.cycles() + (kept ? 0 : made_cycles(plan) / pictures_of_call);
   const double far = scratch_of(plan) > near_scratch ? far_transform : 1;
-  return far * (kernels<T>().wide() ? found_wide : found) * cycles;
+  return far * doubt<T>() * cycles;
 }
 
 template const char* fourier_obstacle<float>(const Correlation&);
@@ -133,6 +159,8 @@ template Tiles fourier_tiles<float>(const Correlation&, bool);
 template Tiles fourier_tiles<double>(const Correlation&, bool);
 template bool fourier_can_pay<float>(const Correlation&);
 template bool fourier_can_pay<double>(const Correlation&);
+template bool fourier_may_pay<float>(const Correlation&, const Tiles&, bool);
+template bool fourier_may_pay<double>(const Correlation&, const Tiles&, bool);
 template double fourier_cycles<float>(const Correlation&, const Tiles&, bool);
 template double fourier_cycles<double>(const Correlation&, const Tiles&, bool);
 template bool fourier_fits<float>(const Correlation&, const Tiles&, bool);

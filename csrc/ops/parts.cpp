@@ -79,7 +79,7 @@ Candidate fourier_candidate(const std::vector<Correlation>& parts, bool wanted, 
   if (wanted && obstacle) throw std::invalid_argument(obstacle);
   if (obstacle) return none;
   const Tiles lengths = fourier_tiles<T>(parts[0], kept);
-  if (!wanted && !fourier_fits<T>(parts[0], lengths, kept)) return none;
+  if (!wanted && !fourier_may_pay<T>(parts[0], lengths, kept)) return none;
   return {lengths, fourier_cycles<T>(parts[0], lengths, kept)};
 }
 
