@@ -7,6 +7,7 @@ they may all be small by chance, while rounding errors stay as large as the term
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import pyconvx
+from pyconvx import _core
 
 UNIT_ROUNDOFF = {np.dtype(np.float32): 2.0**-24, np.dtype(np.float64): 2.0**-53}
 
@@ -111,6 +113,22 @@ def guarded_output(shape: Sequence[int], dtype: Any) -> tuple[np.ndarray, Callab
 
 
 # Instruction sets
+
+
+def peak_memory(call: Callable[[], Any]) -> tuple[Any, int]:
+    """The call's result, and how many bytes the pool had out at once meanwhile, over what was out before.
+
+    Nothing else comes back to the pool then: collecting garbage before would look through what pytest keeps of
+    thousands of tests.
+    """
+    gc.disable()
+    try:
+        before = pyconvx.memory()["in_use"]
+        _core.reset_memory_peak()
+        result = call()
+        return result, pyconvx.memory()["peak"] - before
+    finally:
+        gc.enable()
 
 
 @contextmanager

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
 from typing import Any
 
 import numpy as np
 import pytest
 from cases import CONV_CASES, ConvCase, draw_normal, random_conv_cases
-from check import assert_same_bits
+from check import assert_same_bits, peak_memory
 
 import pyconvx
-from pyconvx import _core
 from pyconvx.errors import DTypeError, OptionError, PyconvxError, ShapeError
 
 DIRECTIONS = ["", "_input_grad", "_weight_grad"]
@@ -89,14 +87,10 @@ def test_memory_is_what_the_pool_gives_out(
     with pyconvx.num_threads(threads):
         result = call(case, direction, "float32", algorithm=algorithm)
         del result
-        gc.collect()
         x, w, dy = (draw_normal(s, "float32", i) for i, s in enumerate([case.x_shape, case.w_shape, case.y_shape]))
         function, options = getattr(pyconvx, f"conv{case.rank}d{direction}"), {**case.options, "algorithm": algorithm}
         args = {"": (x, w), "_input_grad": (dy, w, case.x_shape), "_weight_grad": (x, dy, case.kernel)}[direction]
-        before = pyconvx.memory()["in_use"]
-        _core.reset_memory_peak()
-        results = function(*args, **options)
-        peak = pyconvx.memory()["peak"] - before
+        results, peak = peak_memory(lambda: function(*args, **options))
     written = results if isinstance(results, tuple) else (results,)
     pooled = sum(y.nbytes for y in written if y.nbytes >= 1 << 16)
     expected = pooled + found.scratch_bytes(threads) + found.packed_bytes

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import ConvCase
+from check import peak_memory
 
 import pyconvx
 from pyconvx import _core, nn
@@ -33,11 +34,7 @@ LAYERS = [  # each large in another way
 def peak_of(call: Callable[[], Any]) -> int:
     """Bytes that the pool had out at once during the call, over what was out before it."""
     call()  # what a first call leaves behind, packed weights and plans, is not counted
-    gc.collect()
-    before = pyconvx.memory()["in_use"]
-    _core.reset_memory_peak()
-    call()
-    return pyconvx.memory()["peak"] - before
+    return peak_memory(call)[1]
 
 
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.reason)

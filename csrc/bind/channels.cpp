@@ -62,7 +62,7 @@ void call_grad(const Array<T>& x, const Array<T>& dy, const Array<T>& mean, cons
 }
 
 template <class T>
-void bind_type(py::module_& m) {
+void bind_channels_of(py::module_& m) {
   const auto x = py::arg("x").noconvert(), dy = py::arg("dy").noconvert(), mean = py::arg("mean").noconvert();
   const auto scale = py::arg("scale").noconvert(), shift = py::arg("shift").noconvert();
   const auto relu = py::arg("relu");
@@ -77,8 +77,8 @@ void bind_type(py::module_& m) {
 }  // namespace
 
 void bind_channels(py::module_& m) {
-  bind_type<float>(m);
-  bind_type<double>(m);
+  bind_channels_of<float>(m);
+  bind_channels_of<double>(m);
 }
 
 }  // namespace pcx::bind

@@ -103,7 +103,7 @@ void weight_grad(const ConvShape& s, const Tiles& tiles, const Array<T>& x, cons
 }
 
 template <class T>
-void bind_type(py::module_& m) {
+void bind_conv_of(py::module_& m) {
   const auto def = [&m](auto function) {
     m.def("convolve", function, py::arg("shape"), py::arg("direction"), py::arg("tiles"), py::arg("x").noconvert(),
           py::arg("w").noconvert(), py::arg("b").noconvert(), py::arg("relu"), py::arg("y").noconvert());
@@ -128,8 +128,8 @@ void bind_conv(py::module_& m) {
         "Winograd's tiles on each axis that a request comes to; all 1 is the direct algorithm.");
   m.def("conv_cost", &cost, py::arg("shape"), py::arg("direction"), py::arg("tiles"), py::arg("wide"), py::arg("kept"),
         "What a call with these tiles costs: numbers, bytes, threads.");
-  bind_type<float>(m);
-  bind_type<double>(m);
+  bind_conv_of<float>(m);
+  bind_conv_of<double>(m);
   bind_conv_calls(m);
 }
 

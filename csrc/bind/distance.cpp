@@ -51,7 +51,7 @@ void find_nearest(const std::string& metric, const Array<T>& queries, const Arra
 }
 
 template <class T>
-void bind_type(py::module_& m) {
+void bind_distance_of(py::module_& m) {
   m.def("pairwise_distances", &pairwise<T>, py::arg("metric"), py::arg("a").noconvert(), py::arg("b").noconvert(),
         py::arg("d").noconvert(), Release());
   m.def("nearest", &find_nearest<T>, py::arg("metric"), py::arg("queries").noconvert(), py::arg("gallery").noconvert(),
@@ -61,8 +61,8 @@ void bind_type(py::module_& m) {
 }  // namespace
 
 void bind_distance(py::module_& m) {
-  bind_type<float>(m);
-  bind_type<double>(m);
+  bind_distance_of<float>(m);
+  bind_distance_of<double>(m);
 }
 
 }  // namespace pcx::bind

@@ -35,7 +35,7 @@ void call_keep_passed(const Array<T>& dy, const Bits& passed, Array<T>& dx) {
 }
 
 template <class T>
-void bind_type(py::module_& m) {
+void bind_elementwise_of(py::module_& m) {
   m.def("add_arrays", &call_add_arrays<T>, py::arg("a").noconvert(), py::arg("b").noconvert(), py::arg("relu"),
         py::arg("y").noconvert(), Release());
   m.def("relu", &call_relu<T>, py::arg("x").noconvert(), py::arg("y").noconvert(), Release());
@@ -47,8 +47,8 @@ void bind_type(py::module_& m) {
 }  // namespace
 
 void bind_elementwise(py::module_& m) {
-  bind_type<float>(m);
-  bind_type<double>(m);
+  bind_elementwise_of<float>(m);
+  bind_elementwise_of<double>(m);
 }
 
 }  // namespace pcx::bind

@@ -31,7 +31,7 @@ void grad(const Array<T>& x, const Array<T>& dg, bool normalize, Array<T>& dx) {
 }
 
 template <class T>
-void bind_type(py::module_& m) {
+void bind_gram_of(py::module_& m) {
   m.def("gram", &forward<T>, py::arg("x").noconvert(), py::arg("normalize"), py::arg("g").noconvert(), Release());
   m.def("gram_grad", &grad<T>, py::arg("x").noconvert(), py::arg("dg").noconvert(), py::arg("normalize"),
         py::arg("dx").noconvert(), Release());
@@ -40,8 +40,8 @@ void bind_type(py::module_& m) {
 }  // namespace
 
 void bind_gram(py::module_& m) {
-  bind_type<float>(m);
-  bind_type<double>(m);
+  bind_gram_of<float>(m);
+  bind_gram_of<double>(m);
 }
 
 }  // namespace pcx::bind

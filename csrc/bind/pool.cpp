@@ -68,7 +68,7 @@ void call_avg_pool_grad(const PoolShape& s, const Array<T>& dy, bool count_inclu
 }
 
 template <class T>
-void bind_type(py::module_& m) {
+void bind_pool_of(py::module_& m) {
   m.def("max_pool", &call_max_pool<T>, py::arg("shape"), py::arg("x").noconvert(), py::arg("y").noconvert(),
         py::arg("indices").noconvert());
   m.def("max_pool_grad", &call_max_pool_grad<T>, py::arg("shape"), py::arg("dy").noconvert(),
@@ -87,8 +87,8 @@ void bind_pool(py::module_& m) {
            py::arg("stride"), py::arg("dilation"), py::arg("pad_before"), py::arg("pad_after"), py::arg("ceil_mode"))
       .def_readonly("output", &PoolShape::out)
       .def_property_readonly("index_bytes", &PoolShape::index_bytes);
-  bind_type<float>(m);
-  bind_type<double>(m);
+  bind_pool_of<float>(m);
+  bind_pool_of<double>(m);
   bind_pool_calls(m);
 }
 

@@ -13,7 +13,7 @@ namespace {
 
 py::object empty(const Sizes& sizes, bool wide) { return wide ? new_array<double>(sizes) : new_array<float>(sizes); }
 
-py::dict memory() {
+py::dict memory_in_use() {
   const PoolStats stats = pool_stats();
   py::dict d;
   d["in_use"] = stats.in_use;
@@ -27,7 +27,7 @@ py::dict memory() {
 
 void bind_runtime(py::module_& m) {
   m.def("empty", &empty, py::arg("sizes"), py::arg("wide"), "A new array of float32, or float64 where wide.");
-  m.def("memory", &memory, "Bytes of the pool: in_use, cached, peak, limit.");
+  m.def("memory", &memory_in_use, "Bytes of the pool: in_use, cached, peak, limit.");
   m.def("trim_memory", &pool_trim, "Gives cached memory back to the system.");
   m.def("set_memory_limit", &pool_set_limit, py::arg("limit"), "Bytes that may stay cached.");
   m.def("reset_memory_peak", &pool_reset_peak, "Starts counting the peak again.");

@@ -1,12 +1,15 @@
 // The kernel checker: every kernel and every operation on every instruction set of this machine, against plain loops.
-//   check [--isa NAME[,NAME...]] [--require NAME[,NAME...]] [--break KERNEL]
-// --isa runs only those; --require fails where one is missing. --break spoils one kernel, or lets one go where it may
+//   check [--isa NAME[,NAME...]] [--require NAME[,NAME...]] [--from FAMILY] [--break KERNEL]
+// --isa runs only those; --require fails where one is missing. --from leaves out the families before this one: those
+// of single kernels come first, and those with threads follow. --break spoils one kernel, or lets one go where it may
 // not (see spoil.cpp): the checks must then fail, or they are worth nothing; the first family that does is the last.
 // --break list prints what there is to spoil.
 #include "check.h"
 
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <iterator>
 
 #include "base/buffer.h"
 #include "spoil.h"
@@ -64,7 +67,7 @@ bool contains(const std::vector<std::string>& list, const std::string& name) {
   return false;
 }
 
-long long run_isa(const std::string& isa, bool until_a_failure) {
+long long run_isa(const std::string& isa, const Family* first, bool until_a_failure) {
   force_isa(isa);
   if (isa != active_table().isa) {
     std::printf("FAILED: forced %s, but %s runs\n", isa.c_str(), active_table().isa);
@@ -72,9 +75,9 @@ long long run_isa(const std::string& isa, bool until_a_failure) {
   }
   std::printf("%s: vectors of %d float, %d double\n", isa.c_str(), active_table().f32.lanes, active_table().f64.lanes);
   long long failures = 0;
-  for (const Family& family : families) {
-    Report report(isa, family.name);
-    family.run(report);
+  for (const Family* family = first; family != std::end(families); ++family) {
+    Report report(isa, family->name);
+    family->run(report);
     report.print();
     std::fflush(stdout);
     failures += report.failures;
@@ -84,14 +87,24 @@ long long run_isa(const std::string& isa, bool until_a_failure) {
   return failures;
 }
 
+const Family* find_family(const std::string& name) {
+  for (const Family& family : families) {
+    if (name == family.name) return &family;
+  }
+  std::printf("no family is called %s\n", name.c_str());
+  std::exit(2);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   std::vector<std::string> isas = available_isas();
   const std::vector<std::string> available = isas;
+  const Family* first = families;
   bool spoiled = false;
   for (int i = 1; i + 1 < argc; i += 2) {
     if (!std::strcmp(argv[i], "--isa")) isas = split(argv[i + 1]);
+    if (!std::strcmp(argv[i], "--from")) first = find_family(argv[i + 1]);
     if (!std::strcmp(argv[i], "--require")) {
       for (const std::string& name : split(argv[i + 1])) {
         if (contains(available, name)) continue;
@@ -110,7 +123,7 @@ int main(int argc, char** argv) {
   std::signal(SIGBUS, on_fault);
   pool_set_poison(true);
   long long failures = 0;
-  for (const std::string& isa : isas) failures += run_isa(isa, spoiled);
+  for (const std::string& isa : isas) failures += run_isa(isa, first, spoiled);
   std::printf("%s: %lld failures\n", failures ? "FAILED" : "passed", failures);
   return failures ? 1 : 0;
 }

@@ -1,6 +1,7 @@
 // What the checks share: random numbers, the comparison, the count. A check draws small integers, whose sums are exact
 // and must agree to the last bit, or real numbers, whose error is counted in roundings of the sum's largest extent.
 #pragma once
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -73,8 +74,9 @@ class Report {
     fail("element %lld is %.9g, not %.9g", static_cast<long long>(at), static_cast<double>(actual), expected);
   }
   void print() const {
-    std::printf("  %-22s %7lld cases, worst error %5.2f roundings, %lld failures\n", family_.c_str(), cases, worst,
-                failures);
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start_;
+    std::printf("  %-22s %7lld cases, worst error %5.2f roundings, %lld failures, %.1f s\n", family_.c_str(), cases,
+                worst, failures, taken.count());
   }
 
   long long cases = 0, failures = 0;
@@ -90,6 +92,7 @@ class Report {
     std::printf("\n");
   }
   std::string isa_, family_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
 // Sizes on either side of every boundary of a kernel with vectors of `lanes` and panels of `panel`, and a prime.

@@ -41,35 +41,33 @@ void check_shape(Report& report, Random& random, const ConvShape& s, Numbers num
   Guarded<T> x(s.x_size(), edge), w(s.w_size(), edge), y(s.y_size(), edge), dx(s.x_size(), edge), dw(s.w_size(), edge);
   Guarded<T> b(s.out_channels, edge), db(s.out_channels, edge), dy(s.y_size(), edge);
   for (const Guarded<T>* array : {&x, &w, &b, &dy}) fill(*array, random, numbers);
-  Reference y_wanted(s.y_size()), dx_wanted(s.x_size()), dw_wanted(s.w_size()), db_wanted(s.out_channels);
-  for (index i = 0; i < s.y_size(); ++i) y_wanted.add(i, b[i % s.out_channels]);
-  for (index i = 0; i < s.y_size(); ++i) db_wanted.add(i % s.out_channels, dy[i]);
-  each_product(s, [&](index xi, index wi, index yi) {
-    y_wanted.add(yi, static_cast<double>(x[xi]) * static_cast<double>(w[wi]));
-    dx_wanted.add(xi, static_cast<double>(dy[yi]) * static_cast<double>(w[wi]));
-    dw_wanted.add(wi, static_cast<double>(dy[yi]) * static_cast<double>(x[xi]));
-  });
+  Wanted wanted(s, x.data(), w.data(), dy.data());
+  Reference db_wanted(s.out_channels);
+  for (index i = 0; i < s.y_size(); ++i) {
+    wanted.y.add(i, b[i % s.out_channels]);
+    db_wanted.add(i % s.out_channels, dy[i]);
+  }
   const bool relu = random.coin();
   const PackedWeight<T> forward = pack_weight(s, Direction::forward, direct, w.data());
   with_and_without_threads(report, y, [&] { conv_forward(s, x.data(), forward, b.data(), relu, y.data()); });
-  compare(report, y, y_wanted, numbers, relu);
+  compare(report, y, wanted.y, numbers, relu);
   const PackedWeight<T> backward = pack_weight(s, Direction::input_grad, direct, w.data());
   with_and_without_threads(
       report, dx, [&] { conv_input_grad(s, dy.data(), backward, static_cast<const T*>(nullptr), false, dx.data()); });
-  compare(report, dx, dx_wanted, numbers, false);
+  compare(report, dx, wanted.dx, numbers, false);
   for (bool planar : {false, true}) {
     if (scatter_can(s, Direction::forward)) {
       scatter_all(report, s, Direction::forward, planar, x, w, b.data(), relu, y);
-      compare(report, y, y_wanted, numbers, relu);
+      compare(report, y, wanted.y, numbers, relu);
     }
     if (scatter_can(s, Direction::input_grad)) {
       scatter_all(report, s, Direction::input_grad, planar, dy, w, static_cast<const T*>(nullptr), false, dx);
-      compare(report, dx, dx_wanted, numbers, false);
+      compare(report, dx, wanted.dx, numbers, false);
     }
   }
   with_and_without_threads(report, dw,
                            [&] { conv_weight_grad(s, Tiles{1, 1, 1}, x.data(), dy.data(), dw.data(), db.data()); });
-  compare(report, dw, dw_wanted, numbers, false);
+  compare(report, dw, wanted.dw, numbers, false);
   compare(report, db, db_wanted, numbers, false);
 }
 

@@ -7,33 +7,6 @@ namespace pcx::check {
 
 constexpr Tiles direct = {1, 1, 1};
 
-// Calls visit(x index, w index, y index) for every product of the convolution.
-template <class Visit>
-void each_product(const ConvShape& s, Visit visit) {
-  auto inside = [&](int axis, index out, index tap) {
-    return out * s.stride[axis] + tap * s.dilation[axis] - s.pad_before[axis];
-  };
-  const index taps = s.taps(), positions = s.out[0] * s.out[1] * s.out[2];
-  for (index image = 0; image < s.batch; ++image) {
-    for (index q = 0; q < positions; ++q) {
-      for (index t = 0; t < taps; ++t) {
-        const index d = inside(0, q / (s.out[1] * s.out[2]), t / (s.kernel[1] * s.kernel[2]));
-        const index h = inside(1, q / s.out[2] % s.out[1], t / s.kernel[2] % s.kernel[1]);
-        const index w = inside(2, q % s.out[2], t % s.kernel[2]);
-        if (d < 0 || d >= s.in[0] || h < 0 || h >= s.in[1] || w < 0 || w >= s.in[2]) continue;
-        const index x = (((image * s.in[0] + d) * s.in[1] + h) * s.in[2] + w) * s.in_channels;
-        const index y = (image * positions + q) * s.out_channels;
-        for (index k = 0; k < s.out_channels; ++k) {
-          const index group = k / s.group_out();
-          for (index c = 0; c < s.group_in(); ++c) {
-            visit(x + group * s.group_in() + c, (t * s.group_in() + c) * s.out_channels + k, y + k);
-          }
-        }
-      }
-    }
-  }
-}
-
 // A result in double, and the sum of magnitudes that its rounding errors grow with.
 struct Reference {
   std::vector<double> sum, extent;
@@ -45,6 +18,23 @@ struct Reference {
     ++terms[i];
   }
 };
+
+// What a convolution and both of its gradients should give, without bias.
+struct Wanted {
+  Reference y, dx, dw;
+  template <class T>
+  Wanted(const ConvShape& s, const T* x, const T* w, const T* dy);
+};
+
+// The first shape of draw() with at most this many products: a draw has a long tail, where most of the time would go.
+template <class Draw>
+ConvShape draw_within(double products, Draw draw) {
+  for (;;) {
+    const ConvShape s = draw();
+    const double sums = static_cast<double>(s.y_size()) * static_cast<double>(s.taps());
+    if (sums * static_cast<double>(s.group_in()) <= products) return s;
+  }
+}
 
 // Names the case by everything that the shape tells.
 void start(Report& report, const ConvShape& s, std::size_t bytes);

@@ -14,6 +14,7 @@ namespace {
 // From the weight itself, with forms that are kept: each is made once, and a picture that is not finite comes out as
 // the direct algorithm has it.
 void check_convolve(Report& report, Random& random, const ConvShape& s) {
+  start(report, s, sizeof(float));
   Guarded<float> x(s.x_size(), random.edge()), w(s.w_size(), random.edge()), y(s.y_size(), random.edge());
   Guarded<float> wanted(s.y_size(), random.edge());
   for (const Guarded<float>* array : {&x, &w}) fill(*array, random, Numbers::reals);
@@ -38,40 +39,34 @@ void check_convolve(Report& report, Random& random, const ConvShape& s) {
 }
 
 // All directions with Winograd's tiles. Its error is one of the whole sum of a tile, not of each element.
-template <class T>
 void check_winograd(Report& report, Random& random, const ConvShape& s) {
-  Guarded<T> x(s.x_size(), random.edge()), w(s.w_size(), random.edge()), y(s.y_size(), random.edge());
-  Guarded<T> dx(s.x_size(), random.edge()), dy(s.y_size(), random.edge()), dw(s.w_size(), random.edge());
-  for (const Guarded<T>* array : {&x, &w, &dy}) fill(*array, random, Numbers::reals);
-  Reference y_wanted(s.y_size()), dx_wanted(s.x_size()), dw_wanted(s.w_size());
-  each_product(s, [&](index xi, index wi, index yi) {
-    y_wanted.add(yi, static_cast<double>(x[xi]) * static_cast<double>(w[wi]));
-    dx_wanted.add(xi, static_cast<double>(dy[yi]) * static_cast<double>(w[wi]));
-    dw_wanted.add(wi, static_cast<double>(dy[yi]) * static_cast<double>(x[xi]));
-  });
-  auto compare_all = [&](const Guarded<T>& got, const Reference& wanted) {
-    const double extent = *std::max_element(wanted.extent.begin(), wanted.extent.end());
-    for (index i = 0; i < got.size(); ++i) report.close(got[i], wanted.sum[i], extent, 60, i);
+  start(report, s, sizeof(float));
+  Guarded<float> x(s.x_size(), random.edge()), w(s.w_size(), random.edge()), y(s.y_size(), random.edge());
+  Guarded<float> dx(s.x_size(), random.edge()), dy(s.y_size(), random.edge()), dw(s.w_size(), random.edge());
+  for (const Guarded<float>* array : {&x, &w, &dy}) fill(*array, random, Numbers::reals);
+  const Wanted wanted(s, x.data(), w.data(), dy.data());
+  auto compare_all = [&](const Guarded<float>& got, const Reference& reference) {
+    const double extent = *std::max_element(reference.extent.begin(), reference.extent.end());
+    for (index i = 0; i < got.size(); ++i) report.close(got[i], reference.sum[i], extent, 60, i);
     report.intact(got, "the result");
   };
-  const T* no_bias = nullptr;
-  const PackedWeight<T> forward = pack_weight(
-      s, Direction::forward, choose_tiles<T>(s, Direction::forward, Algorithm::winograd, true, false), w.data());
+  auto tiles = [&](Direction direction) {
+    return choose_tiles<float>(s, direction, Algorithm::winograd, direction != Direction::weight_grad, false);
+  };
+  const float* no_bias = nullptr;
+  float* no_sums = nullptr;
+  const PackedWeight<float> forward = pack_weight(s, Direction::forward, tiles(Direction::forward), w.data());
   with_and_without_threads(report, y, [&] { conv_forward(s, x.data(), forward, no_bias, false, y.data()); });
-  compare_all(y, y_wanted);
-  const PackedWeight<T> backward = pack_weight(
-      s, Direction::input_grad, choose_tiles<T>(s, Direction::input_grad, Algorithm::winograd, true, false), w.data());
+  compare_all(y, wanted.y);
+  const PackedWeight<float> backward = pack_weight(s, Direction::input_grad, tiles(Direction::input_grad), w.data());
   with_and_without_threads(report, dx, [&] { conv_input_grad(s, dy.data(), backward, no_bias, false, dx.data()); });
-  compare_all(dx, dx_wanted);
-  if (*std::max_element(s.kernel.begin(), s.kernel.end()) > 3 || std::count(s.kernel.begin(), s.kernel.end(), 2))
-    return;
-  const Tiles tiles = choose_tiles<T>(s, Direction::weight_grad, Algorithm::winograd, false, false);
-  T* no_sums = nullptr;
-  with_and_without_threads(report, dw, [&] { conv_weight_grad(s, tiles, x.data(), dy.data(), dw.data(), no_sums); });
-  compare_all(dw, dw_wanted);
+  compare_all(dx, wanted.dx);
+  const Tiles whole = tiles(Direction::weight_grad);
+  with_and_without_threads(report, dw, [&] { conv_weight_grad(s, whole, x.data(), dy.data(), dw.data(), no_sums); });
+  compare_all(dw, wanted.dw);
 }
 
-ConvShape dense_shape(Random& random, bool threes) {
+ConvShape drawn_shape(Random& random, bool threes) {
   ConvShape s;
   s.batch = 1 + random.below(2);
   s.groups = random.pick<index>({1, 1, 2});
@@ -89,65 +84,26 @@ ConvShape dense_shape(Random& random, bool threes) {
   return s;
 }
 
-// A convolution whose stride is shorter than its kernel on some axis, and its input gradient.
-void check_strided(Report& report, Random& random, ConvShape s) {
-  for (int a = 0; a < 3; ++a) s.stride[a] = 1 + random.below(std::max<index>(1, std::min<index>(s.kernel[a] - 1, 3)));
-  s.finish();
-  start(report, s, sizeof(float));
-  Guarded<float> x(s.x_size(), random.edge()), w(s.w_size(), random.edge()), y(s.y_size(), random.edge());
-  Guarded<float> dx(s.x_size(), random.edge()), dy(s.y_size(), random.edge()), dw(s.w_size(), random.edge());
-  for (const Guarded<float>* array : {&x, &w, &dy}) fill(*array, random, Numbers::reals);
-  Reference y_wanted(s.y_size()), dx_wanted(s.x_size()), dw_wanted(s.w_size());
-  each_product(s, [&](index xi, index wi, index yi) {
-    y_wanted.add(yi, static_cast<double>(x[xi]) * static_cast<double>(w[wi]));
-    dx_wanted.add(xi, static_cast<double>(dy[yi]) * static_cast<double>(w[wi]));
-    dw_wanted.add(wi, static_cast<double>(dy[yi]) * static_cast<double>(x[xi]));
-  });
-  auto compare_all = [&](const Guarded<float>& got, const Reference& wanted) {
-    const double extent = *std::max_element(wanted.extent.begin(), wanted.extent.end());
-    for (index i = 0; i < got.size(); ++i) report.close(got[i], wanted.sum[i], extent, 60, i);
-    report.intact(got, "the result");
-  };
-  const float* no_bias = nullptr;
-  const PackedWeight<float> forward = pack_weight(
-      s, Direction::forward, choose_tiles<float>(s, Direction::forward, Algorithm::winograd, true, false), w.data());
-  with_and_without_threads(report, y, [&] { conv_forward(s, x.data(), forward, no_bias, false, y.data()); });
-  compare_all(y, y_wanted);
-  const PackedWeight<float> backward =
-      pack_weight(s, Direction::input_grad,
-                  choose_tiles<float>(s, Direction::input_grad, Algorithm::winograd, true, false), w.data());
-  with_and_without_threads(report, dx, [&] { conv_input_grad(s, dy.data(), backward, no_bias, false, dx.data()); });
-  compare_all(dx, dx_wanted);
-  const Tiles tiles = choose_tiles<float>(s, Direction::weight_grad, Algorithm::winograd, false, false);
-  float* no_sums = nullptr;
-  with_and_without_threads(report, dw, [&] { conv_weight_grad(s, tiles, x.data(), dy.data(), dw.data(), no_sums); });
-  compare_all(dw, dw_wanted);
+ConvShape dense_shape(Random& random, bool threes) {
+  return draw_within(5e7, [&] { return drawn_shape(random, threes); });
 }
 
-template <class T>
-void check_winograd_shapes(Report& report, int shapes) {
-  Random random{11};
-  for (int i = 0; i < shapes; ++i) {
-    const ConvShape s = dense_shape(random, i % 2 == 0);
-    start(report, s, sizeof(T));
-    check_winograd<T>(report, random, s);
-  }
-  const ConvShape large = large_shape(27, 40, 3, 1);
-  start(report, large, sizeof(T));
-  check_winograd<T>(report, random, large);
+// With a stride that is shorter than the kernel on each axis where that is possible.
+ConvShape strided_shape(Random& random, bool threes) {
+  ConvShape s = dense_shape(random, threes);
+  for (int a = 0; a < 3; ++a) s.stride[a] = 1 + random.below(std::max<index>(1, std::min<index>(s.kernel[a] - 1, 3)));
+  s.finish();
+  return s;
 }
 
 }  // namespace
 
 void check_winograd_ops(Report& report) {
-  check_winograd_shapes<float>(report, 120);
-  Random random{8};
-  for (int i = 0; i < 20; ++i) {
-    const ConvShape s = dense_shape(random, false);
-    start(report, s, sizeof(float));
-    check_convolve(report, random, s);
-  }
-  for (int i = 0; i < 40; ++i) check_strided(report, random, dense_shape(random, i % 2 == 0));
+  Random random{11};
+  for (int i = 0; i < 120; ++i) check_winograd(report, random, dense_shape(random, i % 2 == 0));
+  check_winograd(report, random, large_shape(27, 40, 3, 1));
+  for (int i = 0; i < 20; ++i) check_convolve(report, random, dense_shape(random, false));
+  for (int i = 0; i < 40; ++i) check_winograd(report, random, strided_shape(random, i % 2 == 0));
 }
 
 }  // namespace pcx::check
