@@ -57,7 +57,7 @@ PCX_INLINE __m512 fmadd(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a
 PCX_INLINE __m512d fmadd(__m512d a, __m512d b, __m512d c) { return _mm512_fmadd_pd(a, b, c); }
 // sum += a * b in the register where it is. GCC 12 moves sums of panel_product about: 4% of it. Kernels whose factors
 // come from memory at each use are faster without.
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(PCX_EMULATED)
 PCX_INLINE void accumulate(__m512& sum, __m512 a, __m512 b) {
   asm("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
 }

@@ -130,6 +130,10 @@ inline __m256 round(__m512d v) {
   const Lanes<__m512d> x(v);
   return each<__m256>([&](int i) { return static_cast<float>(x.at[i]); });
 }
+inline __m512d double_of(__m256 v) {
+  const Lanes<__m256> x(v);
+  return each<__m512d>([&](int i) { return static_cast<double>(x.at[i]); });
+}
 inline __m512d first_half(__m256d v) {  // what follows is undefined
   const Lanes<__m256d> x(v);
   return each<__m512d>([&](int i) { return i < 4 ? x.at[i] : -1; });
@@ -151,7 +155,7 @@ V insert_quarter(V v, Q part, int quarter) {
   return each<V>([&](int i) { return i / y.count == quarter ? y.at[i % y.count] : x.at[i]; });
 }
 template <class Q, class V>
-Q extract_quarter(V v, int quarter) {
+Q extract_quarter(V v, int quarter) {  // or a half: so many lanes as Q has
   const Lanes<V> x(v);
   return each<Q>([&](int i) { return x.at[quarter * Lanes<Q>::count + i]; });
 }
@@ -302,6 +306,7 @@ V permute(__m512i numbers, V v) {
 #define _mm256_mask_storeu_ps PCX_E::masked_store
 #define _mm_mask_storeu_ps PCX_E::masked_store
 #define _mm512_cvtpd_ps PCX_E::round
+#define _mm512_cvtps_pd PCX_E::double_of
 #define _mm512_maskz_mov_ps PCX_E::zero_unless<__m512>
 #define _mm512_maskz_mov_pd PCX_E::zero_unless<__m512d>
 #define _mm512_maskz_div_ps(mask, a, b) PCX_E::zero_unless(mask, PCX_E::div<__m512>(a, b))
@@ -335,6 +340,7 @@ V permute(__m512i numbers, V v) {
 #undef _mm512_insertf32x4
 #undef _mm512_insertf64x2
 #undef _mm512_extractf32x4_ps
+#undef _mm512_extractf64x4_pd
 #undef _mm512_extractf64x2_pd
 #undef _mm512_shuffle_ps
 #undef _mm512_shuffle_f32x4
@@ -352,6 +358,8 @@ V permute(__m512i numbers, V v) {
 #define _mm512_insertf64x2 PCX_E::insert_quarter<__m512d, __m128d>
 #define _mm512_extractf32x4_ps PCX_E::extract_quarter<__m128>
 #define _mm512_extractf64x2_pd PCX_E::extract_quarter<__m128d>
+#define _mm512_extractf64x4_pd PCX_E::extract_quarter<__m256d>
+#define _mm512_castps512_ps256 PCX_E::first_quarter<__m256>
 #define _mm512_castps512_ps128 PCX_E::first_quarter<__m128>
 #define _mm512_castpd512_pd128 PCX_E::first_quarter<__m128d>
 #define _mm512_zextps128_ps512 PCX_E::zero_but_first<__m512>

@@ -7,6 +7,7 @@
 #define PCX_TARGET_END
 #define __builtin_cpu_supports(feature) 1
 
+#define PCX_EMULATED  // no instruction by name
 #include "emulated/avx512.h"
 
 #include "isa/avx512.cpp"
