@@ -435,7 +435,7 @@ def test_auto_is_a_function_of_the_shape() -> None:
 
     assert tiles(56, 64) == [1, 4, 4]
     assert tiles(56, 64, wide=True) == [1, 1, 1]
-    assert tiles(56, 8) == [1, 1, 1]
+    assert tiles(56, 4) == [1, 1, 1]
     assert tiles(28, 512) == [1, 4, 4]
     assert tiles(14, 512, kept=False) == [1, 2, 2]
     assert tiles(7, 256) != [1, 1, 1]
