@@ -147,7 +147,33 @@ static void depthwise_row(const DepthwiseRow<T>& row) {
   }
 }
 
-// Channels that lanes take out of order: those of a vector mostly lie so close together that one load has them all.
+// One vector of channels that lanes take out of order, which one load or two have among them: each lane from the load
+// that has its channel, zero in the lanes beyond `count`.
+template <class T, int Loads>
+static void spread_vector(const PixelColumns<T>& part, const T* x, const std::int32_t* from, index count, T* to) {
+  using vec = decltype(zero<T>());
+  const index span = from[count - 1] - from[0] + 1, x_step = part.x_step, to_step = part.to_step;
+  std::int32_t whole[lanes<T>];
+  T chosen[Loads][lanes<T>];
+  for (int i = 0; i < lanes<T>; ++i) {
+    whole[i] = from[i < count ? i : 0];
+    for (int l = 0; l < Loads; ++l) chosen[l][i] = i < count && (whole[i] - from[0]) / lanes<T> == l ? T(1) : T(0);
+  }
+  const auto numbers = lane_numbers<T>(whole);
+  for (index p = part.pixels; p > 0; --p, x += x_step, to += to_step) {
+    vec v = zero<T>();
+    PCX_UNROLL
+    for (int l = 0; l < Loads; ++l) {
+      const vec channels = l < Loads - 1 ? load(x + l * lanes<T>) : load_first(x + l * lanes<T>, span - l * lanes<T>);
+      v = select(beats(load(chosen[l]), zero<T>()), permute(channels, numbers), v);
+    }
+    store(to, v);
+  }
+}
+
+// Pixels from which looking for each lane's load pays.
+constexpr index pixels_for_one = 6, pixels_for_two = 16;
+
 template <class T>
 static void spread_columns(const PixelColumns<T>& part) {
   const index x_step = part.x_step, to_step = part.to_step;
@@ -156,18 +182,22 @@ static void spread_columns(const PixelColumns<T>& part) {
     const std::int32_t* from = part.from + c;
     const index count = part.channels - c < lanes<T> ? part.channels - c : lanes<T>;
     const index span = from[count - 1] - from[0] + 1;
+    const T* x = part.x + from[0];
     T* to = vector;
     if (count == lanes<T> && span <= lanes<T>) {
       const auto numbers = lane_numbers<T>(from);
-      const T* x = part.x + from[0];
       for (index p = part.pixels; p > 0; --p, x += x_step, to += to_step) {
         store(to, permute(load_first(x, span), numbers));
       }
-      continue;
-    }
-    const T* x = part.x;
-    for (index p = part.pixels; p > 0; --p, x += x_step, to += to_step) {
-      for (index i = 0; i < lanes<T>; ++i) to[i] = i < count ? x[from[i]] : T(0);
+    } else if (span <= lanes<T> && part.pixels >= pixels_for_one) {
+      spread_vector<T, 1>(part, x, from, count, to);
+    } else if (span <= 2 * lanes<T> && part.pixels >= pixels_for_two) {
+      spread_vector<T, 2>(part, x, from, count, to);
+    } else {
+      x = part.x;
+      for (index p = part.pixels; p > 0; --p, x += x_step, to += to_step) {
+        for (index i = 0; i < lanes<T>; ++i) to[i] = i < count ? x[from[i]] : T(0);
+      }
     }
   }
 }

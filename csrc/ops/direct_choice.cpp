@@ -37,9 +37,11 @@ constexpr double far_product = 1.5;   // which takes so many times as long
 constexpr double row_part = 900, row_product = 1.1, row_out = 3.2, row_in = 1.4, row = 125, row_filled = 80,
                  row_edge = 24;
 constexpr index widest_rows = 32;  // output channels: with more of them y is written in pieces that are too far apart
-// Depthwise: a vector's multiply-add; a vector copied, and where channels of groups are dealt out; a row of pixels, and
-// of its vectors.
-constexpr double column_product = 0.8, column_copied = 3, column_dealt = 10, column_row = 300, column_vector = 15;
+// Depthwise: a vector's multiply-add; a vector copied, and where channels of groups are dealt out, from up to two
+// vectors or one by one; a row of pixels, and of its vectors.
+constexpr double column_product = 0.8, column_copied = 3, column_dealt = 6, column_by_lane = 10, column_row = 300,
+                 column_vector = 15;
+constexpr index long_row = 16;
 constexpr double found = 1.15;  // times as much is found, next to Winograd's algorithm: memory
 constexpr double reread = 0.3;  // an element of x for each residue but the first: x is larger than the near caches
 constexpr double made = 1.5;    // an element of the weight that is packed
@@ -160,15 +162,24 @@ double read_pixels(const Correlation& p) {
   return static_cast<double>(pixels);
 }
 
+// A vector of a column: channels of x that follow each other, or one of each group for all that come of it.
+double column_cycles(const Correlation& p, index lanes) {
+  if (p.in_channels * p.out_channels == 1) return column_copied;
+  const index last = std::min(lanes, p.groups * p.out_channels) - 1;
+  const bool near = last / p.out_channels * p.in_channels < 2 * lanes && p.axis[2].positions >= long_row;
+  return near ? column_dealt : column_by_lane;
+}
+
 // A few channels a group: vectors of output channels, and columns of x for each; no rows of padding.
 double depthwise_cycles(const Correlation& p) {
-  const double vectors = static_cast<double>(divide_up(p.groups * p.out_channels, kernels<float>().lanes));
+  const index lanes = kernels<float>().lanes;
+  const double vectors = static_cast<double>(divide_up(p.groups * p.out_channels, lanes));
   const double in = static_cast<double>(p.in_channels),
                rows = static_cast<double>(p.axis[0].positions * p.axis[1].positions);
   const auto& [ad, ah, aw] = p.axis;
   const double row_taps = inside(ad, ad.positions, ad.in) * inside(ah, ah.positions, ah.in);
   const double sums = column_product * row_taps * static_cast<double>(aw.positions * aw.taps) * in;
-  const double moved = (p.in_channels * p.out_channels == 1 ? column_copied : column_dealt) * read_pixels(p) * in;
+  const double moved = column_cycles(p, lanes) * read_pixels(p) * in;
   const double longer = p.in_channels == 1 ? pace().columns : 1;
   return part + longer * (column_row * rows + vectors * (sums + moved + column_vector * rows));
 }

@@ -224,7 +224,7 @@ PCX_INLINE __m256 quotient(__m256 a, __m256 b) {  // 0 where b is 0
 PCX_INLINE __m256d quotient(__m256d a, __m256d b) {
   return _mm256_and_pd(_mm256_cmp_pd(b, _mm256_setzero_pd(), _CMP_NEQ_UQ), _mm256_div_pd(a, b));
 }
-// Lane i of `permute` is lane numbers[i] of v; the numbers are counted from the first of them.
+// Lane i of `permute` is lane numbers[i] of v; the numbers are counted from the first of them, round and round.
 template <class T>
 PCX_INLINE __m256i lane_numbers(const std::int32_t* from) {
   if constexpr (sizeof(T) == 4) {

@@ -176,7 +176,7 @@ PCX_INLINE __m512 quotient(__m512 a, __m512 b) {  // 0 where b is 0
 PCX_INLINE __m512d quotient(__m512d a, __m512d b) {
   return _mm512_maskz_div_pd(_mm512_cmp_pd_mask(b, _mm512_setzero_pd(), _CMP_NEQ_UQ), a, b);
 }
-// Lane i of `permute` is lane numbers[i] of v; the numbers are counted from the first of them.
+// Lane i of `permute` is lane numbers[i] of v; the numbers are counted from the first of them, round and round.
 template <class T>
 PCX_INLINE __m512i lane_numbers(const std::int32_t* from) {
   if constexpr (sizeof(T) == 4) {

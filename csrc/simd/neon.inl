@@ -158,15 +158,16 @@ PCX_INLINE float32x4_t quotient(float32x4_t a, float32x4_t b) {  // 0 where b is
 PCX_INLINE float64x2_t quotient(float64x2_t a, float64x2_t b) {
   return vreinterpretq_f64_u64(vbicq_u64(vreinterpretq_u64_f64(vdivq_f64(a, b)), vceqzq_f64(b)));
 }
-// Lane i of `permute` is lane numbers[i] of v; the numbers, here bytes, are counted from the first of them.
+// Lane i of `permute` is lane numbers[i] of v; the numbers, here bytes, are counted from the first, round and round.
 template <class T>
 PCX_INLINE uint8x16_t lane_numbers(const std::int32_t* from) {
   if constexpr (sizeof(T) == 4) {
-    const uint32x4_t numbers = vreinterpretq_u32_s32(vsubq_s32(vld1q_s32(from), vdupq_n_s32(*from)));
+    const int32x4_t whole = vsubq_s32(vld1q_s32(from), vdupq_n_s32(*from));
+    const uint32x4_t numbers = vandq_u32(vreinterpretq_u32_s32(whole), vdupq_n_u32(3));
     return vreinterpretq_u8_u32(vmlaq_n_u32(vdupq_n_u32(0x03020100), numbers, 0x04040404));
   } else {
     const std::uint64_t bytes[2] = {0x0706050403020100u,
-                                    0x0706050403020100u + std::uint64_t(from[1] - from[0]) * 0x0808080808080808u};
+                                    0x0706050403020100u + std::uint64_t((from[1] - from[0]) & 1) * 0x0808080808080808u};
     return vreinterpretq_u8_u64(vld1q_u64(bytes));
   }
 }
