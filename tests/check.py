@@ -112,7 +112,7 @@ def guarded_output(shape: Sequence[int], dtype: Any) -> tuple[np.ndarray, Callab
     return out, check
 
 
-# Instruction sets
+# Memory
 
 
 def peak_memory(call: Callable[[], Any]) -> tuple[Any, int]:
@@ -129,6 +129,9 @@ def peak_memory(call: Callable[[], Any]) -> tuple[Any, int]:
         return result, pyconvx.memory()["peak"] - before
     finally:
         gc.enable()
+
+
+# Instruction sets
 
 
 @contextmanager

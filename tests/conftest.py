@@ -29,8 +29,7 @@ def poisoned_memory() -> Iterator[None]:
     _core.set_memory_poison(False)
 
 
-# PYCONVX_TEST_ISAS=1 leaves all but the fastest out, 0 every test that forces them: CI asks for that where only Python
-# is another one.
+# PYCONVX_TEST_ISAS=1 leaves all but the fastest out: CI asks for that where only Python is another one.
 ISAS = pyconvx.available_isas()[: int(os.environ.get("PYCONVX_TEST_ISAS", "9"))]
 
 

@@ -174,6 +174,8 @@ static void spread_vector(const PixelColumns<T>& part, const T* x, const std::in
 // Pixels from which looking for each lane's load pays.
 constexpr index pixels_for_one = 6, pixels_for_two = 16;
 
+// Channels that lanes take out of order: those of a vector mostly lie so close together that a load or two have them
+// all.
 template <class T>
 static void spread_columns(const PixelColumns<T>& part) {
   const index x_step = part.x_step, to_step = part.to_step;

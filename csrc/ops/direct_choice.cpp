@@ -41,7 +41,7 @@ constexpr index widest_rows = 32;  // output channels: with more of them y is wr
 // vectors or one by one; a row of pixels, and of its vectors.
 constexpr double column_product = 0.8, column_copied = 3, column_dealt = 6, column_by_lane = 10, column_row = 300,
                  column_vector = 15;
-constexpr index long_row = 16;
+constexpr index long_row = 16;  // positions from which they are taken from vectors
 constexpr double found = 1.15;  // times as much is found, next to Winograd's algorithm: memory
 constexpr double reread = 0.3;  // an element of x for each residue but the first: x is larger than the near caches
 constexpr double made = 1.5;    // an element of the weight that is packed
