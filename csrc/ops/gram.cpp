@@ -54,7 +54,8 @@ class Gram {
         const Rectangle r = rectangle(task % rectangles_);
         T* y = sums.data() + worker * part_ * part_;
         sum(r, image, 0, s_.positions, y, panels.data() + worker * panels_);
-        finish(r, 0, r.rows, y, g_ + image * matrix());
+        for (index c = 0; c < r.rows; c += k_.panel)
+          finish(r, c, std::min(r.rows, c + k_.panel), y, g_ + image * matrix());
       });
       return;
     }
@@ -183,23 +184,24 @@ class Gram {
     }
   }
 
-  // Rows of g, and their mirror, from the rectangles that the slices left in y.
+  // Rows [first, last) of g, of one panel, and their mirror, from the rectangles that the slices left in y.
   void finish(const Rectangle& r, index first, index last, const T* y, T* g) const {
     const index n = s_.channels;
     for (index c = first; c < last; ++c) {
       const index columns = r.diagonal() ? c + 1 : r.columns;
-      const T* from = y + c * part_;
       T* to = g + (r.row + c) * n + r.column;
-      std::copy_n(from, columns, to);
-      for (index slice = 1; slice < slices_; ++slice) {
-        from += part_ * part_;
-        for (index k = 0; k < columns; ++k) to[k] += from[k];
+      if (slices_ == 1) {
+        std::copy_n(y + c * part_, columns, to);
+      } else {
+        std::fill_n(to, columns, T(0));
+        k_.column_sum({y + c * part_, to, slices_, part_ * part_, columns});
       }
       for (index k = 0; divisor_ != 1 && k < columns; ++k) to[k] /= divisor_;
-      for (index k = 0; r.diagonal() && k < c; ++k) g[(r.column + k) * n + r.row + c] = to[k];
+      for (index k = first; r.diagonal() && k < c; ++k) g[(r.column + k) * n + r.row + c] = to[k];
     }
-    if (r.diagonal() || first >= last) return;
-    k_.transpose(g + (r.row + first) * n + r.column, n, g + r.column * n + r.row + first, n, last - first, r.columns);
+    const index mirrored = r.diagonal() ? first : r.columns;
+    if (first >= last || mirrored == 0) return;
+    k_.transpose(g + (r.row + first) * n + r.column, n, g + r.column * n + r.row + first, n, last - first, mirrored);
   }
 
   const GramShape s_;
