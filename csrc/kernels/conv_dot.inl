@@ -1,8 +1,33 @@
 // ConvPixels for few output channels: lanes run along the contraction, so that none is idle whatever the number of
 // channels, and x is read as it stands. A tile keeps one vector of partial sums for each (pixel, output channel); with
 // 4 x 3 a step loads 4 vectors of pixels and 3 of weights for 12 FMAs.
-template <class T, int Columns>
-constexpr int dot_pixels = (registers - 1 - Columns) / Columns < 8 ? (registers - 1 - Columns) / Columns : 8;
+// As many pixels as leave room for the weights. Where these are too few sums to keep the ports busy, there are more,
+// and some weights come from memory for each use.
+constexpr int dot_sums = 12;
+template <int Columns>
+constexpr int dot_room = (registers - 1 - Columns) / Columns;
+template <int Columns>
+constexpr int dot_pixels = dot_room<Columns> >= 8                    ? 8
+                           : dot_room<Columns> * Columns >= dot_sums ? dot_room<Columns>
+                                                                     : dot_sums / Columns;
+
+// Whole: as many elements as lanes.
+template <bool Whole, int Columns, int Pixels, class T, class Vector>
+PCX_INLINE void dot_step(const T* const (&x)[Pixels], index i, index left, const T* w, Vector* sum) {
+  Vector wi[Columns];
+  PCX_UNROLL
+  for (int k = 0; k < Columns; ++k) {
+    wi[k] = load(w + k * lanes<T>);
+    if (Pixels > 1 && k < registers - 1 - Pixels * Columns) wi[k] = held(wi[k]);
+  }
+  PCX_UNROLL
+  for (int p = 0; p < Pixels; ++p) {
+    Vector xp = Whole ? load(x[p] + i) : load_first(x[p] + i, left);
+    if constexpr (Columns > 1) xp = held(xp);
+    PCX_UNROLL
+    for (int k = 0; k < Columns; ++k) sum[p * Columns + k] = fmadd(xp, wi[k], sum[p * Columns + k]);
+  }
+}
 
 template <class T, int Columns, int Pixels>
 static void dot_tile(const ConvPixels<T>& tile, const index* x_at, const index* y_at) {
@@ -17,26 +42,12 @@ static void dot_tile(const ConvPixels<T>& tile, const index* x_at, const index* 
     PCX_UNROLL
     for (int p = 0; p < Pixels; ++p) x[p] = tile.x + x_at[p] + tile.runs[r].start;
     const index length = tile.runs[r].length;
-    for (index i = 0; i < length; i += lanes<T>, w += Columns * lanes<T>) {
-      const index left = length - i;
-      vec wi[Columns];
-      PCX_UNROLL
-      for (int k = 0; k < Columns; ++k) wi[k] = load(w + k * lanes<T>);
-      if (left >= lanes<T>) {
-        PCX_UNROLL
-        for (int p = 0; p < Pixels; ++p) {
-          const vec xp = load(x[p] + i);
-          PCX_UNROLL
-          for (int k = 0; k < Columns; ++k) sum[p * Columns + k] = fmadd(xp, wi[k], sum[p * Columns + k]);
-        }
-      } else {
-        PCX_UNROLL
-        for (int p = 0; p < Pixels; ++p) {
-          const vec xp = load_first(x[p] + i, left);
-          PCX_UNROLL
-          for (int k = 0; k < Columns; ++k) sum[p * Columns + k] = fmadd(xp, wi[k], sum[p * Columns + k]);
-        }
-      }
+    index i = 0;
+    for (; i + lanes<T> <= length; i += lanes<T>, w += Columns * lanes<T>)
+      dot_step<true, Columns, Pixels>(x, i, lanes<T>, w, sum);
+    if (i < length) {
+      dot_step<false, Columns, Pixels>(x, i, length - i, w, sum);
+      w += Columns * lanes<T>;
     }
   }
   T total[blocks * lanes<T>];
@@ -81,7 +92,7 @@ static void conv_dot(const ConvPixels<T>& tile) {
   if constexpr (Columns > 1) {
     if (tile.columns < Columns) return conv_dot<T, Columns - 1>(tile);
   }
-  constexpr int most = dot_pixels<T, Columns>;
+  constexpr int most = dot_pixels<Columns>;
   const index tiles = (tile.pixels + most - 1) / most, least = tile.pixels / tiles, longer = tile.pixels % tiles;
   for (index t = 0, p = 0; t < tiles; ++t) {
     const index pixels = least + (t < longer);

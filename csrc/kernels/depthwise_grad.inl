@@ -3,12 +3,12 @@
 // there is no register for a window: 2 rows and 7 taps take 15 loads for 14.
 template <int Taps>
 constexpr bool sums_slide = Taps == 2 || Taps == 3;
-// Rows at most: their sums, the window or a pixel of dy, and a column fill 16 registers.
+// Rows at most: their sums, the window or a pixel of dy and its lanes, and a column fill 16 registers.
 template <int Taps>
 constexpr int sum_rows = Taps == 1   ? 8
                          : Taps == 2 ? 6
-                         : Taps == 3 ? 4
-                                     : 15 / Taps;
+                         : Taps == 3 ? 3
+                                     : 14 / Taps;
 
 // The products of a column: tap i meets dy[i], where First <= i < End.
 template <int First, int End, class T, class Vector, int Rows, int Taps>

@@ -53,7 +53,7 @@ constexpr double made = 1.5;    // an element of the weight that is packed
 struct Pace {
   double tile, run, one_vector, column, dot_product, dot_run, pixel, filled, row_load, swept, columns;
 };
-constexpr Pace narrow_pace{4.5, 0.6, 1.2, 6, 1.3, 0, 3, 42, 1, 2.5, 1.1};
+constexpr Pace narrow_pace{4.5, 0.6, 1.2, 6, 1.1, 0, 3, 42, 1, 2.5, 1.1};
 constexpr Pace wide_pace{10, 0.85, 1.3, 4.5, 1.45, 1.6, 2, 35, 2, 5.2, 1.6};
 
 const Pace& pace() { return kernels<float>().wide() ? wide_pace : narrow_pace; }

@@ -22,6 +22,14 @@ PCX_INLINE __m256 set1(float a) { return _mm256_set1_ps(a); }
 PCX_INLINE __m256d set1(double a) { return _mm256_set1_pd(a); }
 PCX_INLINE __m256 load(const float* p) { return _mm256_loadu_ps(p); }
 PCX_INLINE __m256d load(const double* p) { return _mm256_loadu_pd(p); }
+// v, in a register: what is used more than once is otherwise loaded more than once, as an operand of each use.
+template <class Vector>
+PCX_INLINE Vector held(Vector v) {
+#ifdef __GNUC__
+  asm("" : "+x"(v));
+#endif
+  return v;
+}
 PCX_INLINE void store(float* p, __m256 v) { _mm256_storeu_ps(p, v); }
 PCX_INLINE void store(double* p, __m256d v) { _mm256_storeu_pd(p, v); }
 // Past the caches; p is aligned to the vector. Others see it after a fence.

@@ -22,6 +22,14 @@ PCX_INLINE __m512 set1(float a) { return _mm512_set1_ps(a); }
 PCX_INLINE __m512d set1(double a) { return _mm512_set1_pd(a); }
 PCX_INLINE __m512 load(const float* p) { return _mm512_loadu_ps(p); }
 PCX_INLINE __m512d load(const double* p) { return _mm512_loadu_pd(p); }
+// v, in a register: what is used more than once is otherwise loaded more than once, as an operand of each use.
+template <class Vector>
+PCX_INLINE Vector held(Vector v) {
+#if defined(__GNUC__) && !defined(PCX_EMULATED)
+  asm("" : "+v"(v));
+#endif
+  return v;
+}
 PCX_INLINE void store(float* p, __m512 v) { _mm512_storeu_ps(p, v); }
 PCX_INLINE void store(double* p, __m512d v) { _mm512_storeu_pd(p, v); }
 // Past the caches; p is aligned to the vector. Others see it after a fence.

@@ -22,6 +22,11 @@ PCX_INLINE float32x4_t set1(float a) { return vdupq_n_f32(a); }
 PCX_INLINE float64x2_t set1(double a) { return vdupq_n_f64(a); }
 PCX_INLINE float32x4_t load(const float* p) { return vld1q_f32(p); }
 PCX_INLINE float64x2_t load(const double* p) { return vld1q_f64(p); }
+// Operands are in registers here.
+template <class Vector>
+PCX_INLINE Vector held(Vector v) {
+  return v;
+}
 PCX_INLINE void store(float* p, float32x4_t v) { vst1q_f32(p, v); }
 PCX_INLINE void store(double* p, float64x2_t v) { vst1q_f64(p, v); }
 // These processors notice by themselves that whole lines are written.

@@ -24,6 +24,10 @@ PCX_INLINE T load(const T* p) {
   return *p;
 }
 template <class T>
+PCX_INLINE T held(T v) {
+  return v;
+}
+template <class T>
 PCX_INLINE void store(T* p, T v) {
   *p = v;
 }
