@@ -47,14 +47,14 @@ constexpr double reread = 0.3;  // an element of x for each residue but the firs
 constexpr double made = 1.5;    // an element of the weight that is packed
 
 // What depends on the vectors: what a register tile takes besides its products, in channels, and a run of x; a panel of
-// one vector, next to half a panel of two; a column that is summed over lanes, a vector of it, a run; a pixel that is
-// copied, and a row of them; a vector of pixels in the row kernel; a vector of a scattered cell; by how much
-// depthwise takes longer where a group reads one channel.
+// one vector, next to half a panel of two; a column that is summed over lanes, a vector of x, its product with a
+// column, a run; a pixel that is copied, and a row of them; a vector of pixels in the row kernel; a vector of a
+// scattered cell; by how much depthwise takes longer where a group reads one channel.
 struct Pace {
-  double tile, run, one_vector, column, dot_product, dot_run, pixel, filled, row_load, swept, columns;
+  double tile, run, one_vector, column, dot_load, dot_product, dot_run, pixel, filled, row_load, swept, columns;
 };
-constexpr Pace narrow_pace{4.5, 0.6, 1.2, 6, 1.1, 0, 3, 42, 1, 2.5, 1.1};
-constexpr Pace wide_pace{10, 0.85, 1.3, 4.5, 1.45, 1.6, 2, 35, 2, 5.2, 1.6};
+constexpr Pace narrow_pace{4.5, 0.6, 1.2, 6, 1.4, 0.55, 0, 3, 42, 1, 2.5, 1.1};
+constexpr Pace wide_pace{10, 0.85, 1.3, 4.5, 1.45, 0.9, 1.6, 2, 35, 2, 5.2, 1.6};
 
 const Pace& pace() { return kernels<float>().wide() ? wide_pace : narrow_pace; }
 
@@ -206,8 +206,9 @@ double channels_cycles(const Correlation& p) {
   double sums;
   if (over_lanes<float>(p, p.out_channels)) {
     const double vectors = runs * static_cast<double>(divide_up(chunks.run_taps * p.in_channels, k.lanes));
-    const double product = pace().dot_product * (depth * out > far_weights ? far_product : 1);
-    sums = positions * (vectors * product * (out + 1) / 2 + pace().dot_run * runs + pace().column * out);
+    const double product = std::max(pace().dot_load, pace().dot_product * out);
+    const double far = depth * out > far_weights ? far_product : 1;
+    sums = positions * (vectors * product * far + pace().dot_run * runs + pace().column * out);
   } else {
     const double panels = static_cast<double>(divide_up(p.out_channels, k.panel));
     sums = products(k, positions, depth, columns_cost(k, p.out_channels)) + positions * panels * pace().run * runs;
