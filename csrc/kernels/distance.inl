@@ -1,8 +1,7 @@
 // Distances: rows of a against rows of b by their differences, so equal rows are at exactly 0. A pair has a partial sum
 // for every i % lanes, and they are added as sum_each does it, neighbours first. There are two ways to this:
-// - Few rows of a, or deep ones: lanes run over the depth; a tile keeps one vector of partial sums a pair, so with 4 x
-// 4
-//   a step loads 8 vectors for 16 differences.
+// - Few rows of a, or deep ones: lanes run over the depth; a tile keeps one vector of partial sums a pair, so a step of
+//   four rows by four columns loads 8 vectors for 16 differences.
 // - Many: a panel of b is transposed, lanes over its rows, and an element of a is broadcast. With 6 x 2 a step loads 8
 //   times for 12 subtractions and 12 FMAs, which have pipes of their own. The depth is passed `lanes` times, so that a
 //   pass is one partial sum.
