@@ -3,12 +3,14 @@
 // there is no register for a window: 2 rows and 7 taps take 15 loads for 14.
 template <int Taps>
 constexpr bool sums_slide = Taps == 2 || Taps == 3;
-// Rows at most: their sums, the window or a pixel of dy and its lanes, and a column fill 16 registers.
+// Rows at most: their sums, the window or a pixel of dy, and a column fill 16 registers. Where there are no more, the
+// lanes of dy take one of them.
+constexpr int most_sums = registers > 16 ? 15 : 14;
 template <int Taps>
 constexpr int sum_rows = Taps == 1   ? 8
                          : Taps == 2 ? 6
-                         : Taps == 3 ? 3
-                                     : 14 / Taps;
+                         : Taps == 3 ? (most_sums - Taps) / Taps
+                                     : most_sums / Taps;
 
 // The products of a column: tap i meets dy[i], where First <= i < End.
 template <int First, int End, class T, class Vector, int Rows, int Taps>

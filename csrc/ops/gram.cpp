@@ -1,6 +1,6 @@
 // Gram matrix: g[c][k] = sum over positions of x[c] x[k]. Only c >= k is computed, in rectangles of channels; the
 // mirror fills the rest, so g is symmetric to the last bit. Positions are cut into slices with a g of their own, added
-// in order; the cut depends on one image alone, so neither threads nor the batch change a bit.
+// in a fixed order; the cut depends on one image alone, so neither threads nor the batch change a bit.
 // Every panel of channels is multiplied by those below it, a block of positions at a time. A block is copied into
 // panels first: side by side the positions of two panels stay in L1, and are enough for a tile to wait seldom for its
 // piece of g. Read in place, pixels a power of two apart would share few sets of the cache.
