@@ -1,6 +1,7 @@
 // ConvPixels for few output channels: lanes run along the contraction, so that none is idle whatever the number of
 // channels, and x is read as it stands. A tile keeps one vector of partial sums for each (pixel, output channel); with
 // 4 x 3 a step loads 4 vectors of pixels and 3 of weights for 12 FMAs.
+
 // As many pixels as leave room for the weights. Where these are too few sums to keep the ports busy, there are more,
 // and some weights come from memory for each use.
 constexpr int dot_sums = 12;

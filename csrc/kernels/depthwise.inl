@@ -13,6 +13,7 @@ PCX_INLINE void slide(const T* x, index x_step, const T* w, Vector (&sum)[Pixels
   for (int i = 0; i < Taps; ++i) wi[i] = load(w + i * lanes<T>);
   PCX_UNROLL
   for (int q = 0; q < Pixels + Taps - 1; ++q, x += x_step) {
+    // Of three taps and more the column stays in a register anyway, or there is none for it.
     const Vector column = Taps == 2 ? held(load(x)) : load(x);
     PCX_UNROLL
     for (int i = 0; i < Taps; ++i) {
