@@ -75,6 +75,7 @@ struct ConvPixels {
   index pixels, run_count;
   int columns;
   bool over_lanes, accumulate, relu;
+  index next_end;  // of the columns that are stored next, from the first of these, if they are to be fetched; or 0
 };
 
 // Rows of partial results, each added to the cell that it belongs to:

@@ -5,11 +5,23 @@
 template <class T>
 constexpr int single_pixels = tile_pixels<T> < 12 ? 12 : tile_pixels<T>;
 
+// The last lines before `end`, as many as a panel has: a store that does not fill its line waits for it.
+template <class T, int Pixels, int Vectors>
+PCX_INLINE void fetch_lines(const T* end, const index* y_at) {
+  constexpr int columns = Vectors * lanes<T>, line = 64 / sizeof(T), lines = columns < line ? 1 : columns / line;
+  PCX_UNROLL
+  for (int p = 0; p < Pixels; ++p) {
+    PCX_UNROLL
+    for (int i = 0; i < lines; ++i) prefetch(end + y_at[p] - 1 - i * line);
+  }
+}
+
 // Whole: all columns of the vectors are stored. One branch an option and tile: with few taps they would show.
 template <bool Whole, class T, class Vector, int Pixels, int Vectors>
 PCX_INLINE void finish_pixels(const ConvPixels<T>& tile, const index* y_at, Vector (&sum)[Pixels][Vectors]) {
   T* const to = tile.y;  // stores could change what tile says
   const index columns = tile.columns;
+  if (tile.next_end) fetch_lines<T, Pixels, Vectors>(to + tile.next_end, y_at);
   if (tile.accumulate) {
     PCX_UNROLL
     for (int p = 0; p < Pixels; ++p) {

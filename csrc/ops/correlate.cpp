@@ -30,8 +30,8 @@ class Correlator {
         home_taps_(run_taps_at_home(p_, chunks_, last_over_lanes<T>(p_))),
         in_place_(stays_home({}, {p_.axis[0].positions, p_.axis[1].positions, p_.axis[2].positions})),
         small_(flops_of(p_) < parallel_flops),
-        streamed_(streams<T>(p_)),
-        cut_(cut_for(p_, in_place_, chunks_, small_, streamed_, sizeof(T), divide_up(p_.out_channels, k_.panel))),
+        fetches_(fetches_next<T>(p_)),
+        cut_(cut_for(p_, in_place_, chunks_, small_, sizeof(T), divide_up(p_.out_channels, k_.panel))),
         patch_(p_, cut_.block, chunks_),
         group_size_(packed_size<T>(p_) / p_.groups),
         x_(x),
@@ -56,13 +56,13 @@ class Correlator {
   }
 
   Work work() const {
-    const index bytes = patch_bytes() + (finished_size() + panel_size()) * static_cast<index>(sizeof(T)) +
+    const index bytes = patch_bytes() + panel_size() * static_cast<index>(sizeof(T)) +
                         2 * cut_.positions() * static_cast<index>(sizeof(index));
     const index affordable = std::max<index>(1, scratch_bytes / bytes);
     const index terms = chunks_.channels * p_.taps(), chunks = divide_up(p_.in_channels, chunks_.channels);
     const index registers = std::min(chunks_.depth, terms), lanes = over_lanes<T>(p_, p_.out_channels) ? k_.lanes : 1;
     const index chain = divide_up(registers, lanes) + divide_up(terms, chunks_.depth) * chunks;
-    return {flops_of(p_) / 2, chain, 0, bytes, small_ ? 1 : std::min(cut_.tasks(groups_apart()), affordable)};
+    return {flops_of(p_) / 2, chain, 0, bytes, small_ ? 1 : std::min(cut_.tasks(p_.groups), affordable)};
   }
 
   // Each panel of a group by one task.
@@ -71,28 +71,23 @@ class Correlator {
   void run() {
     const int workers = workers_for(work().workers);
     const index patch = patch_bytes() / static_cast<index>(sizeof(T)), positions = cut_.positions();
-    Buffer<T> patches(patch * workers), finished(finished_size() * workers), panels(panel_size() * workers);
+    Buffer<T> patches(patch * workers), panels(panel_size() * workers);
     Buffer<index> lists(2 * positions * workers);
     std::vector<Worker> own(static_cast<std::size_t>(workers));
-    parallel_for(cut_.tasks(groups_apart()), workers, [&](index task, int worker) {
+    parallel_for(cut_.tasks(p_.groups), workers, [&](index task, int worker) {
       Worker& w = own[static_cast<std::size_t>(worker)];
       w.patch = patches.data() + worker * patch;
       w.x_at = lists.data() + 2 * positions * worker;
       w.y_at = w.x_at + positions;
-      w.finished = finished.data() + worker * finished_size();
       w.panel = panels.data() + worker * panel_size();
-      Block b = cut_.block_of(task, p_, groups_apart());
-      if (!streamed_) return compute(b, w);
-      for (b.group = 0; b.group < p_.groups; ++b.group) compute(b, w);
-      stream(b, w);
+      compute(cut_.block_of(task, p_, p_.groups), w);
     });
   }
 
  private:
   struct Worker {
     T* patch;
-    T* finished;  // results that are streamed when all channels of their pixels are there
-    T* panel;     // by turns: a chunk of the panel that is computed
+    T* panel;  // by turns: a chunk of the panel that is computed
     index *x_at, *y_at;
     index images = 0;  // the block that is listed
     Axes size{};
@@ -102,10 +97,6 @@ class Correlator {
   index patch_bytes() const {  // of one worker
     return in_place_ ? 0 : patch_.size() * cut_.images * static_cast<index>(sizeof(T));
   }
-
-  index groups_apart() const { return streamed_ ? 1 : p_.groups; }  // whose blocks are tasks of their own
-  index pixel() const { return p_.groups * p_.out_channels; }       // elements
-  index finished_size() const { return streamed_ ? cut_.positions() * pixel() : 0; }
 
   index panel_size() const {
     if (!weight_.by_turns) return 0;
@@ -176,8 +167,7 @@ class Correlator {
           const index y = i * y_image_ + d * y_stride_[0] + h * y_stride_[1];
           for (index w = 0; w < b.size[2]; ++w) {
             *x_at++ = x + w * x_stride[2];
-            *y_at = streamed_ ? (y_at - worker.y_at) * pixel() : y + w * y_stride_[2];
-            ++y_at;
+            *y_at++ = y + w * y_stride_[2];
           }
         }
       }
@@ -201,9 +191,10 @@ class Correlator {
       tile.w = weight_.data + b.group * group_size_ + first * depth +
                before * packed_chunk_size<T>(p_, chunks_, chunks_.channels, tile.columns);
     }
-    tile.y = (streamed_ ? worker.finished : y_of(b)) + b.group * p_.out_channels + first;
+    tile.y = y_of(b) + b.group * p_.out_channels + first;
     tile.y_at = worker.y_at;
     tile.pixels = b.images * b.size[0] * b.size[1] * b.size[2];
+    if (fetches_) tile.next_end = next_end(b, panel);
     const T* bias = bias_ ? bias_ + b.group * p_.out_channels + first : nullptr;
     for (const RunList::Pass& pass : list.passes) {
       const bool last = last_chunk && pass.first + pass.runs == static_cast<index>(list.runs.size());
@@ -217,23 +208,18 @@ class Correlator {
     }
   }
 
+  // Of the panel after this one, in this group or the next, if it is of the same block; seen from this one.
+  index next_end(const Block& b, index panel) const {
+    const index left = p_.out_channels - panel * k_.panel;
+    if (panel + 1 < b.last_panel) return std::min<index>(left, 2 * k_.panel);
+    const bool group_follows = cut_.groups_together && cut_.panel_groups == 1 && b.group + 1 < p_.groups;
+    return group_follows ? left + std::min<index>(p_.out_channels, k_.panel) : 0;
+  }
+
   T* y_of(const Block& b) const {
     T* y = y_ + y_first_ + b.image * y_image_;
     for (int a = 0; a < 3; ++a) y += b.start[a] * y_stride_[a];
     return y;
-  }
-
-  void stream(const Block& b, const Worker& worker) const {
-    const T* from = worker.finished;
-    for (index i = 0; i < b.images; ++i) {
-      for (index d = 0; d < b.size[0]; ++d) {
-        for (index h = 0; h < b.size[1]; ++h, from += b.size[2] * pixel()) {
-          T* const to = y_of(b) + i * y_image_ + d * y_stride_[0] + h * y_stride_[1];
-          k_.stream_rows({from, to, b.size[2], pixel(), pixel(), y_stride_[2]});
-        }
-      }
-    }
-    k_.stream_end();
   }
 
   index weights_of(index length, const ConvPixels<T>& tile) const {
@@ -243,8 +229,8 @@ class Correlator {
   const Correlation p_;
   const Kernels<T>& k_;
   const Chunks chunks_;
-  const index home_taps_;                   // run_taps_at_home
-  const bool in_place_, small_, streamed_;  // in_place_: all blocks
+  const index home_taps_;                  // run_taps_at_home
+  const bool in_place_, small_, fetches_;  // in_place_: all blocks
   const Cut cut_;
   const Patch patch_;
   const index group_size_;

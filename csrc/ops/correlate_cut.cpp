@@ -4,7 +4,6 @@
 
 #include "base/division.h"
 #include "ops/patch.h"
-#include "ops/stream.h"
 
 namespace pcx {
 
@@ -18,9 +17,10 @@ constexpr index narrowest = 16;           // positions of a row that is cut
 constexpr index few_positions = 64;       // of a block that reads a weight from far away for little work
 // Of all groups, in bytes: up to here they stay near while the groups take turns, which then share lines of x and y.
 constexpr index near_weights = 128 << 10;
-// With few products for each result, storing is what takes the time. Results then leave the caches by the shortest way,
-// when all channels of a block are there.
-constexpr index streamed_depth = 16;
+// With few products for each result, storing is what takes the time. Where pixels do not fill their lines, a store
+// waits for what it leaves as it is, unless the panel before it has fetched that: 7 products a result, 399 channels,
+// took half as long. Full lines are overwritten without being read.
+constexpr index shallow = 16;
 // Many results of several panels are finished by blocks of so many bytes: a panel then finds lines and pages of y near
 // that the one before it has touched. Not where each block would fetch its weights from far away.
 constexpr index many_results = 4 << 20, block_results = 128 << 10, repeated_weights = 512 << 10;
@@ -87,14 +87,17 @@ bool meets_padding(const Correlation& p, const Axes& start, const Axes& size) {
   return false;
 }
 
+index results_of(const Correlation& p) { return p.batch * p.positions() * p.groups * p.out_channels; }
+
 template <class T>
-bool streams(const Correlation& p) {
-  return p.axis[2].out_step == 1 && p.taps() * p.in_channels <= streamed_depth &&
-         leave_caches<T>(p.batch * p.positions() * p.groups * p.out_channels);
+bool fetches_next(const Correlation& p) {
+  const auto bytes = [](index elements) { return elements * static_cast<index>(sizeof(T)); };
+  return p.taps() * p.in_channels <= shallow && bytes(p.groups * p.out_channels) % 64 != 0 &&
+         bytes(results_of(p)) > many_results;
 }
 
-template bool streams<float>(const Correlation&);
-template bool streams<double>(const Correlation&);
+template bool fetches_next<float>(const Correlation&);
+template bool fetches_next<double>(const Correlation&);
 
 Block Cut::block_of(index task, const Correlation& p, index groups) const {
   Block b{};
@@ -116,15 +119,14 @@ Block Cut::block_of(index task, const Correlation& p, index groups) const {
   return b;
 }
 
-Cut cut_for(const Correlation& p, bool in_place, const Chunks& chunks, bool small, bool streamed,
-            std::size_t element_bytes, index panels) {
+Cut cut_for(const Correlation& p, bool in_place, const Chunks& chunks, bool small, std::size_t element_bytes,
+            index panels) {
   const index pixel_bytes = chunks.channels * static_cast<index>(element_bytes), row = p.axis[2].positions;
   Grown best{};
   const bool little = p.taps() * p.out_channels < little_work;
   const index weights = p.groups * p.taps() * p.in_channels * p.out_channels * static_cast<index>(element_bytes);
   const index pixel = p.groups * p.out_channels * static_cast<index>(element_bytes);
-  const bool many =
-      streamed || (panels > 1 && weights <= repeated_weights && p.batch * p.positions() * pixel > many_results);
+  const bool many = panels > 1 && weights <= repeated_weights && p.batch * p.positions() * pixel > many_results;
   const index most = many ? std::clamp(block_results / pixel, narrowest, block_positions) : block_positions;
   for (index parts = divide_up(row, most);; parts *= 2) {
     const index width = divide_up(row, parts);
@@ -141,7 +143,7 @@ Cut cut_for(const Correlation& p, bool in_place, const Chunks& chunks, bool smal
     c.panel_groups = divide_up(panels, c.panels_each);
     return c.tasks(p.groups);
   };
-  if (small || streamed) {
+  if (small) {
     count();
     return c;
   }

@@ -26,11 +26,11 @@ struct Cut {
 index run_taps_at_home(const Correlation& problem, const Chunks& chunks, bool over_lanes);
 bool meets_padding(const Correlation& problem, const Axes& start, const Axes& size);
 
-// Whether y is stored past the caches. Then a block is of all groups and channels.
+// Whether a panel fetches the lines of y that the next one stores to.
 template <class T>
-bool streams(const Correlation& problem);
-Cut cut_for(const Correlation& problem, bool in_place, const Chunks& chunks, bool small, bool streamed,
-            std::size_t element_bytes, index panels);
+bool fetches_next(const Correlation& problem);
+Cut cut_for(const Correlation& problem, bool in_place, const Chunks& chunks, bool small, std::size_t element_bytes,
+            index panels);
 
 double flops_of(const Correlation& problem);
 
