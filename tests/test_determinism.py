@@ -24,11 +24,12 @@ CONVS = [  # large enough to be cut into several pieces of work
     ConvCase("long signal", (3001,), (8, 40), (9,), padding=4, batch=3),
     ConvCase("tiny, many images", (5, 5), (3, 5), (3, 3), batch=70),
 ]
-STREAMED = [  # the results of three pictures, not of one, are stored past the caches
+LARGE = [  # lines are fetched before they are needed; depthwise results of three pictures are stored past the caches
     ConvCase("1x1", (149, 151), (3, 70), (1, 1), batch=3),
     ConvCase("groups", (70, 265), (4, 88), (3, 2), padding=(0, 1), dilation=2, groups=4, batch=3),
     ConvCase("signal", (7001,), (1, 251), (2,), padding=1, batch=3),
     ConvCase("depthwise", (90, 129), (130, 130), (3, 3), padding=1, groups=130, batch=3),
+    ConvCase("depthwise, stride", (181, 259), (130, 130), (3, 3), stride=2, padding=1, groups=130, batch=3),
 ]
 POOL = PoolCase("pool", (33, 35), 40, 3, 2, 1, batch=3)
 
@@ -130,8 +131,8 @@ def test_a_row_of_a_linear_layer_has_the_same_bits_alone_and_in_a_batch(inputs: 
         assert_same_bits(layer.vjp(x[rows], "input")[1](dy[rows])[0], dx[rows])
 
 
-@pytest.mark.parametrize("case", STREAMED, ids=str)
-def test_an_image_has_the_same_bits_where_results_are_streamed(case: ConvCase, isa: str) -> None:
+@pytest.mark.parametrize("case", LARGE, ids=str)
+def test_an_image_has_the_same_bits_where_it_is_far_away(case: ConvCase, isa: str) -> None:
     x, w, b = (
         draw_normal(shape, "float32", seed)
         for seed, shape in enumerate((case.x_shape, case.w_shape, (case.channels[1],)))

@@ -75,7 +75,10 @@ struct ConvPixels {
   index pixels, run_count;
   int columns;
   bool over_lanes, accumulate, relu;
-  index next_end;  // of the columns that are stored next, from the first of these, if they are to be fetched; or 0
+  // Where what is stored next ends, from the first of these columns, if it is to be fetched; or 0. And whether the next
+  // elements of a pixel, as many as its run, are to be fetched where over_lanes.
+  index y_next_end;
+  bool fetch_x;
 };
 
 // Rows of partial results, each added to the cell that it belongs to:
@@ -158,7 +161,7 @@ constexpr index longest_tap_run = 7;
 // x[r][run.at + (i + p) * x_step + c].
 //   y[p * y_step + c] = sum over r, over the taps of all runs: x * w, + bias[c], max(0, .)
 // w is [c / lanes][r][tap][c % lanes]. A null x[r] is left out. Every sum runs in this order. w and x hold whole
-// vectors.
+// vectors. Meanwhile the channels at ahead[i] + p * ahead_step, i < ahead_count, are fetched.
 template <class T>
 struct DepthwiseRow {
   const T* const* x;
@@ -167,6 +170,8 @@ struct DepthwiseRow {
   T* y;
   const T* bias;                                                  // or null
   index rows, run_count, taps, x_step, pixels, channels, y_step;  // taps: of all runs together
+  const T* const* ahead;
+  index ahead_count, ahead_step;
   bool relu;
 };
 

@@ -30,6 +30,17 @@ PCX_INLINE void dot_step(const T* const (&x)[Pixels], index i, index left, const
   }
 }
 
+// What the pixels hold for the next group: its channels are too few for the processor to see where they go on.
+template <int Pixels, class T>
+PCX_INLINE void fetch_next(const ConvPixels<T>& tile, const index* x_at) {
+  constexpr index line = 64 / index(sizeof(T));
+  const index length = tile.runs->length;
+  for (index back = 1; back <= length; back += line) {
+    PCX_UNROLL
+    for (int p = 0; p < Pixels; ++p) prefetch(tile.x + x_at[p] + 2 * length - back);
+  }
+}
+
 template <class T, int Columns, int Pixels>
 static void dot_tile(const ConvPixels<T>& tile, const index* x_at, const index* y_at) {
   using vec = decltype(zero<T>());
@@ -38,6 +49,7 @@ static void dot_tile(const ConvPixels<T>& tile, const index* x_at, const index* 
   PCX_UNROLL
   for (int s = 0; s < blocks * lanes<T>; ++s) sum[s] = zero<T>();
   const T* w = tile.w;
+  if (tile.fetch_x) fetch_next<Pixels>(tile, x_at);
   for (index r = 0; r < tile.run_count; ++r) {
     const T* x[Pixels];
     PCX_UNROLL

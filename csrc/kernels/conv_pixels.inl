@@ -21,7 +21,7 @@ template <bool Whole, class T, class Vector, int Pixels, int Vectors>
 PCX_INLINE void finish_pixels(const ConvPixels<T>& tile, const index* y_at, Vector (&sum)[Pixels][Vectors]) {
   T* const to = tile.y;  // stores could change what tile says
   const index columns = tile.columns;
-  if (tile.next_end) fetch_lines<T, Pixels, Vectors>(to + tile.next_end, y_at);
+  if (tile.y_next_end) fetch_lines<T, Pixels, Vectors>(to + tile.y_next_end, y_at);
   if (tile.accumulate) {
     PCX_UNROLL
     for (int p = 0; p < Pixels; ++p) {

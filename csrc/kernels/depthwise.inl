@@ -43,6 +43,16 @@ PCX_INLINE void slide_over(const TapRun& run, const T* x, index x_step, const T*
   }
 }
 
+// One vector of channels of what these pixels will be in the next row: where x comes from memory, asking for it a row
+// before takes less than half of the time.
+template <int Pixels, class T>
+PCX_INLINE void fetch_ahead(const DepthwiseRow<T>& row, index at) {
+  for (index i = 0; i < row.ahead_count; ++i) {
+    PCX_UNROLL
+    for (int p = 0; p < Pixels; ++p) prefetch(row.ahead[i] + at + p * row.ahead_step);
+  }
+}
+
 // Pixels [first, first + Pixels). Every row is a run of First taps and one of Second, which may be 0; where First is 1,
 // as many runs as there are, of a tap each; where it is 0, any runs. Rows: their number, or 0 for any.
 template <class T, int Rows, int First, int Second, int Pixels>
@@ -55,8 +65,9 @@ static void depthwise_tile(const DepthwiseRow<T>& row, index first) {
   const bool relu = row.relu;
   const T *w = row.w, *bias = row.bias;
   T* y = row.y + first * y_step;
-  index at = first * x_step + (First > 1 ? runs->at : 0);
-  for (index left = row.channels; left > 0; left -= lanes<T>, at += lanes<T>, y += lanes<T>) {
+  index at = first * x_step + (First > 1 ? runs->at : 0), ahead = first * row.ahead_step;
+  for (index left = row.channels; left > 0; left -= lanes<T>, at += lanes<T>, ahead += lanes<T>, y += lanes<T>) {
+    fetch_ahead<Pixels>(row, ahead);
     vec sum[Pixels];
     PCX_UNROLL
     for (int p = 0; p < Pixels; ++p) sum[p] = zero<T>();

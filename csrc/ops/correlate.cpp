@@ -30,7 +30,8 @@ class Correlator {
         home_taps_(run_taps_at_home(p_, chunks_, last_over_lanes<T>(p_))),
         in_place_(stays_home({}, {p_.axis[0].positions, p_.axis[1].positions, p_.axis[2].positions})),
         small_(flops_of(p_) < parallel_flops),
-        fetches_(fetches_next<T>(p_)),
+        stores_far_(stores_far<T>(p_)),
+        reads_far_(reads_far<T>(p_)),
         cut_(cut_for(p_, in_place_, chunks_, small_, sizeof(T), divide_up(p_.out_channels, k_.panel))),
         patch_(p_, cut_.block, chunks_),
         group_size_(packed_size<T>(p_) / p_.groups),
@@ -194,7 +195,8 @@ class Correlator {
     tile.y = y_of(b) + b.group * p_.out_channels + first;
     tile.y_at = worker.y_at;
     tile.pixels = b.images * b.size[0] * b.size[1] * b.size[2];
-    if (fetches_) tile.next_end = next_end(b, panel);
+    if (stores_far_) tile.y_next_end = next_end(b, panel);
+    tile.fetch_x = reads_far_ && worker.home && c0 == 0 && last_chunk && group_follows(b);
     const T* bias = bias_ ? bias_ + b.group * p_.out_channels + first : nullptr;
     for (const RunList::Pass& pass : list.passes) {
       const bool last = last_chunk && pass.first + pass.runs == static_cast<index>(list.runs.size());
@@ -208,12 +210,15 @@ class Correlator {
     }
   }
 
+  bool group_follows(const Block& b) const {  // in the same block
+    return cut_.groups_together && cut_.panel_groups == 1 && b.group + 1 < p_.groups;
+  }
+
   // Of the panel after this one, in this group or the next, if it is of the same block; seen from this one.
   index next_end(const Block& b, index panel) const {
     const index left = p_.out_channels - panel * k_.panel;
     if (panel + 1 < b.last_panel) return std::min<index>(left, 2 * k_.panel);
-    const bool group_follows = cut_.groups_together && cut_.panel_groups == 1 && b.group + 1 < p_.groups;
-    return group_follows ? left + std::min<index>(p_.out_channels, k_.panel) : 0;
+    return group_follows(b) ? left + std::min<index>(p_.out_channels, k_.panel) : 0;
   }
 
   T* y_of(const Block& b) const {
@@ -229,8 +234,9 @@ class Correlator {
   const Correlation p_;
   const Kernels<T>& k_;
   const Chunks chunks_;
-  const index home_taps_;                  // run_taps_at_home
-  const bool in_place_, small_, fetches_;  // in_place_: all blocks
+  const index home_taps_;        // run_taps_at_home
+  const bool in_place_, small_;  // in_place_: all blocks
+  const bool stores_far_, reads_far_;
   const Cut cut_;
   const Patch patch_;
   const index group_size_;

@@ -24,6 +24,7 @@ constexpr index shallow = 16;
 // Many results of several panels are finished by blocks of so many bytes: a panel then finds lines and pages of y near
 // that the one before it has touched. Not where each block would fetch its weights from far away.
 constexpr index many_results = 4 << 20, block_results = 128 << 10, repeated_weights = 512 << 10;
+constexpr index far_bytes = 8 << 20;  // of x, of which the last-level cache may hold little
 // Products for each element that is copied: where they are few, blocks are chosen that copy little twice.
 constexpr index little_work = 128;
 constexpr double worth = 0.95;  // of the bytes: narrower blocks with fewer are not worth it
@@ -90,14 +91,22 @@ bool meets_padding(const Correlation& p, const Axes& start, const Axes& size) {
 index results_of(const Correlation& p) { return p.batch * p.positions() * p.groups * p.out_channels; }
 
 template <class T>
-bool fetches_next(const Correlation& p) {
+bool stores_far(const Correlation& p) {
   const auto bytes = [](index elements) { return elements * static_cast<index>(sizeof(T)); };
   return p.taps() * p.in_channels <= shallow && bytes(p.groups * p.out_channels) % 64 != 0 &&
          bytes(results_of(p)) > many_results;
 }
 
-template bool fetches_next<float>(const Correlation&);
-template bool fetches_next<double>(const Correlation&);
+template <class T>
+bool reads_far(const Correlation& p) {
+  const index elements = p.batch * p.axis[0].in * p.axis[1].in * p.axis[2].in * p.groups * p.in_channels;
+  return p.groups > 1 && p.taps() == 1 && elements * static_cast<index>(sizeof(T)) > far_bytes;
+}
+
+template bool stores_far<float>(const Correlation&);
+template bool stores_far<double>(const Correlation&);
+template bool reads_far<float>(const Correlation&);
+template bool reads_far<double>(const Correlation&);
 
 Block Cut::block_of(index task, const Correlation& p, index groups) const {
   Block b{};

@@ -26,9 +26,11 @@ struct Cut {
 index run_taps_at_home(const Correlation& problem, const Chunks& chunks, bool over_lanes);
 bool meets_padding(const Correlation& problem, const Axes& start, const Axes& size);
 
-// Whether a panel fetches the lines of y that the next one stores to.
+// Whether it pays to fetch what the next panel stores to in y; what the next group reads of a pixel of x.
 template <class T>
-bool fetches_next(const Correlation& problem);
+bool stores_far(const Correlation& problem);
+template <class T>
+bool reads_far(const Correlation& problem);
 Cut cut_for(const Correlation& problem, bool in_place, const Chunks& chunks, bool small, std::size_t element_bytes,
             index panels);
 

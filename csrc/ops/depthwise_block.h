@@ -45,6 +45,10 @@ class ColumnRows {
   // left out. Returns for how many, `most` and cut.high at most: where other rows are left out it stops.
   index look(index d, index h, index most);
   const T* const* seen() const { return seen_.data(); }
+  // Where what positions (d, h + 1) see of x and (d, h) do not begins, in x, if it comes from far away: a pointer for
+  // each pixel of a position. From one position to the next it is following_step() elements.
+  const std::vector<const T*>& following(index d, index h);
+  index following_step() const { return home_step_; }
 
   index bytes() const { return size_ * static_cast<index>(sizeof(T)); }
   index rows() const { return rows_; }
@@ -66,18 +70,18 @@ class ColumnRows {
   const index rows_, deep_, ring_;  // rows that a position sees; depths held, and rows of each
   const index tap_place_;           // places in the ring from a row of taps to the next
   const index plane_, row_;         // elements of a row in one plane, and in all
-  const bool padding_, may_stay_;
+  const bool padding_, may_stay_, far_;
   const index home_step_;  // elements from one column to the next in x
   index size_;             // elements in all
   Buffer<T> buffer_;
   T* data_ = nullptr;
   std::vector<index> held_;  // which row of x each place holds
-  std::vector<const T*> seen_;
+  std::vector<const T*> seen_, following_;
   std::vector<std::int32_t> from_;  // the channel of x for each lane, where channels are not taken as they come
   std::vector<TapRun> runs_, home_runs_;
   const T* x_ = nullptr;
-  index channels_ = 0, column_ = 0;
-  struct Padded {  // what the padding of all places is for
+  index channels_ = 0, column_ = 0, end_ = 0;  // end_: of the block's rows
+  struct Padded {                              // what the padding of all places is for
     const T* data;
     index column, channels;
 

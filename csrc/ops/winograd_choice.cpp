@@ -21,13 +21,13 @@ constexpr double default_amplification = 49, fast_amplification = 26 * 26;
 // In multiply-adds: a product, a chunk of a sum on its way to memory, an element of a transform for one channel and
 // axis, an element of the transformed weight that is read, and made, and both where all of them leave the caches. In
 // cycles: a call of the products' kernel, a strip of channels of one part of the kernel on its way through one axis.
-// That of a chunk is from 5,000 measurements on Zen 3, where it had been half of that and Winograd's algorithm was
-// taken too often for few channels. Those of vectors of 64 bytes were fitted to 900 measurements on Cascade Lake, and
-// taken a quarter of the way back.
+// Of narrow vectors, that of a chunk is from 5,000 measurements on Zen 3, where it had been half of that and Winograd's
+// algorithm was taken too often for few channels. Those of vectors of 64 bytes lie between what suits 900 measurements
+// on Cascade Lake and 7,000 on Emerald Rapids, where a strip takes 60 cycles.
 struct Costs {
   double product, chunk, transform, read, read_far, made, made_far, call_cycles, strip_cycles;
 };
-constexpr Costs narrow_costs{0.9, 24, 6, 4.5, 4.5, 36, 36, 15, 190}, wide_costs{1, 30, 9, 8, 20, 40, 56, 22, 250};
+constexpr Costs narrow_costs{0.9, 24, 6, 4.5, 4.5, 36, 36, 15, 190}, wide_costs{1, 25, 9, 8, 20, 40, 56, 22, 150};
 constexpr index near_elements = 4 << 20;  // of a transformed weight
 // Pictures whose tiles share a weight in a block, if they are small: a choice may not depend on the batch. By so many
 // one picture alone loses as much as eight do, 5% in the mean of small maps.
