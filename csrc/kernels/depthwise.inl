@@ -44,7 +44,8 @@ PCX_INLINE void slide_over(const TapRun& run, const T* x, index x_step, const T*
 }
 
 // One vector of channels of what these pixels will be in the next row: where x comes from memory, asking for it a row
-// before takes less than half of the time.
+// before, bit by bit, takes less than two thirds of the time; for a tile at once four fifths. Inlined: GCC leaves out
+// calls of a function that only fetches.
 template <int Pixels, class T>
 PCX_INLINE void fetch_ahead(const DepthwiseRow<T>& row, index at) {
   for (index i = 0; i < row.ahead_count; ++i) {
@@ -55,7 +56,8 @@ PCX_INLINE void fetch_ahead(const DepthwiseRow<T>& row, index at) {
 
 // Pixels [first, first + Pixels). Every row is a run of First taps and one of Second, which may be 0; where First is 1,
 // as many runs as there are, of a tap each; where it is 0, any runs. Rows: their number, or 0 for any.
-template <class T, int Rows, int First, int Second, int Pixels>
+// Ahead: a version of its own, for where nothing is fetched its registers cost a tenth.
+template <class T, int Rows, int First, int Second, bool Ahead, int Pixels>
 static void depthwise_tile(const DepthwiseRow<T>& row, index first) {
   using vec = decltype(zero<T>());
   const TapRun *const runs = row.runs, *const runs_end = row.runs + row.run_count;
@@ -65,9 +67,12 @@ static void depthwise_tile(const DepthwiseRow<T>& row, index first) {
   const bool relu = row.relu;
   const T *w = row.w, *bias = row.bias;
   T* y = row.y + first * y_step;
-  index at = first * x_step + (First > 1 ? runs->at : 0), ahead = first * row.ahead_step;
-  for (index left = row.channels; left > 0; left -= lanes<T>, at += lanes<T>, ahead += lanes<T>, y += lanes<T>) {
-    fetch_ahead<Pixels>(row, ahead);
+  index at = first * x_step + (First > 1 ? runs->at : 0), ahead = Ahead ? first * row.ahead_step : 0;
+  for (index left = row.channels; left > 0; left -= lanes<T>, at += lanes<T>, y += lanes<T>) {
+    if constexpr (Ahead) {
+      fetch_ahead<Pixels>(row, ahead);
+      ahead += lanes<T>;
+    }
     vec sum[Pixels];
     PCX_UNROLL
     for (int p = 0; p < Pixels; ++p) sum[p] = zero<T>();
@@ -116,21 +121,24 @@ static void depthwise_tile(const DepthwiseRow<T>& row, index first) {
   }
 }
 
-template <class T, int Rows, int First, int Second, int Pixels>
+template <class T, int Rows, int First, int Second, bool Ahead, int Pixels>
 PCX_INLINE void depthwise_tile_of(index pixels, const DepthwiseRow<T>& row, index first) {
-  if (pixels == Pixels) return depthwise_tile<T, Rows, First, Second, Pixels>(row, first);
-  if constexpr (Pixels > 1) depthwise_tile_of<T, Rows, First, Second, Pixels - 1>(pixels, row, first);
+  if (pixels == Pixels) return depthwise_tile<T, Rows, First, Second, Ahead, Pixels>(row, first);
+  if constexpr (Pixels > 1) depthwise_tile_of<T, Rows, First, Second, Ahead, Pixels - 1>(pixels, row, first);
 }
 
-template <class T, int Rows, int First, int Second>
+template <class T, int Rows, int First, int Second, bool Ahead = false>
 static void depthwise_tiles(const DepthwiseRow<T>& row) {
+  if constexpr (fetches_rows && !Ahead) {
+    if (row.ahead_count) return depthwise_tiles<T, Rows, First, Second, true>(row);
+  }
   constexpr int window = window_pixels<First>;
   const index tiles = (row.pixels + window - 1) / window;
   const index least = row.pixels / tiles, longer = row.pixels % tiles;
   index first = 0;
   for (index t = 0; t < tiles; ++t) {
     const index pixels = least + (t < longer);
-    depthwise_tile_of<T, Rows, First, Second, window>(pixels, row, first);
+    depthwise_tile_of<T, Rows, First, Second, Ahead, window>(pixels, row, first);
     first += pixels;
   }
 }

@@ -167,9 +167,11 @@ void depthwise(const Correlation& p, const T* x, const T* packed, const T* bias,
         rows.look(d, h, 1);
         T* const to = y + (((block.image * ad.out + od) * ah.out + oh) * aw.out + ow) * all + first;
         row.y = finished ? finished : to;
-        const std::vector<const T*>& ahead = rows.following(d, h);
-        row.ahead = ahead.data();
-        row.ahead_count = static_cast<index>(ahead.size());
+        if (rows.far()) {
+          const std::vector<const T*>& ahead = rows.following(d, h);
+          row.ahead = ahead.data();
+          row.ahead_count = static_cast<index>(ahead.size());
+        }
         kernels<T>().depthwise_row(row);
         if (!finished) continue;
         kernels<T>().stream_rows({finished, to, row.pixels, row.channels, row.y_step, aw.out_step * all});

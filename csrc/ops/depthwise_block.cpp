@@ -23,9 +23,9 @@ constexpr index longest_row = 224;  // positions
 constexpr index page_bytes = 4096, line_bytes = 64;
 constexpr index block_flops = 2 << 20;
 constexpr double parallel_flops = 3e6;  // about 100 us on one core: less is done by one thread
-// Of x: it comes from the last-level cache or from memory. Processors with AVX-512 fetch enough by themselves: on an
-// Emerald Rapids asking for more took up to 1.17 times as long.
-constexpr index far_bytes = 4 << 20;
+// Of x: most of it comes from memory. Processors with AVX-512 fetch enough by themselves: on an Emerald Rapids asking
+// for more took up to 1.17 times as long.
+constexpr index far_bytes = 16 << 20;
 constexpr index least_rows = 8;  // of a block, for each row of taps: more than they share are copied once
 
 // A place in `buffer`, which has a page to spare, for columns `step` apart. Processors compare the last 12 bits of a
@@ -234,7 +234,7 @@ const std::vector<const T*>& ColumnRows<T>::following(index d, index h) {
   following_.clear();
   const auto& [ad, ah, aw] = p_.axis;
   const index xd = last_seen(ad, d), pixels = std::min({aw.taps, aw.step, aw.in});
-  if (!far_ || h + 1 == end_ || xd < 0 || xd >= ad.in) return following_;
+  if (h + 1 == end_ || xd < 0 || xd >= ad.in) return following_;
   const index first = std::clamp<index>(last_seen(aw, column_) - pixels + 1, 0, aw.in - pixels);
   for (index th = 0; th < ah.taps; ++th) {
     const index xh = ah.first + (h + 1) * ah.step + th * ah.tap_step;

@@ -45,8 +45,9 @@ class ColumnRows {
   // left out. Returns for how many, `most` and cut.high at most: where other rows are left out it stops.
   index look(index d, index h, index most);
   const T* const* seen() const { return seen_.data(); }
-  // Where what positions (d, h + 1) see of x and (d, h) do not begins, in x, if it comes from far away: a pointer for
+  // Whether x comes from far away. Where what positions (d, h + 1) see of it and (d, h) do not begins: a pointer for
   // each pixel of a position. From one position to the next it is following_step() elements.
+  bool far() const { return far_; }
   const std::vector<const T*>& following(index d, index h);
   index following_step() const { return home_step_; }
 
