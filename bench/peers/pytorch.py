@@ -48,7 +48,9 @@ def axes(values: tuple[int, ...], rank: int, channels_last: bool, unit: int) -> 
 def conv(problem: ConvProblem, direction: str, data: ConvData, threads: int) -> list[Side]:
     torch.set_num_threads(threads)
     build = {"forward": forward, "input_grad": input_grad, "weight_grad": weight_grad}[direction]
-    layouts = (False,) if direction == "weight_grad" and writes_elsewhere(problem) else (True, False)
+    layouts = [True, False]
+    if direction == "weight_grad" and writes_elsewhere(problem):  # with one channel both layouts are the same to it
+        layouts = [False] if min(problem.in_channels, problem.out_channels) > 1 else []
     sides = [build(problem, data, channels_last) for channels_last in layouts]
     if direction == "forward":
         sides.append(prepacked(problem, data))
