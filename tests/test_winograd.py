@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -438,7 +437,7 @@ def test_auto_is_a_function_of_the_shape() -> None:
     assert tiles(56, 64, wide=True) == [1, 1, 1]
     assert tiles(56, 4) == [1, 1, 1]
     assert tiles(28, 512) == [1, 4, 4]
-    assert 1 < math.prod(tiles(14, 512, kept=False)) <= math.prod(tiles(14, 512))  # no larger weight is made
+    assert tiles(14, 512, kept=False) in ([1, 2, 4], [1, 2, 2])  # the latter with vectors of 64 bytes
     assert tiles(7, 256) != [1, 1, 1]
     assert tiles(7, 256, kept=False) == [1, 1, 1]
     assert tiles(7, 512, kept=False) == [1, 1, 1]

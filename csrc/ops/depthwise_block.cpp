@@ -23,10 +23,8 @@ constexpr index longest_row = 224;  // positions
 constexpr index page_bytes = 4096, line_bytes = 64;
 constexpr index block_flops = 2 << 20;
 constexpr double parallel_flops = 3e6;  // about 100 us on one core: less is done by one thread
-// Of x: most of it comes from memory. Processors with AVX-512 fetch enough by themselves: on an Emerald Rapids asking
-// for more took up to 1.17 times as long.
-constexpr index far_bytes = 16 << 20;
-constexpr index least_rows = 8;  // of a block, for each row of taps: more than they share are copied once
+constexpr index far_bytes = 16 << 20;   // of x: most of it comes from memory
+constexpr index least_rows = 8;         // of a block, for each row of taps: more than they share are copied once
 
 // A place in `buffer`, which has a page to spare, for columns `step` apart. Processors compare the last 12 bits of a
 // load's address with the stores before it, and wait where they agree. A line beyond `y`, as far as the columns allow
@@ -163,8 +161,7 @@ ColumnRows<T>::ColumnRows(const Correlation& problem, const DepthwiseCut& cut, b
       padding_(padding),
       may_stay_(!padding && !cut.vectors_apart && p_.in_channels == 1 && p_.out_channels == 1 &&
                 (!seen_again(p_) || spreads<T>(p_.groups, cut.channels))),
-      far_(!kernels<T>().wide() && p_.in_channels == 1 && p_.out_channels == 1 &&
-           elements_of_x(p_) * index(sizeof(T)) > far_bytes),
+      far_(p_.in_channels == 1 && p_.out_channels == 1 && elements_of_x(p_) * index(sizeof(T)) > far_bytes),
       home_step_(p_.axis[2].step * p_.groups * p_.in_channels),
       held_(static_cast<std::size_t>(deep_ * ring_)),
       seen_(static_cast<std::size_t>(cut.high * rows_)) {

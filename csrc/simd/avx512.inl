@@ -2,6 +2,7 @@
 constexpr int registers = 32;
 constexpr int unrolled_steps = 4;     // of panel_product
 constexpr bool fetches_ahead = true;  // conv_pixels: results and weights
+// Such processors fetch enough by themselves: on an Emerald Rapids asking for more took up to 1.17 times as long.
 constexpr bool fetches_rows = false;  // depthwise: x for the next row
 template <class T>
 constexpr int lanes = 64 / sizeof(T);
