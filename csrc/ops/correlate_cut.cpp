@@ -19,12 +19,12 @@ constexpr index few_positions = 64;       // of a block that reads a weight from
 constexpr index near_weights = 128 << 10;
 // With few products for each result, storing is what takes the time. Where pixels do not fill their lines, a store
 // waits for what it leaves as it is, unless the panel before it has fetched that: 7 products a result, 399 channels,
-// took half as long. Full lines are overwritten without being read.
-constexpr index shallow = 16;
+// took half as long, 38 products two thirds, 300 still 5% less. Full lines are overwritten without being read.
+constexpr index shallow = 512;
 // Many results of several panels are finished by blocks of so many bytes: a panel then finds lines and pages of y near
 // that the one before it has touched. Not where each block would fetch its weights from far away.
 constexpr index many_results = 4 << 20, block_results = 128 << 10, repeated_weights = 512 << 10;
-constexpr index far_bytes = 8 << 20;  // of x, of which the last-level cache may hold little
+constexpr index far_bytes = 4 << 20;  // of x: it leaves the near caches between two uses
 // Products for each element that is copied: where they are few, blocks are chosen that copy little twice.
 constexpr index little_work = 128;
 constexpr double worth = 0.95;  // of the bytes: narrower blocks with fewer are not worth it

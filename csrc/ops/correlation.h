@@ -67,7 +67,7 @@ template <class T>
 bool last_over_lanes(const Correlation& problem);
 // What lies in the lanes of the kernel that a correlation takes: output channels of many groups (depthwise.h); of few
 // channels in and out neighbouring pixels (correlate_rows), from a window whose pixels are neighbours; or output
-// channels of one group. The fastest by the model of direct_choice.cpp, which knows the size of the picture.
+// channels of one group. The fastest by the model of way_cycles.cpp, which knows the size of the picture.
 enum class Way { depthwise, rows, channels };
 template <class T>
 Way way_of(const Correlation& problem);

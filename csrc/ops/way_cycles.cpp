@@ -1,0 +1,236 @@
+#include "ops/way_cycles.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/division.h"
+#include "isa/dispatch.h"
+#include "ops/correlate_cut.h"
+#include "ops/patch.h"
+#include "ops/tap_columns.h"
+#include "ops/window.h"
+
+namespace pcx {
+
+namespace {
+
+constexpr double part = 1400;  // of each residue of a correlation, before the first product
+// Scattering: a column that is summed over lanes, its vectors and itself; a vector added, or read, or written; a call
+// of shift_add; how many partial results are added in one, as in scatter.cpp; an element of y from its sum, a cell or a
+// pixel of one, a line of them.
+constexpr double dot = 1, dot_column = 10, term = 1.3, row_call = 185, near_elements = 4096;
+constexpr double emitted = 0.6, cell = 2.6, line_stored = 60;
+// The same in planes; times as much beside the other ways, so that they are taken where they are clearly faster.
+constexpr double plane_term = 1.3, plane_call = 60, plane_stored = 2, planes_doubted = 1.1;
+constexpr double copied = 0.17;       // an element of x
+constexpr double far_weights = 6144;  // of columns that are summed over lanes: more of them leave the nearest cache
+constexpr double far_product = 1.5;   // which takes so many times as long
+// The row kernel: a vector of pixels by one weight; four elements of y, or of a pixel of x, on their way out or in; a
+// row of a panel; a row of x; the zeros beside it, for each channel; each residue.
+constexpr double row_part = 900, row_product = 1.1, row_out = 3.2, row_in = 1.4, row = 125, row_filled = 80,
+                 row_edge = 24;
+constexpr index row_registers = 15, widest_tile = 8;  // of a tile of vectors of pixels; its vectors
+constexpr double overlapped = 25;                     // products that run beside those of the tile before
+constexpr index column_tile = 10;                     // depthwise: positions that share a load of a column
+
+// What depends on the vectors: what a register tile takes besides its products, in channels; a run of x, and beside
+// one vector; a panel of that, next to half a panel of two; a column that is summed over lanes, a vector of x, its
+// product with a column, a run; a pixel that is copied, and a row of them; a vector of pixels in the row kernel, a step
+// of a tile of few sums; a vector of a scattered cell.
+struct Pace {
+  double tile, run, single_run, single, column, dot_load, dot_product, dot_run, pixel, filled, row_load, row_wait,
+      swept;
+};
+constexpr Pace narrow_pace{4.5, 0.6, 2, 1.2, 7, 0.85, 0.42, 2, 3.2, 48, 1, 5, 2.5};
+constexpr Pace wide_pace{10, 0.85, 0.85, 1.3, 4.5, 1.45, 0.9, 1.6, 2, 35, 2, 0, 5.2};
+
+// Depthwise: a vector's multiply-add; a column loaded for some of them; a column copied, dealt out from vectors, or
+// lane by lane; a piece of a row of x; a row of positions, and of its vectors; a row of taps of one; by how much all
+// takes longer where a group reads one channel.
+struct ColumnPace {
+  double product, load, copied, dealt, by_lane, piece, row, vector, row_taps, single;
+};
+constexpr ColumnPace narrow_columns{0.5, 1, 3.5, 3.5, 10, 80, 160, 0, 4, 1};
+constexpr ColumnPace wide_columns{0.8, 0, 3, 6, 10, 0, 300, 15, 0, 1.6};
+
+const Pace& pace() { return kernels<float>().wide() ? wide_pace : narrow_pace; }
+
+double columns_cost(const Kernels<float>& k, index columns) {
+  const index full = columns / k.panel * k.panel, left = columns - full;
+  return static_cast<double>(full) + (left == 0 ? 0 : left <= k.lanes ? pace().single * k.lanes : k.panel);
+}
+
+double products(const Kernels<float>& k, double rows, double depth, double columns) {
+  return rows * columns * (depth + pace().tile) / (2 * k.lanes);
+}
+
+// Of `count` pixels or positions on an axis: how many taps of theirs lie within the extent.
+template <class Axis>
+double inside(const Axis& a, index count, index extent) {
+  index taps = 0;
+  for (index t = 0; t < a.taps; ++t) {
+    const index first = a.first + t * a.tap_step;
+    const index begin = first < 0 ? divide_up(-first, a.step) : 0;
+    const index end = first < extent ? std::min(count, (extent - 1 - first) / a.step + 1) : 0;
+    taps += std::max<index>(0, end - begin);
+  }
+  return static_cast<double>(taps);
+}
+
+// A vector of a column: channels of x that follow each other, or one of each group for all that come of it, which are
+// taken from vectors where these are few beside the pixels of a piece.
+double column_moved(const Correlation& p, const ColumnPace& columns, index pixels) {
+  if (p.in_channels * p.out_channels == 1) return columns.copied;
+  const index lanes = kernels<float>().lanes, last = std::min(lanes, p.groups * p.out_channels) - 1;
+  const index span = last / p.out_channels * p.in_channels + 1;
+  const bool dealt = span <= lanes ? pixels >= 6 : span <= 2 * lanes && pixels >= 16;
+  return dealt ? columns.dealt : columns.by_lane;
+}
+
+// Places of x that the positions of an axis see.
+double places_seen(const CorrelationAxis& a) {
+  return static_cast<double>(std::min(TapColumns(a, a.positions).columns, a.in));
+}
+
+// Slots of a patch that are not padding.
+double slots_filled(const CorrelationAxis& a) {
+  const index slots = PatchAxis::slots_for(a, a.positions);
+  return slots < a.taps * a.positions ? static_cast<double>(std::min(slots, a.in)) : inside(a, a.positions, a.in);
+}
+
+// What a correlation copies into patches.
+double patch_cycles(const Correlation& p, const Chunks& chunks) {
+  const Axes all{p.axis[0].positions, p.axis[1].positions, p.axis[2].positions};
+  if (run_taps_at_home(p, chunks, last_over_lanes<float>(p)) && !meets_padding(p, {}, all)) return 0;
+  const auto& [ad, ah, line] = p.axis;
+  const index held = PatchAxis::slots_for(ad, ad.positions) * PatchAxis::slots_for(ah, ah.positions);
+  const double rows = slots_filled(ad) * slots_filled(ah), padding = static_cast<double>(held) - rows;
+  const double slots = static_cast<double>(PatchAxis::slots_for(line, line.positions, side_by_side(p, chunks)));
+  const double pieces = static_cast<double>(slots < static_cast<double>(line.taps * line.positions) ? 1 : line.taps);
+  const double elements = copied * slots * static_cast<double>(p.in_channels);
+  return rows * (pace().filled * pieces + slots * pace().pixel + elements) + padding * elements;
+}
+
+}  // namespace
+
+// With pixels in lanes: x turned row by row, products as those of the row kernel, planes added by vectors.
+double plane_cycles(const Scatter& p) {
+  const Kernels<float>& k = kernels<float>();
+  const auto& [ad, ah, aw] = p.axis;
+  const double rows = static_cast<double>(ad.in * ah.in), wide = static_cast<double>(aw.in);
+  const double columns = static_cast<double>(p.tap_rows() * p.row_columns());
+  const double calls = static_cast<double>(divide_up(p.tap_rows() * p.row_columns(), k.narrow));
+  const double vectors = rows * std::ceil(wide / k.lanes), depth = static_cast<double>(p.in_channels);
+  const double sums = vectors * depth * (row_product * columns + pace().row_load * calls) / 2;
+  const double turned =
+      rows * (row_filled + row_in * wide * static_cast<double>(divide_up(p.in_channels, 4))) + row * rows * calls;
+  const index phases = std::min(aw.taps, aw.step / std::gcd(aw.step, aw.tap_step)) * p.out_channels;
+  const double line = std::ceil((wide + static_cast<double>(aw.reach() / aw.step)) / k.lanes);
+  const double added = plane_term * line * static_cast<double>(p.row_columns() + 2 * phases);
+  const double sums_of_rows =
+      inside(ad, ad.in, ad.out) * inside(ah, ah.in, ah.out) * (plane_call * static_cast<double>(phases) + added);
+  const double stored = static_cast<double>(ad.out * ah.out * phases) * (line_stored + plane_stored * wide);
+  const double each = sums + turned + columns * vectors + sums_of_rows + stored;
+  return call_cycles + part + static_cast<double>(p.groups) * each;
+}
+
+double scatter_cycles(const Scatter& p) {
+  if (p.planar) return planes_doubted * plane_cycles(p);
+  const Kernels<float>& k = kernels<float>();
+  const ScatterPlan plan = ScatterPlan::of<float>(p);
+  const auto& [ad, ah, aw] = p.axis;
+  const double pixels = static_cast<double>(p.pixels()), wide = static_cast<double>(aw.in + plan.reach);
+  const double depth = static_cast<double>(p.in_channels), lines = static_cast<double>(ad.out * ah.out);
+  const bool apart = plan.apart(p);
+  double sums = 0, terms = 0, stored = 0;
+  for (const ScatterPass& pass : plan.passes) {
+    sums += pass.over_lanes ? pixels * static_cast<double>(pass.columns) * (dot * depth / (2 * k.lanes) + dot_column)
+                            : products(k, pixels, depth, columns_cost(k, pass.columns));
+  }
+  for (const ScatterPhase& phase : plan.phases) {
+    const double vectors = std::ceil(static_cast<double>(phase.length) / k.lanes);
+    terms += wide * vectors * term * static_cast<double>(phase.terms.size() + (phase.part_length > 0) + 2);
+    stored += line_stored + cell * wide * static_cast<double>(p.groups == 1 ? 1 : phase.length / p.out_channels);
+    if (!apart) stored += pace().swept * wide * static_cast<double>(plan.cell / k.lanes);
+  }
+  const double emits = emitted * static_cast<double>(aw.out * p.out_channels);
+  // Rows whose partial results lie near are added in one call.
+  const double near = std::max(1.0, std::floor(near_elements / (wide * static_cast<double>(plan.stride))));
+  const double calls = row_call * static_cast<double>(plan.phases.size()) / near;
+  const double added = apart ? 0 : inside(ad, ad.in, ad.out) * inside(ah, ah.in, ah.out) * (calls + terms);
+  return call_cycles + part + static_cast<double>(p.groups) * (sums + added + lines * (emits + stored));
+}
+
+// The row kernel with any number of output channels, so many at a time as it takes.
+double row_cycles(const Correlation& given) {
+  const Kernels<float>& k = kernels<float>();
+  const Correlation p = flattened(given);
+  const std::size_t along = turns(p) ? 1 : 2, across = 3 - along;
+  const CorrelationAxis& line = p.axis[along];
+  const double rows = static_cast<double>(p.axis[0].positions * p.axis[across].positions);
+  const double depth = static_cast<double>(p.taps() * p.in_channels), groups = static_cast<double>(p.groups);
+  const double panels = static_cast<double>(divide_up(p.out_channels, k.narrow));
+  const index width = even_part(p.out_channels, k.narrow), vectors = divide_up(line.positions, k.lanes);
+  const index tiles = divide_up(vectors, std::clamp<index>(row_registers / (width + 1), 1, widest_tile));
+  const double in_tile = static_cast<double>(vectors) / static_cast<double>(tiles);
+  const double step = in_tile * (row_product * static_cast<double>(width) + pace().row_load) / 2;
+  const double waits = std::max(0.0, (pace().row_wait - step) * (depth - overlapped));  // few sums wait for themselves
+  const double sums = rows * panels * static_cast<double>(tiles) * (depth * step + waits);
+  const double outs = row_out * static_cast<double>(p.positions()) * panels * static_cast<double>(divide_up(width, 4));
+  // Rows of x go in by fours of channels, unless they lie as they should.
+  const bool together = groups_together(p, chunks_of(p, sizeof(float)));
+  const index channels = together ? p.groups * p.in_channels : p.in_channels, pixel = p.groups * p.in_channels;
+  const double slots = static_cast<double>(WindowAxis::slots_for(line, line.positions));
+  const double runs = static_cast<double>(std::min(line.step, line.taps));
+  const double fours = along == 2 && pixel * line.step == 1 ? 0 : static_cast<double>(divide_up(channels, 4));
+  const bool edged =
+      line.first < 0 || line.first + (line.positions - 1) * line.step + (line.taps - 1) * line.tap_step >= line.in;
+  const double edges = edged ? row_edge * static_cast<double>(channels) : 0;
+  const double filled = static_cast<double>(rows_packed(p)) * (row_filled * runs + edges + row_in * slots * fours);
+  return row_part + groups * (sums + outs + row * rows * panels) + (together ? 1 : groups) * filled;
+}
+
+// A few channels a group: vectors of output channels, and columns of x for each; no rows of padding.
+double depthwise_cycles(const Correlation& p) {
+  const Kernels<float>& k = kernels<float>();
+  const ColumnPace& pace = k.wide() ? wide_columns : narrow_columns;
+  const auto& [ad, ah, aw] = p.axis;
+  const TapColumns line(aw, aw.positions);
+  const index pieces = static_cast<index>(line.parts.size()), tiles = divide_up(aw.positions, column_tile);
+  const double vectors = static_cast<double>(divide_up(p.groups * p.out_channels, k.lanes));
+  const double in = static_cast<double>(p.in_channels), rows = static_cast<double>(ad.positions * ah.positions);
+  const double row_taps = in * inside(ad, ad.positions, ad.in) * inside(ah, ah.positions, ah.in);
+  double loads = 0;
+  for (const TapColumns::Run& run : line.runs) loads += static_cast<double>(aw.positions + tiles * (run.taps - 1));
+  const double sums = pace.product * static_cast<double>(aw.positions * aw.taps) + pace.load * loads;
+  const double filled = in * places_seen(ad) * places_seen(ah);
+  const double moved =
+      static_cast<double>(line.columns) * column_moved(p, pace, line.columns / std::max<index>(1, pieces));
+  const double by_vector = row_taps * sums + filled * moved + pace.vector * rows;
+  const double by_row = pace.row + pace.row_taps * in * static_cast<double>(ad.taps * ah.taps);
+  const double cycles = vectors * by_vector + filled * pace.piece * static_cast<double>(pieces) + rows * by_row;
+  return part + (p.in_channels == 1 ? pace.single : 1) * cycles;
+}
+
+// Panels of output channels, or a few that are summed over lanes.
+double channels_cycles(const Correlation& p) {
+  const Kernels<float>& k = kernels<float>();
+  const Chunks chunks = chunks_of(p, sizeof(float));
+  const double positions = static_cast<double>(p.positions()), depth = static_cast<double>(p.taps() * p.in_channels);
+  const double out = static_cast<double>(p.out_channels), runs = static_cast<double>(p.taps() / chunks.run_taps);
+  double sums;
+  if (over_lanes<float>(p, p.out_channels)) {
+    const double vectors = runs * static_cast<double>(divide_up(chunks.run_taps * p.in_channels, k.lanes));
+    const double product = std::max(pace().dot_load, pace().dot_product * out);
+    const double far = depth * out > far_weights ? far_product : 1;
+    sums = positions * (vectors * product * far + pace().dot_run * runs + pace().column * out);
+  } else {
+    const double panels = static_cast<double>(divide_up(p.out_channels, k.panel));
+    const double run = p.out_channels <= k.lanes ? pace().single_run : pace().run;
+    sums = products(k, positions, depth, columns_cost(k, p.out_channels)) + positions * panels * run * runs;
+  }
+  return part + static_cast<double>(p.groups) * (sums + patch_cycles(p, chunks));
+}
+
+}  // namespace pcx
