@@ -61,7 +61,8 @@ struct Run {
 //   then max(0, .)
 // w has a row of whole_width(columns) entries for each (r, i), in order; those past `columns` are computed and not
 // stored. Where over_lanes, w has instead `columns` vectors for every `lanes` elements of a run, with zeros where the
-// run ends within them; each lane sums its own elements; adding the lanes up takes as long as 16 products of a column.
+// run ends within them; each lane sums its own elements; adding the lanes up takes as long as 16 products of a column,
+// or less where all there is is one short run.
 // A result depends neither on the pixel's place in the list nor on the other pixels.
 template <class T>
 struct ConvPixels {
@@ -276,7 +277,12 @@ struct Kernels {
   void (*channel_squares)(const T* x, const T* mean, T* sum, index rows, index channels);
   void (*channel_grad_sums)(const ChannelGrad<T>& part, T* total, T* along);
   void (*channel_grad)(const ChannelGrad<T>& part, const T* slope, const T* constant, T* dx);
-  bool over_lanes(index columns, index depth) const { return columns <= narrow && depth >= 16 * (columns - 1); }
+  bool over_lanes(index columns, index depth, bool one_run) const {
+    return columns <= narrow &&
+           (depth >= 16 * (columns - 1) || (one_run && 2 * depth > lanes && short_run(columns, depth)));
+  }
+  // Whether the weights of a run stay in registers.
+  bool short_run(index columns, index length) const { return columns * ((length + lanes - 1) / lanes) <= 4; }
   bool wide() const { return lanes * sizeof(T) == 64; }  // products are fast beside caches and memory
   index whole_width(index columns) const { return columns <= lanes ? lanes : panel; }
 };

@@ -100,11 +100,97 @@ PCX_INLINE void dot_tile_of(index pixels, const ConvPixels<T>& tile, const index
   if constexpr (Pixels > 1) dot_tile_of<T, Columns, Pixels - 1>(pixels, tile, x_at, y_at);
 }
 
+// Pixels of one short run: the weights stay in registers, and as many pixels are taken at once as fill whole vectors of
+// results. Where these lie together they are stored as such.
+constexpr int short_weights = 4;  // Kernels::short_run
+template <class T, int Columns>
+constexpr int short_pixels = lanes<T> % Columns == 0 ? lanes<T> / Columns : lanes<T>;
+
+template <class T, int Columns, int Vectors, class Vector>
+PCX_INLINE void short_sums(const T* const (&x)[short_pixels<T, Columns>], index left,
+                           const Vector (&w)[Vectors][Columns], Vector* total) {
+  PCX_UNROLL
+  for (int b = 0; b < short_pixels<T, Columns> * Columns / lanes<T>; ++b) {
+    Vector sum[lanes<T>];
+    PCX_UNROLL
+    for (int l = 0; l < lanes<T>; ++l) {
+      const int p = (b * lanes<T> + l) / Columns, k = (b * lanes<T> + l) % Columns;
+      sum[l] = zero<T>();
+      PCX_UNROLL
+      for (int v = 0; v < Vectors; ++v) {
+        const Vector xv = v < Vectors - 1 ? load(x[p] + v * lanes<T>) : load_first(x[p] + v * lanes<T>, left);
+        sum[l] = fmadd(xv, w[v][k], sum[l]);
+      }
+    }
+    total[b] = sum_each(sum);
+  }
+}
+
+template <class T, int Columns, int Vectors>
+static void conv_dot_short(const ConvPixels<T>& tile) {
+  using vec = decltype(zero<T>());
+  constexpr int most = short_pixels<T, Columns>, blocks = most * Columns / lanes<T>;
+  const T *const from = tile.x + tile.runs->start, *wi = tile.w;
+  const index left = tile.runs->length - (Vectors - 1) * lanes<T>;
+  vec w[Vectors][Columns], bias[blocks];
+  PCX_UNROLL
+  for (int v = 0; v < Vectors; ++v) {
+    PCX_UNROLL
+    for (int k = 0; k < Columns; ++k, wi += lanes<T>) w[v][k] = load(wi);
+  }
+  T results[blocks * lanes<T>];
+  for (int i = 0; i < blocks * lanes<T>; ++i) results[i] = tile.bias ? tile.bias[i % Columns] : T(0);
+  PCX_UNROLL
+  for (int b = 0; b < blocks; ++b) bias[b] = load(results + b * lanes<T>);
+  for (index p = 0; p < tile.pixels; p += most) {
+    const index *const x_at = tile.x_at + p, *const y_at = tile.y_at + p;
+    const bool whole = tile.pixels - p >= most;
+    const T* x[most];
+    if (whole) {
+      PCX_UNROLL
+      for (int i = 0; i < most; ++i) x[i] = from + x_at[i];
+      if (tile.fetch_x) fetch_next<most>(tile, x_at);
+    } else {
+      for (int i = 0; i < most; ++i) x[i] = from + x_at[p + i < tile.pixels ? i : 0];
+    }
+    vec total[blocks];
+    short_sums<T, Columns, Vectors>(x, left, w, total);
+    PCX_UNROLL
+    for (int b = 0; b < blocks; ++b) {
+      if (tile.bias) total[b] = add(total[b], bias[b]);
+      if (tile.relu) total[b] = max(zero<T>(), total[b]);
+    }
+    const bool together = whole && y_at[most - 1] - y_at[0] == (most - 1) * Columns;
+    T* const to = together ? tile.y + y_at[0] : results;
+    PCX_UNROLL
+    for (int b = 0; b < blocks; ++b) store(to + b * lanes<T>, total[b]);
+    if (together) continue;
+    const index pixels = whole ? most : tile.pixels - p;
+    for (index i = 0; i < pixels; ++i) {
+      PCX_UNROLL
+      for (int k = 0; k < Columns; ++k) tile.y[y_at[i] + k] = results[i * Columns + k];
+    }
+  }
+}
+
+// Whether that took it.
+template <class T, int Columns, int Vectors>
+PCX_INLINE bool takes_short(const ConvPixels<T>& tile) {
+  if constexpr (Vectors * Columns > short_weights)
+    return false;
+  else {
+    if (tile.runs->length > Vectors * lanes<T>) return takes_short<T, Columns, Vectors + 1>(tile);
+    conv_dot_short<T, Columns, Vectors>(tile);
+    return true;
+  }
+}
+
 template <class T, int Columns>
 static void conv_dot(const ConvPixels<T>& tile) {
   if constexpr (Columns > 1) {
     if (tile.columns < Columns) return conv_dot<T, Columns - 1>(tile);
   }
+  if (tile.run_count == 1 && !tile.accumulate && takes_short<T, Columns, 1>(tile)) return;
   constexpr int most = dot_pixels<Columns>;
   const index tiles = (tile.pixels + most - 1) / most, least = tile.pixels / tiles, longer = tile.pixels % tiles;
   for (index t = 0, p = 0; t < tiles; ++t) {

@@ -74,7 +74,7 @@ bool side_by_side(const Correlation& problem, const Chunks& chunks) {
 
 template <class T>
 bool over_lanes(const Correlation& problem, index columns) {
-  return kernels<T>().over_lanes(columns, problem.taps() * problem.in_channels);
+  return kernels<T>().over_lanes(columns, problem.taps() * problem.in_channels, problem.taps() == 1);
 }
 
 template <class T>

@@ -99,7 +99,7 @@ ScatterPlan ScatterPlan::of(const Scatter& p) {
     ScatterPass pass{first, rows / passes + (i < rows % passes), 0, 0, plan.packed, false};
     pass.columns = pass.rows * columns;
     const index last = pass.columns % k.panel;
-    pass.over_lanes = !p.planar && k.over_lanes(pass.columns, p.in_channels);
+    pass.over_lanes = !p.planar && k.over_lanes(pass.columns, p.in_channels, true);
     if (p.planar) {
       pass.width = pass.columns;
       plan.packed += p.in_channels * pass.columns;

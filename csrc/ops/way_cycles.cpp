@@ -26,10 +26,12 @@ constexpr double plane_term = 1.3, plane_call = 60, plane_stored = 2, planes_dou
 constexpr double copied = 0.17;       // an element of x
 constexpr double far_weights = 6144;  // of columns that are summed over lanes: more of them leave the nearest cache
 constexpr double far_product = 1.5;   // which takes so many times as long
-// The row kernel: a vector of pixels by one weight; four elements of y, or of a pixel of x, on their way out or in; a
-// row of a panel; a row of x; the zeros beside it, for each channel; each residue.
-constexpr double row_part = 900, row_product = 1.1, row_out = 3.2, row_in = 1.4, row = 125, row_filled = 80,
-                 row_edge = 24;
+// One short run whose weights stay in registers: a pixel, a column of it, a vector; results that lie apart.
+constexpr double short_pixel = 2, short_column = 1, short_vector = 0.7, short_apart = 3;
+// The row kernel: a vector of pixels by one weight; four elements of y, or one, or four of a pixel of x, on their way
+// out or in; a row of a panel; a row of x; the zeros beside it, for each channel; each residue.
+constexpr double row_part = 900, row_product = 1.1, row_out = 3.2, row_out_single = 1.5, row_in = 1.4, row = 125,
+                 row_filled = 80, row_edge = 24;
 constexpr index row_registers = 15, widest_tile = 8;  // of a tile of vectors of pixels; its vectors
 constexpr double overlapped = 25;                     // products that run beside those of the tile before
 constexpr index column_tile = 10;                     // depthwise: positions that share a load of a column
@@ -42,7 +44,7 @@ struct Pace {
   double tile, run, single_run, single, column, dot_load, dot_product, dot_run, pixel, filled, row_load, row_wait,
       swept;
 };
-constexpr Pace narrow_pace{4.5, 0.6, 2, 1.2, 7, 0.85, 0.42, 2, 3.2, 48, 1, 5, 2.5};
+constexpr Pace narrow_pace{4.5, 0.6, 2, 1.2, 5, 0.85, 0.42, 2, 3.2, 48, 1, 5, 2.5};
 constexpr Pace wide_pace{10, 0.85, 0.85, 1.3, 4.5, 1.45, 0.9, 1.6, 2, 35, 2, 0, 5.2};
 
 // Depthwise: a vector's multiply-add; a column loaded for some of them; a column copied, dealt out from vectors, or
@@ -65,6 +67,10 @@ double products(const Kernels<float>& k, double rows, double depth, double colum
   return rows * columns * (depth + pace().tile) / (2 * k.lanes);
 }
 
+double short_cycles(const Kernels<float>& k, index depth, double columns) {
+  return short_pixel + short_column * columns + short_vector * static_cast<double>(divide_up(depth, k.lanes));
+}
+
 // Of `count` pixels or positions on an axis: how many taps of theirs lie within the extent.
 template <class Axis>
 double inside(const Axis& a, index count, index extent) {
@@ -76,6 +82,11 @@ double inside(const Axis& a, index count, index extent) {
     taps += std::max<index>(0, end - begin);
   }
   return static_cast<double>(taps);
+}
+
+// Whether a row of positions sees padding.
+bool edged(const CorrelationAxis& a) {
+  return a.first < 0 || a.first + (a.positions - 1) * a.step + (a.taps - 1) * a.tap_step >= a.in;
 }
 
 // A vector of a column: channels of x that follow each other, or one of each group for all that come of it, which are
@@ -145,8 +156,10 @@ double scatter_cycles(const Scatter& p) {
   const bool apart = plan.apart(p);
   double sums = 0, terms = 0, stored = 0;
   for (const ScatterPass& pass : plan.passes) {
-    sums += pass.over_lanes ? pixels * static_cast<double>(pass.columns) * (dot * depth / (2 * k.lanes) + dot_column)
-                            : products(k, pixels, depth, columns_cost(k, pass.columns));
+    const double columns = static_cast<double>(pass.columns);
+    sums += !pass.over_lanes                           ? products(k, pixels, depth, columns_cost(k, pass.columns))
+            : k.short_run(pass.columns, p.in_channels) ? pixels * short_cycles(k, p.in_channels, columns)
+                                                       : pixels * columns * (dot * depth / (2 * k.lanes) + dot_column);
   }
   for (const ScatterPhase& phase : plan.phases) {
     const double vectors = std::ceil(static_cast<double>(phase.length) / k.lanes);
@@ -177,16 +190,15 @@ double row_cycles(const Correlation& given) {
   const double step = in_tile * (row_product * static_cast<double>(width) + pace().row_load) / 2;
   const double waits = std::max(0.0, (pace().row_wait - step) * (depth - overlapped));  // few sums wait for themselves
   const double sums = rows * panels * static_cast<double>(tiles) * (depth * step + waits);
-  const double outs = row_out * static_cast<double>(p.positions()) * panels * static_cast<double>(divide_up(width, 4));
+  const double out = width == 1 ? row_out_single : row_out * static_cast<double>(divide_up(width, 4));
+  const double outs = out * static_cast<double>(p.positions()) * panels;
   // Rows of x go in by fours of channels, unless they lie as they should.
   const bool together = groups_together(p, chunks_of(p, sizeof(float)));
   const index channels = together ? p.groups * p.in_channels : p.in_channels, pixel = p.groups * p.in_channels;
   const double slots = static_cast<double>(WindowAxis::slots_for(line, line.positions));
   const double runs = static_cast<double>(std::min(line.step, line.taps));
   const double fours = along == 2 && pixel * line.step == 1 ? 0 : static_cast<double>(divide_up(channels, 4));
-  const bool edged =
-      line.first < 0 || line.first + (line.positions - 1) * line.step + (line.taps - 1) * line.tap_step >= line.in;
-  const double edges = edged ? row_edge * static_cast<double>(channels) : 0;
+  const double edges = edged(line) ? row_edge * static_cast<double>(channels) : 0;
   const double filled = static_cast<double>(rows_packed(p)) * (row_filled * runs + edges + row_in * slots * fours);
   return row_part + groups * (sums + outs + row * rows * panels) + (together ? 1 : groups) * filled;
 }
@@ -204,7 +216,8 @@ double depthwise_cycles(const Correlation& p) {
   double loads = 0;
   for (const TapColumns::Run& run : line.runs) loads += static_cast<double>(aw.positions + tiles * (run.taps - 1));
   const double sums = pace.product * static_cast<double>(aw.positions * aw.taps) + pace.load * loads;
-  const double filled = in * places_seen(ad) * places_seen(ah);
+  const bool home = p.in_channels * p.out_channels == 1 && !edged(aw);  // x is read where it stands
+  const double filled = home ? 0 : in * places_seen(ad) * places_seen(ah);
   const double moved =
       static_cast<double>(line.columns) * column_moved(p, pace, line.columns / std::max<index>(1, pieces));
   const double by_vector = row_taps * sums + filled * moved + pace.vector * rows;
@@ -224,7 +237,12 @@ double channels_cycles(const Correlation& p) {
     const double vectors = runs * static_cast<double>(divide_up(chunks.run_taps * p.in_channels, k.lanes));
     const double product = std::max(pace().dot_load, pace().dot_product * out);
     const double far = depth * out > far_weights ? far_product : 1;
-    sums = positions * (vectors * product * far + pace().dot_run * runs + pace().column * out);
+    const index length = p.taps() * p.in_channels;
+    const bool apart = p.groups * p.axis[2].out_step > 1;
+    const double each = runs == 1 && k.short_run(p.out_channels, length)
+                            ? short_cycles(k, length, out) + (apart ? short_apart : 0)
+                            : vectors * product * far + pace().dot_run * runs + pace().column * out;
+    sums = positions * each;
   } else {
     const double panels = static_cast<double>(divide_up(p.out_channels, k.panel));
     const double run = p.out_channels <= k.lanes ? pace().single_run : pace().run;
