@@ -224,6 +224,8 @@ struct Distances {
   bool root;
 };
 
+constexpr index short_weights = 4;  // vectors of weights that stay in registers
+
 template <class T>
 struct Kernels {
   int lanes;   // of a vector
@@ -281,8 +283,9 @@ struct Kernels {
     return columns <= narrow &&
            (depth >= 16 * (columns - 1) || (one_run && 2 * depth > lanes && short_run(columns, depth)));
   }
-  // Whether the weights of a run stay in registers.
-  bool short_run(index columns, index length) const { return columns * ((length + lanes - 1) / lanes) <= 4; }
+  bool short_run(index columns, index length) const {
+    return columns * ((length + lanes - 1) / lanes) <= short_weights;
+  }
   bool wide() const { return lanes * sizeof(T) == 64; }  // products are fast beside caches and memory
   index whole_width(index columns) const { return columns <= lanes ? lanes : panel; }
 };

@@ -102,7 +102,6 @@ PCX_INLINE void dot_tile_of(index pixels, const ConvPixels<T>& tile, const index
 
 // Pixels of one short run: the weights stay in registers, and as many pixels are taken at once as fill whole vectors of
 // results. Where these lie together they are stored as such.
-constexpr int short_weights = 4;  // Kernels::short_run
 template <class T, int Columns>
 constexpr int short_pixels = lanes<T> % Columns == 0 ? lanes<T> / Columns : lanes<T>;
 

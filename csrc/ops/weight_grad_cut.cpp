@@ -21,9 +21,9 @@ constexpr double slice_flops = 4e6, parallel_flops = 15e6;
 // Channels of x and of dy that one task takes: more where there is less to do with them.
 index most_channels(const ConvShape& s) { return s.taps() > 1 ? 128 : 256; }
 
-// A few cache lines: more groups would not find a block of them in the second cache.
+// Some cache lines: groups that share them read each once, more would not find a block of them in the second cache.
 index groups_together(const ConvShape& s, index bytes) {
-  return std::clamp<index>(4 * line / (std::max(s.group_in(), s.group_out()) * bytes), 1, s.groups);
+  return std::clamp<index>(8 * line / (std::max(s.group_in(), s.group_out()) * bytes), 1, s.groups);
 }
 
 }  // namespace
