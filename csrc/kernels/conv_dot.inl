@@ -144,10 +144,14 @@ static void conv_dot_short(const ConvPixels<T>& tile) {
   for (index p = 0; p < tile.pixels; p += most) {
     const index *const x_at = tile.x_at + p, *const y_at = tile.y_at + p;
     const bool whole = tile.pixels - p >= most;
+    bool together = whole;
     const T* x[most];
     if (whole) {
       PCX_UNROLL
-      for (int i = 0; i < most; ++i) x[i] = from + x_at[i];
+      for (int i = 0; i < most; ++i) {
+        x[i] = from + x_at[i];
+        together &= y_at[i] - y_at[0] == i * Columns;
+      }
       if (tile.fetch_x) fetch_next<most>(tile, x_at);
     } else {
       for (int i = 0; i < most; ++i) x[i] = from + x_at[p + i < tile.pixels ? i : 0];
@@ -159,7 +163,6 @@ static void conv_dot_short(const ConvPixels<T>& tile) {
       if (tile.bias) total[b] = add(total[b], bias[b]);
       if (tile.relu) total[b] = max(zero<T>(), total[b]);
     }
-    const bool together = whole && y_at[most - 1] - y_at[0] == (most - 1) * Columns;
     T* const to = together ? tile.y + y_at[0] : results;
     PCX_UNROLL
     for (int b = 0; b < blocks; ++b) store(to + b * lanes<T>, total[b]);

@@ -98,12 +98,14 @@ void check_pixels(Report& report, Random& random, index pixels, int columns) {
     depth += runs[r].length;
   }
   Guarded<index> x_at(pixels, random.edge()), y_at(pixels, random.edge());
-  index reach = 0;  // the last element of x that is read
+  index reach = 0;                      // the last element of x that is read
+  const bool together = random.coin();  // but for two that have changed places
   for (index p = 0; p < pixels; ++p) {
     x_at[p] = random.below(span + 1);
-    y_at[p] = (pixels - 1 - p) * (columns + 2) + random.below(3);
+    y_at[p] = together ? p * columns : (pixels - 1 - p) * (columns + 2) + random.below(3);
     for (index r = 0; r < runs.size(); ++r) reach = std::max(reach, x_at[p] + runs[r].start + runs[r].length);
   }
+  if (together && pixels > 3) std::swap(y_at[random.below(pixels)], y_at[random.below(pixels)]);
   Guarded<T> x(reach, random.edge()), bias(columns, random.edge()), y(y_size, random.edge());
   std::vector<T> weights(static_cast<std::size_t>(depth * columns));
   fill(x, random, numbers);
@@ -113,8 +115,8 @@ void check_pixels(Report& report, Random& random, index pixels, int columns) {
   const std::vector<T> packed = packed_weights(k, weights, runs, columns, over_lanes);
   Guarded<T> w(static_cast<index>(packed.size()), random.edge());
   for (index i = 0; i < w.size(); ++i) w[i] = packed[static_cast<std::size_t>(i)];
-  ConvPixels<T> tile{x.data(), x_at.data(), runs.data(), w.data(),   y.data(),      y_at.data(),  nullptr,
-                     pixels,   runs.size(), columns,     over_lanes, random.coin(), random.coin()};
+  ConvPixels<T> tile{x.data(),    x_at.data(), runs.data(), w.data(),      y.data(),      y_at.data(), nullptr, pixels,
+                     runs.size(), columns,     over_lanes,  random.coin(), random.coin(), 0,           false};
   if (random.coin()) tile.bias = bias.data();
   y.poison();
   std::vector<double> expected(static_cast<std::size_t>(y_size), std::nan("")), extent(expected);
