@@ -48,9 +48,7 @@ def axes(values: tuple[int, ...], rank: int, channels_last: bool, unit: int) -> 
 def conv(problem: ConvProblem, direction: str, data: ConvData, threads: int) -> list[Side]:
     torch.set_num_threads(threads)
     build = {"forward": forward, "input_grad": input_grad, "weight_grad": weight_grad}[direction]
-    layouts = [True, False]
-    if direction == "weight_grad" and writes_elsewhere(problem):  # with one channel both layouts are the same to it
-        layouts = [False] if min(problem.in_channels, problem.out_channels) > 1 else []
+    layouts = [] if direction == "weight_grad" and writes_elsewhere(problem) else [True, False]
     sides = [build(problem, data, channels_last) for channels_last in layouts]
     if direction == "forward":
         sides.append(prepacked(problem, data))
@@ -58,9 +56,10 @@ def conv(problem: ConvProblem, direction: str, data: ConvData, threads: int) -> 
 
 
 def writes_elsewhere(problem: ConvProblem) -> bool:
-    """Whether PyTorch 2.13's weight gradient with channels last corrupts the heap, seen without this library as well.
+    """Whether PyTorch 2.13's weight gradient corrupts the heap, seen without this library as well.
 
-    It does for kernels of 1 whose stride leaves the last elements unread: 1x1 with stride 2 over 4 x 146.
+    It does for kernels of 1 whose stride leaves the last elements unread: with channels last 1x1 with stride 2 over
+    4 x 146, in its own layout 1x1 with stride 3 over 120 x 216, 2 channels to 319.
     """
     return max(problem.kernel) == 1 and max(problem.stride) > 1
 
