@@ -21,8 +21,8 @@ constexpr double part = 1400;  // of each residue of a correlation, before the f
 // pixel of one, a line of them.
 constexpr double dot = 1, dot_column = 10, term = 1.3, row_call = 185, near_elements = 4096;
 constexpr double emitted = 0.6, cell = 2.6, line_stored = 60;
-// The same in planes; times as much beside the other ways, so that they are taken where they are clearly faster.
-constexpr double plane_term = 1.3, plane_call = 60, plane_stored = 2, planes_doubted = 1.1;
+// The same in planes.
+constexpr double plane_term = 1.3, plane_call = 60, plane_stored = 2;
 constexpr double copied = 0.17;       // an element of x
 constexpr double far_weights = 6144;  // of columns that are summed over lanes: more of them leave the nearest cache
 constexpr double far_product = 1.5;   // which takes so many times as long
@@ -147,7 +147,7 @@ double plane_cycles(const Scatter& p) {
 }
 
 double scatter_cycles(const Scatter& p) {
-  if (p.planar) return planes_doubted * plane_cycles(p);
+  if (p.planar) return plane_cycles(p);
   const Kernels<float>& k = kernels<float>();
   const ScatterPlan plan = ScatterPlan::of<float>(p);
   const auto& [ad, ah, aw] = p.axis;
