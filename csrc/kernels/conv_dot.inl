@@ -125,6 +125,15 @@ PCX_INLINE void short_sums(const T* const (&x)[short_pixels<T, Columns>], index 
   }
 }
 
+// Results of `pixels` pixels, each where it belongs.
+template <int Columns, class T>
+PCX_INLINE void store_apart(const T* results, index pixels, T* y, const index* y_at) {
+  for (index i = 0; i < pixels; ++i) {
+    PCX_UNROLL
+    for (int k = 0; k < Columns; ++k) y[y_at[i] + k] = results[i * Columns + k];
+  }
+}
+
 template <class T, int Columns, int Vectors>
 static void conv_dot_short(const ConvPixels<T>& tile) {
   using vec = decltype(zero<T>());
@@ -166,12 +175,7 @@ static void conv_dot_short(const ConvPixels<T>& tile) {
     T* const to = together ? tile.y + y_at[0] : results;
     PCX_UNROLL
     for (int b = 0; b < blocks; ++b) store(to + b * lanes<T>, total[b]);
-    if (together) continue;
-    const index pixels = whole ? most : tile.pixels - p;
-    for (index i = 0; i < pixels; ++i) {
-      PCX_UNROLL
-      for (int k = 0; k < Columns; ++k) tile.y[y_at[i] + k] = results[i * Columns + k];
-    }
+    if (!together) store_apart<Columns>(results, whole ? most : tile.pixels - p, tile.y, y_at);
   }
 }
 
