@@ -21,7 +21,8 @@ namespace {
 #include "kernels/fourier.inl"
 #include "kernels/lane_sum.inl"
 #include "kernels/panel_product.inl"
-#include "kernels/distance.inl"  // after panel
+#include "kernels/distance.inl"   // after panel
+#include "kernels/pack_rows.inl"  // so does this
 #include "kernels/pixel_sum.inl"
 #include "kernels/pool.inl"
 #include "kernels/shift_add.inl"

@@ -60,9 +60,10 @@ struct Run {
 //   y[y_at[p] + k] (+)= sum over runs r, i < r.length of x[x_at[p] + r.start + i] * w[(r, i)][k],  then + bias[k],
 //   then max(0, .)
 // w has a row of whole_width(columns) entries for each (r, i), in order; those past `columns` are computed and not
-// stored. Where over_lanes, w has instead `columns` vectors for every `lanes` elements of a run, with zeros where the
-// run ends within them; each lane sums its own elements; adding the lanes up takes as long as 16 products of a column,
-// or less where all there is is one short run.
+// stored. Sums that are not complete yet go to sums[p][k], whole_width(columns) apart, instead, from where they are
+// resumed: their products are then added in the same order as in one call. Where over_lanes, there is none of this; w
+// has `columns` vectors for every `lanes` elements of a run, with zeros where the run ends within them; each lane sums
+// its own elements; adding the lanes up takes as long as 16 products of a column, or less where all is one short run.
 // A result depends neither on the pixel's place in the list nor on the other pixels.
 template <class T>
 struct ConvPixels {
@@ -80,6 +81,8 @@ struct ConvPixels {
   // elements of a pixel, as many as its run, are to be fetched where over_lanes.
   index y_next_end;
   bool fetch_x;
+  bool resumed, incomplete;
+  T* sums;
 };
 
 // Rows of partial results, each added to the cell that it belongs to:
@@ -199,6 +202,16 @@ struct PixelColumns {
   index pixels, channels, x_step, to_vector, to_step;
 };
 
+// Rows of a weight into panels, as ConvPixels reads them:
+//   to[k / panel * to_panel + r * whole_width(what is left of columns) + k % panel] = from[r * from_stride + k],
+//   k < columns, with zeros beyond.
+template <class T>
+struct PanelRows {
+  const T* from;
+  T* to;
+  index rows, columns, from_stride, to_panel;
+};
+
 // Rows of `count` elements, row r from from[r * from_stride] to to[r * to_stride], stored past the caches where a whole
 // line is written: for results that nobody will find there again.
 template <class T>
@@ -243,6 +256,7 @@ struct Kernels {
   void (*depthwise_row)(const DepthwiseRow<T>& row);
   void (*depthwise_sum)(const DepthwiseSum<T>& sum);
   void (*fill_columns)(const PixelColumns<T>& part);
+  void (*pack_rows)(const PanelRows<T>& rows);
   void (*stream_rows)(const StreamedRows<T>& rows);
   void (*stream_end)();  // to be called by a task that streamed rows, before another thread may read them
   WinogradAxis<T> winograd[winograd_axes];

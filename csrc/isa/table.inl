@@ -16,6 +16,7 @@ constexpr Kernels<T> kernels_of() {
           depthwise_row<T>,
           depthwise_sum<T>,
           fill_columns<T>,
+          pack_rows<T>,
           stream_rows<T>,
           stream_end,
           {winograd_axis<T, 3, 2>(), winograd_axis<T, 5, 2>(), winograd_axis<T, 2, 3>(), winograd_axis<T, 4, 3>(),

@@ -90,15 +90,34 @@ PCX_INLINE void pixels_steps(const T* const (&x)[Pixels], const T*& w, index beg
   }
 }
 
-template <class T, int Pixels, int Vectors>
-static void pixels_tile(const ConvPixels<T>& tile, const index* x_at, const index* y_at) {
-  using vec = decltype(zero<T>());
-  vec sum[Pixels][Vectors];
+template <bool Resumed, class T, class Vector, int Pixels, int Vectors>
+PCX_INLINE void begin_sums(const T* from, Vector (&sum)[Pixels][Vectors]) {
   PCX_UNROLL
   for (int p = 0; p < Pixels; ++p) {
     PCX_UNROLL
-    for (int v = 0; v < Vectors; ++v) sum[p][v] = zero<T>();
+    for (int v = 0; v < Vectors; ++v) sum[p][v] = Resumed ? load(from + (p * Vectors + v) * lanes<T>) : zero<T>();
   }
+}
+
+template <class T, class Vector, int Pixels, int Vectors>
+PCX_INLINE void leave_sums(const Vector (&sum)[Pixels][Vectors], T* to) {
+  PCX_UNROLL
+  for (int p = 0; p < Pixels; ++p) {
+    PCX_UNROLL
+    for (int v = 0; v < Vectors; ++v) store(to + (p * Vectors + v) * lanes<T>, sum[p][v]);
+  }
+}
+
+template <class T, int Pixels, int Vectors>
+static void pixels_tile(const ConvPixels<T>& tile, index first) {
+  using vec = decltype(zero<T>());
+  const index *const x_at = tile.x_at + first, *const y_at = tile.y_at + first;
+  T* const sums = tile.sums + first * Vectors * lanes<T>;
+  vec sum[Pixels][Vectors];
+  if (tile.resumed)
+    begin_sums<true>(sums, sum);
+  else
+    begin_sums<false>(sums, sum);
   const T *w = tile.w, *x[Pixels];
   PCX_UNROLL
   for (int p = 0; p < Pixels; ++p) x[p] = tile.x + x_at[p];
@@ -106,7 +125,7 @@ static void pixels_tile(const ConvPixels<T>& tile, const index* x_at, const inde
     index begin = tile.runs[r].start;
     const index end = begin + tile.runs[r].length;
     if constexpr (fetches_ahead && sizeof(T) == 4 && Pixels > 6) {
-      if (r == 0) {
+      if (r == 0 && !tile.incomplete) {
         const index fetched = begin + Pixels < end ? begin + Pixels : end;
         pixels_steps<true>(x, w, begin, fetched, tile.y, y_at, sum);
         begin = fetched;
@@ -114,6 +133,7 @@ static void pixels_tile(const ConvPixels<T>& tile, const index* x_at, const inde
     }
     pixels_steps<false>(x, w, begin, end, tile.y, y_at, sum);
   }
+  if (tile.incomplete) return leave_sums(sum, sums);
   if (tile.columns == Vectors * lanes<T>)
     finish_pixels<true>(tile, y_at, sum);
   else
@@ -121,9 +141,9 @@ static void pixels_tile(const ConvPixels<T>& tile, const index* x_at, const inde
 }
 
 template <class T, int Vectors, int Pixels>
-PCX_INLINE void pixels_tile_of(index pixels, const ConvPixels<T>& tile, const index* x_at, const index* y_at) {
-  if (pixels == Pixels) return pixels_tile<T, Pixels, Vectors>(tile, x_at, y_at);
-  if constexpr (Pixels > 1) pixels_tile_of<T, Vectors, Pixels - 1>(pixels, tile, x_at, y_at);
+PCX_INLINE void pixels_tile_of(index pixels, const ConvPixels<T>& tile, index first) {
+  if (pixels == Pixels) return pixels_tile<T, Pixels, Vectors>(tile, first);
+  if constexpr (Pixels > 1) pixels_tile_of<T, Vectors, Pixels - 1>(pixels, tile, first);
 }
 
 template <class T, int Vectors, int Pixels>
@@ -132,7 +152,7 @@ static void pixels_tiles(const ConvPixels<T>& tile) {
   const index least = tile.pixels / tiles, longer = tile.pixels % tiles;
   for (index t = 0, p = 0; t < tiles; ++t) {
     const index pixels = least + (t < longer);
-    pixels_tile_of<T, Vectors, Pixels>(pixels, tile, tile.x_at + p, tile.y_at + p);
+    pixels_tile_of<T, Vectors, Pixels>(pixels, tile, p);
     p += pixels;
   }
 }

@@ -12,6 +12,7 @@
 #include "ops/correlation.h"
 #include "ops/patch.h"
 #include "ops/run_list.h"
+#include "ops/slabs.h"
 
 namespace pcx {
 
@@ -34,6 +35,7 @@ class Correlator {
         reads_far_(reads_far<T>(p_)),
         cut_(cut_for(p_, in_place_, chunks_, small_, sizeof(T), divide_up(p_.out_channels, k_.panel))),
         patch_(p_, cut_.block, chunks_),
+        slabs_(weight.by_turns && has_rows(p_, weight.strides)),
         group_size_(packed_size<T>(p_) / p_.groups),
         x_(x),
         weight_(weight),
@@ -53,11 +55,12 @@ class Correlator {
     }
     x_image_ = axis[0].in * row[0];
     y_image_ = axis[0].out * out_row[0];
-    list_runs();
+    if (slabs_) cut_.take_panels(slab_panels<T>(cut_.panels, cut_.positions(), !small_));
+    list_chunks();
   }
 
   Work work() const {
-    const index bytes = patch_bytes() + panel_size() * static_cast<index>(sizeof(T)) +
+    const index bytes = patch_bytes() + turn_size() * static_cast<index>(sizeof(T)) +
                         2 * cut_.positions() * static_cast<index>(sizeof(index));
     const index affordable = std::max<index>(1, scratch_bytes / bytes);
     const index terms = chunks_.channels * p_.taps(), chunks = divide_up(p_.in_channels, chunks_.channels);
@@ -72,7 +75,7 @@ class Correlator {
   void run() {
     const int workers = workers_for(work().workers);
     const index patch = patch_bytes() / static_cast<index>(sizeof(T)), positions = cut_.positions();
-    Buffer<T> patches(patch * workers), panels(panel_size() * workers);
+    Buffer<T> patches(patch * workers), turns(turn_size() * workers);
     Buffer<index> lists(2 * positions * workers);
     std::vector<Worker> own(static_cast<std::size_t>(workers));
     parallel_for(cut_.tasks(p_.groups), workers, [&](index task, int worker) {
@@ -80,7 +83,7 @@ class Correlator {
       w.patch = patches.data() + worker * patch;
       w.x_at = lists.data() + 2 * positions * worker;
       w.y_at = w.x_at + positions;
-      w.panel = panels.data() + worker * panel_size();
+      w.turn = turns.data() + worker * turn_size();
       compute(cut_.block_of(task, p_, p_.groups), w);
     });
   }
@@ -88,7 +91,7 @@ class Correlator {
  private:
   struct Worker {
     T* patch;
-    T* panel;  // by turns: a chunk of the panel that is computed
+    T* turn;  // what is packed of a weight by turns: slabs, and a chunk of one panel
     index *x_at, *y_at;
     index images = 0;  // the block that is listed
     Axes size{};
@@ -99,36 +102,46 @@ class Correlator {
     return in_place_ ? 0 : patch_.size() * cut_.images * static_cast<index>(sizeof(T));
   }
 
-  index panel_size() const {
+  index turn_size() const {
     if (!weight_.by_turns) return 0;
     const index last = p_.out_channels % k_.panel, whole = p_.out_channels > last ? k_.panel : last;
-    return std::max(packed_chunk_size<T>(p_, chunks_, chunks_.channels, whole),
-                    packed_chunk_size<T>(p_, chunks_, chunks_.channels, last));
+    const index slab = slabs_ ? slab_scratch<T>(cut_.panels_each, cut_.positions()) : 0;
+    return std::max({slab, packed_chunk_size<T>(p_, chunks_, chunks_.channels, whole),
+                     packed_chunk_size<T>(p_, chunks_, chunks_.channels, last)});
   }
 
   bool stays_home(const Axes& start, const Axes& size) const { return home_taps_ && !meets_padding(p_, start, size); }
 
   // What a position of the first chunk reads, which is what it reads of every chunk; the last one may be smaller.
-  void list_runs() {
+  void list_chunks() {
     const index first = std::min(chunks_.channels, p_.in_channels), last = p_.in_channels % chunks_.channels;
     for (bool home : {false, true}) {
       if (home ? !home_taps_ : in_place_) continue;
-      (home ? home_runs_ : runs_) = runs_of(first, home);
-      if (last) (home ? last_home_runs_ : last_runs_) = runs_of(last, home);
+      (home ? home_lists_ : lists_) = lists_of(first, home);
+      if (last) (home ? last_home_lists_ : last_lists_) = lists_of(last, home);
     }
   }
 
-  RunList runs_of(index channels, bool home) const {
+  struct Lists {
+    RunList runs;
+    SlabList slabs;
+  };
+
+  Lists lists_of(index channels, bool home) const {
     const index step = home ? home_taps_ : chunks_.run_taps;
-    std::vector<index> starts;
+    std::vector<index> starts, taps;
     starts.reserve(static_cast<std::size_t>(p_.taps() / step));
     for (index d = 0; d < p_.axis[0].taps; ++d) {
       for (index h = 0; h < p_.axis[1].taps; ++h) {
-        for (index w = 0; w < p_.axis[2].taps; w += step)
+        for (index w = 0; w < p_.axis[2].taps; w += step) {
           starts.push_back(home ? d * x_tap_[0] + h * x_tap_[1] + w * x_tap_[2] : patch_.tap(d, h, w));
+          if (slabs_) taps.push_back(weight_.strides.tap(p_, d, h, w));
+        }
       }
     }
-    return RunList(starts, step * channels, chunks_.depth);
+    const RunList list(starts, step * channels, chunks_.depth);
+    if (!slabs_) return {list, {}};
+    return {list, SlabList(list, taps, step * channels, weight_.strides.in)};
   }
 
   void compute(const Block& b, Worker& worker) const {
@@ -146,9 +159,10 @@ class Correlator {
           patch_.fill(x_, b.image + i, b.group, b.start, c0, channels, worker.patch + i * patch_.size());
         }
       }
-      for (index panel = b.first_panel; panel < b.last_panel; ++panel) {
-        compute_panel(b, panel, c0, channels, x, worker);
-      }
+      const Chunk chunk{lists_for(channels, home), c0, channels, c0 + channels >= p_.in_channels};
+      const ConvPixels<T> tile = tile_of(b, chunk, x, worker);
+      index panel = slabs_ ? multiply_slabs(b, chunk, tile, worker) : b.first_panel;
+      for (; panel < b.last_panel; ++panel) multiply_panel(b, panel, chunk, tile, worker);
       c0 += channels;
     } while (c0 < p_.in_channels);
   }
@@ -175,36 +189,69 @@ class Correlator {
     }
   }
 
-  void compute_panel(const Block& b, index panel, index c0, index channels, const T* x, const Worker& worker) const {
-    const index first = panel * k_.panel, depth = p_.taps() * p_.in_channels, before = c0 / chunks_.channels;
-    const bool last_chunk = c0 + channels >= p_.in_channels,
-               whole = channels == std::min(chunks_.channels, p_.in_channels);
-    const RunList& list = worker.home ? whole ? home_runs_ : last_home_runs_ : whole ? runs_ : last_runs_;
+  const Lists& lists_for(index channels, bool home) const {
+    const bool whole = channels == std::min(chunks_.channels, p_.in_channels);
+    return home ? whole ? home_lists_ : last_home_lists_ : whole ? lists_ : last_lists_;
+  }
+
+  // Channels of the sum.
+  struct Chunk {
+    const Lists& lists;
+    index first, channels;
+    bool last;
+  };
+
+  // Of the first panel; bias and relu are for the last pass.
+  ConvPixels<T> tile_of(const Block& b, const Chunk& chunk, const T* x, const Worker& worker) const {
     ConvPixels<T> tile{};
     tile.x = x;
     tile.x_at = worker.x_at;
+    tile.y = y_of(b) + b.group * p_.out_channels;
+    tile.y_at = worker.y_at;
+    tile.pixels = b.images * b.size[0] * b.size[1] * b.size[2];
+    tile.accumulate = chunk.first > 0;
+    tile.bias = bias_ && chunk.last ? bias_ + b.group * p_.out_channels : nullptr;
+    tile.relu = relu_ && chunk.last;
+    return tile;
+  }
+
+  // Returns the first panel that it leaves: few columns are summed over lanes.
+  index multiply_slabs(const Block& b, const Chunk& chunk, ConvPixels<T> tile, const Worker& worker) const {
+    const index first = b.first_panel * k_.panel;
+    index columns = std::min(b.last_panel * k_.panel, p_.out_channels) - first;
+    const index left = columns % k_.panel;
+    if (left > 0 && over_lanes<T>(p_, left)) columns -= left;
+    const T* const w = weight_.data + b.group * weight_.strides.group + chunk.first * weight_.strides.in + first;
+    tile.y += first;
+    if (tile.bias) tile.bias += first;
+    multiply(chunk.lists.slabs, w, weight_.strides.in, columns, tile, worker.turn);
+    return b.first_panel + divide_up(columns, k_.panel);
+  }
+
+  void multiply_panel(const Block& b, index panel, const Chunk& chunk, const ConvPixels<T>& given,
+                      const Worker& worker) const {
+    const index first = panel * k_.panel, depth = p_.taps() * p_.in_channels, before = chunk.first / chunks_.channels;
+    ConvPixels<T> tile = given;
     tile.columns = static_cast<int>(std::min<index>(k_.panel, p_.out_channels - first));
     tile.over_lanes = over_lanes<T>(p_, tile.columns);
     if (weight_.by_turns) {
-      pack_chunk(p_, chunks_, weight_.data, weight_.strides, b.group, panel, c0, channels, worker.panel);
-      tile.w = worker.panel;
+      pack_chunk(p_, chunks_, weight_.data, weight_.strides, b.group, panel, chunk.first, chunk.channels, worker.turn);
+      tile.w = worker.turn;
     } else {
       tile.w = weight_.data + b.group * group_size_ + first * depth +
                before * packed_chunk_size<T>(p_, chunks_, chunks_.channels, tile.columns);
     }
-    tile.y = y_of(b) + b.group * p_.out_channels + first;
-    tile.y_at = worker.y_at;
-    tile.pixels = b.images * b.size[0] * b.size[1] * b.size[2];
+    tile.y += first;
     if (stores_far_) tile.y_next_end = next_end(b, panel);
-    tile.fetch_x = reads_far_ && worker.home && c0 == 0 && last_chunk && group_follows(b);
-    const T* bias = bias_ ? bias_ + b.group * p_.out_channels + first : nullptr;
+    tile.fetch_x = reads_far_ && worker.home && chunk.first == 0 && chunk.last && group_follows(b);
+    const RunList& list = chunk.lists.runs;
     for (const RunList::Pass& pass : list.passes) {
-      const bool last = last_chunk && pass.first + pass.runs == static_cast<index>(list.runs.size());
+      const bool last = pass.first + pass.runs == static_cast<index>(list.runs.size());
       tile.runs = list.runs.data() + pass.first;
       tile.run_count = pass.runs;
-      tile.accumulate = c0 > 0 || pass.first > 0;
-      tile.bias = last ? bias : nullptr;
-      tile.relu = last && relu_;
+      tile.accumulate = given.accumulate || pass.first > 0;
+      tile.bias = given.bias && last ? given.bias + first : nullptr;
+      tile.relu = given.relu && last;
       k_.conv_pixels(tile);
       for (index r = 0; r < pass.runs; ++r) tile.w += weights_of(tile.runs[r].length, tile);
     }
@@ -237,10 +284,11 @@ class Correlator {
   const index home_taps_;        // run_taps_at_home
   const bool in_place_, small_;  // in_place_: all blocks
   const bool stores_far_, reads_far_;
-  const Cut cut_;
+  Cut cut_;
   const Patch patch_;
+  const bool slabs_;
   const index group_size_;
-  RunList runs_, last_runs_, home_runs_, last_home_runs_;
+  Lists lists_, last_lists_, home_lists_, last_home_lists_;
   Axes x_tap_{}, x_stride_{}, y_stride_{};  // from tap to tap in x; from position to position in x, in y
   index x_first_ = 0, y_first_ = 0, x_image_ = 0, y_image_ = 0;
   const T* x_;

@@ -108,6 +108,11 @@ template bool stores_far<double>(const Correlation&);
 template bool reads_far<float>(const Correlation&);
 template bool reads_far<double>(const Correlation&);
 
+void Cut::take_panels(index each) {
+  panels_each = each;
+  panel_groups = divide_up(panels, each);
+}
+
 Block Cut::block_of(index task, const Correlation& p, index groups) const {
   Block b{};
   auto take = [&](index n) {
@@ -149,7 +154,7 @@ Cut cut_for(const Correlation& p, bool in_place, const Chunks& chunks, bool smal
   auto count = [&] {
     for (int a = 0; a < 3; ++a) c.blocks[a] = divide_up(p.axis[a].positions, c.block[a]);
     c.image_blocks = divide_up(p.batch, c.images);
-    c.panel_groups = divide_up(panels, c.panels_each);
+    c.take_panels(c.panels_each);
     return c.tasks(p.groups);
   };
   if (small) {

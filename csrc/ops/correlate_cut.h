@@ -18,6 +18,8 @@ struct Cut {
 
   index positions() const { return images * block[0] * block[1] * block[2]; }
   index tasks(index groups) const { return image_blocks * groups * blocks[0] * blocks[1] * blocks[2] * panel_groups; }
+  // The output channels are cut into so many panels each.
+  void take_panels(index each);
   Block block_of(index task, const Correlation& problem, index groups) const;
 };
 

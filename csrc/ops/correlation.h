@@ -87,6 +87,13 @@ index rows_packed(const Correlation& problem);
 struct WeightStrides {
   std::array<index, 3> kernel;
   index in, out, group;
+
+  index tap(const Correlation& p, index d, index h, index w) const {
+    const auto at = [&](std::size_t a, index t) {
+      return (p.axis[a].kernel_first + t * p.axis[a].kernel_step) * kernel[a];
+    };
+    return at(0, d) + at(1, h) + at(2, w);
+  }
 };
 
 // What a driver reads: the packed form; or, by turns, the weight as it stands, of which each panel is packed when it is

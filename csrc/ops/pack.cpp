@@ -1,6 +1,5 @@
 // Weights into panels: one panel of output channels after the other, each in the order in which its kernel reads it.
 #include <algorithm>
-#include <cstring>
 
 #include "base/division.h"
 #include "base/parallel.h"
@@ -18,7 +17,6 @@ constexpr index most_depth = 1024;         // channels x taps summed in register
 constexpr index most_channels = 256;       // of a chunk
 constexpr index few_channels = 8;          // that are copied for each tap where a row of taps should be one run
 constexpr index panels_at_once = 32;       // a row of the weight is read along
-constexpr index rows_ahead = 8;            // are fetched: they are far apart, which no processor foresees
 constexpr index largest_window = 4 << 20;  // bytes of packed input that one row of 64 positions may need
 
 // Slots that `positions` neighbours need on this axis: the hull of their taps, or each tap on its own.
@@ -121,27 +119,8 @@ struct Source {
   const WeightStrides& strides;
   index columns, channels;
 
-  const T* tap(index d, index h, index w_tap) const {
-    const auto& [ad, ah, aw] = problem.axis;
-    return w + (ad.kernel_first + d * ad.kernel_step) * strides.kernel[0] +
-           (ah.kernel_first + h * ah.kernel_step) * strides.kernel[1] +
-           (aw.kernel_first + w_tap * aw.kernel_step) * strides.kernel[2];
-  }
+  const T* tap(index d, index h, index w_tap) const { return w + strides.tap(problem, d, h, w_tap); }
 };
-
-// Lines of a constant length are a few vector moves.
-template <class T>
-void copy_columns(const T* from, index count, T* to) {
-  constexpr index line = 64 / sizeof(T);
-  for (; count >= line; count -= line, from += line, to += line) std::memcpy(to, from, line * sizeof(T));
-  for (index k = 0; k < count; ++k) to[k] = from[k];
-}
-
-template <class T>
-void fetch(const T* from, index count) {
-  constexpr index line = 64 / sizeof(T);
-  for (index k = 0; k < count; k += line) __builtin_prefetch(from + k);
-}
 
 // Panels whose columns lie in lanes, side by side: the weight is read as it lies in memory, which for large ones
 // takes half the time. `columns` are those of all panels.
@@ -176,20 +155,11 @@ class WidePanels {
 
   void copy_rows(const T* from, index tap) const {
     const index panel = k_.panel, depth = p_.taps() * source_.channels, full = source_.columns / panel * panel;
-    const index left = source_.columns - full, width = k_.whole_width(left);
-    for (index c0 = 0; c0 < source_.channels; c0 += chunks_.channels) {
-      const index end = std::min(c0 + chunks_.channels, source_.channels);
-      T *to = row(0, tap, c0, panel), *last = row(full, tap, c0, width);
-      for (index c = c0; c < end; ++c, from += source_.strides.in, to += panel) {
-        for (index first = 0; first < full; first += panel) {
-          fetch(from + first + rows_ahead * source_.strides.in, panel);
-          copy_columns(from + first, panel, to + first * depth);
-        }
-        if (left == 0) continue;
-        copy_columns(from + full, left, last);
-        std::fill_n(last + left, width - left, T(0));
-        last += width;
-      }
+    const index left = source_.columns - full, width = k_.whole_width(left), step = source_.strides.in;
+    for (index c0 = 0; c0 < source_.channels; c0 += chunks_.channels, from += chunks_.channels * step) {
+      const index rows = std::min(chunks_.channels, source_.channels - c0);
+      k_.pack_rows({from, row(0, tap, c0, panel), rows, full, step, depth * panel});
+      k_.pack_rows({from + full, row(full, tap, c0, width), rows, left, step, 0});
     }
   }
 

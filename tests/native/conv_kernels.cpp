@@ -85,6 +85,26 @@ std::vector<T> packed_weights(const Kernels<T>& k, const std::vector<T>& w, cons
   return packed;
 }
 
+// In one call; or in two, between which the sums wait.
+template <class T>
+void run_pixels(Report& report, Random& random, const Kernels<T>& k, const ConvPixels<T>& tile) {
+  if (tile.over_lanes || random.coin()) return k.conv_pixels(tile);
+  const index width = k.whole_width(tile.columns);
+  Guarded<T> sums(tile.pixels * width, random.edge());
+  sums.poison();
+  ConvPixels<T> begun = tile, rest = tile;
+  begun.sums = rest.sums = sums.data();
+  begun.incomplete = rest.resumed = true;
+  begun.y = nullptr;  // is not touched
+  begun.run_count = random.below(tile.run_count + 1);
+  for (index r = 0; r < begun.run_count; ++r) rest.w += tile.runs[r].length * width;
+  rest.runs += begun.run_count;
+  rest.run_count -= begun.run_count;
+  k.conv_pixels(begun);
+  k.conv_pixels(rest);
+  report.intact(sums, "sums");
+}
+
 template <class T>
 void check_pixels(Report& report, Random& random, index pixels, int columns) {
   const Kernels<T> k = tested<T>();
@@ -115,8 +135,9 @@ void check_pixels(Report& report, Random& random, index pixels, int columns) {
   const std::vector<T> packed = packed_weights(k, weights, runs, columns, over_lanes);
   Guarded<T> w(static_cast<index>(packed.size()), random.edge());
   for (index i = 0; i < w.size(); ++i) w[i] = packed[static_cast<std::size_t>(i)];
-  ConvPixels<T> tile{x.data(),    x_at.data(), runs.data(), w.data(),      y.data(),      y_at.data(), nullptr, pixels,
-                     runs.size(), columns,     over_lanes,  random.coin(), random.coin(), 0,           false};
+  ConvPixels<T> tile{x.data(),      x_at.data(), runs.data(), w.data(), y.data(),   y_at.data(),
+                     nullptr,       pixels,      runs.size(), columns,  over_lanes, random.coin(),
+                     random.coin(), 0,           false,       false,    false,      nullptr};
   if (random.coin()) tile.bias = bias.data();
   y.poison();
   std::vector<double> expected(static_cast<std::size_t>(y_size), std::nan("")), extent(expected);
@@ -141,7 +162,7 @@ void check_pixels(Report& report, Random& random, index pixels, int columns) {
   report.start("%zu bytes, pixels %lld, columns %d, runs %lld, depth %lld, accumulate %d, bias %d, relu %d", sizeof(T),
                static_cast<long long>(pixels), columns, static_cast<long long>(runs.size()),
                static_cast<long long>(depth), tile.accumulate, tile.bias != nullptr, tile.relu);
-  k.conv_pixels(tile);
+  run_pixels(report, random, k, tile);
   for (index i = 0; i < y.size(); ++i) {
     const double wanted = expected[static_cast<std::size_t>(i)];
     if (std::isnan(wanted))
@@ -150,6 +171,34 @@ void check_pixels(Report& report, Random& random, index pixels, int columns) {
       report.close(y[i], wanted, extent[static_cast<std::size_t>(i)], numbers == Numbers::integers ? 0 : depth + 2, i);
   }
   report.intact(y, "y");
+}
+
+template <class T>
+void check_pack(Report& report, Random& random, index rows, index columns) {
+  const Kernels<T> k = tested<T>();
+  const index width = k.whole_width((columns - 1) % k.panel + 1), panels = (columns - 1) / k.panel;
+  PanelRows<T> part{};
+  part.rows = rows;
+  part.columns = columns;
+  part.from_stride = columns + random.pick<index>({0, 0, 3});
+  part.to_panel = rows * k.panel + random.pick<index>({0, 7});
+  Guarded<T> from((rows - 1) * part.from_stride + columns, random.edge());
+  Guarded<T> to(panels * part.to_panel + rows * width, random.edge());
+  fill(from, random, Numbers::reals);
+  to.poison();
+  part.from = from.data();
+  part.to = to.data();
+  report.start("pack_rows, %zu bytes, rows %lld of %lld columns", sizeof(T), static_cast<long long>(rows),
+               static_cast<long long>(columns));
+  k.pack_rows(part);
+  for (index i = 0; i < to.size(); ++i) {
+    const index panel = std::min(i / part.to_panel, panels), own = panel < panels ? k.panel : width;
+    const index at = i - panel * part.to_panel, row = at / own, column = panel * k.panel + at % own;
+    const bool beside = row >= rows, beyond = column >= columns;
+    const T wanted = beside || beyond ? T(0) : from[row * part.from_stride + column];
+    report.expect(beside ? std::isnan(to[i]) : to[i] == wanted, "an element is wrong");
+  }
+  report.intact(to, "to");
 }
 
 template <class T>
@@ -243,6 +292,9 @@ void check_type(Report& report) {
         check_pixels<T>(report, random, pixels, columns);
       }
     }
+  }
+  for (index columns = 1; columns <= 2 * k.panel + k.lanes + 1; ++columns) {
+    for (index rows : {1, 2, 7}) check_pack<T>(report, random, rows, columns);
   }
 }
 

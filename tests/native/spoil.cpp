@@ -15,7 +15,7 @@ void conv_row(const ConvRow<T>& row) {
 template <class T>
 void conv_pixels(const ConvPixels<T>& tile) {
   kernels<T>().conv_pixels(tile);
-  tile.y[tile.y_at[tile.pixels - 1] + tile.columns - 1] += 1;
+  if (!tile.incomplete) tile.y[tile.y_at[tile.pixels - 1] + tile.columns - 1] += 1;
 }
 template <class T>
 void shift_add(const ShiftAdd<T>& s) {
@@ -68,6 +68,13 @@ void fill_columns(const PixelColumns<T>& part) {
     part.to[last] = before;
   else
     part.to[0] += 1;
+}
+// What lies beyond the last column is not zero.
+template <class T>
+void pack_rows(const PanelRows<T>& part) {
+  kernels<T>().pack_rows(part);
+  const index panel = kernels<T>().panel, width = kernels<T>().whole_width((part.columns - 1) % panel + 1);
+  part.to[(part.columns - 1) / panel * part.to_panel + part.rows * width - 1] += 1;
 }
 template <class T>
 void stream_rows(const StreamedRows<T>& rows) {
@@ -208,43 +215,14 @@ void write_between(const T* from, index from_stride, T* to, index to_stride, ind
 }  // namespace
 
 std::vector<std::string> spoilable() {
-  return {"conv_pixels",
-          "conv_row",
-          "shift_add",
-          "store_cells",
-          "panel_product",
-          "pixel_sum",
-          "lane_sum",
-          "column_sum",
-          "depthwise_row",
-          "depthwise_sum",
-          "fill_columns",
-          "stream_rows",
-          "transpose",
-          "distances",
-          "winograd",
-          "max_pool",
-          "avg_pool",
-          "max_pool_grad",
-          "avg_pool_grad",
-          "pool_spread",
-          "relu_passed",
-          "keep_passed",
-          "read_past",
-          "write_between",
-          "fourier_step",
-          "fourier_step_back",
-          "fourier_lanes",
-          "fourier_lanes_back",
-          "fourier_lanes_filter",
-          "spectrum_product",
-          "finish_row",
-          "channel_map",
-          "channel_sums",
-          "channel_squares",
-          "channel_grad_sums",
-          "channel_grad",
-          "add_arrays"};
+  return {"conv_pixels",       "conv_row",          "shift_add",     "store_cells",        "panel_product",
+          "pixel_sum",         "lane_sum",          "column_sum",    "depthwise_row",      "depthwise_sum",
+          "fill_columns",      "pack_rows",         "stream_rows",   "transpose",          "distances",
+          "winograd",          "max_pool",          "avg_pool",      "max_pool_grad",      "avg_pool_grad",
+          "pool_spread",       "relu_passed",       "keep_passed",   "read_past",          "write_between",
+          "fourier_step",      "fourier_step_back", "fourier_lanes", "fourier_lanes_back", "fourier_lanes_filter",
+          "spectrum_product",  "finish_row",        "channel_map",   "channel_sums",       "channel_squares",
+          "channel_grad_sums", "channel_grad",      "add_arrays"};
 }
 
 bool spoil(const std::string& kernel) {
@@ -269,6 +247,7 @@ Kernels<T> tested() {
   if (spoiled == "depthwise_row") k.depthwise_row = depthwise_row<T>;
   if (spoiled == "depthwise_sum") k.depthwise_sum = depthwise_sum<T>;
   if (spoiled == "fill_columns") k.fill_columns = fill_columns<T>;
+  if (spoiled == "pack_rows") k.pack_rows = pack_rows<T>;
   if (spoiled == "stream_rows") k.stream_rows = stream_rows<T>;
   if (spoiled == "transpose") k.transpose = transpose<T>;
   if (spoiled == "distances") k.distances = distances<T>;

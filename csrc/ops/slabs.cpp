@@ -1,0 +1,121 @@
+#include "ops/slabs.h"
+
+#include <algorithm>
+
+#include "base/division.h"
+#include "isa/dispatch.h"
+
+namespace pcx {
+
+namespace {
+
+constexpr index slab_rows = 64;  // of a slab: sums wait in memory once in so many products
+// Of a row, read by one task: half as long ones take a tenth more. By one of those that share the work out; by one of
+// two, if there are no more.
+constexpr index most_bytes = 2048, shared_bytes = 1024, least_bytes = 256;
+constexpr index sums_bytes = 256 << 10;  // that wait: half of a common L2
+constexpr index fewest_panels = 2;       // of many positions
+constexpr index set_apart = 64;          // bytes between panels, whose lines are then in other sets of the cache
+
+template <class T>
+index panel_bytes() {
+  return kernels<T>().panel * static_cast<index>(sizeof(T));
+}
+
+// Elements from one panel to the next.
+template <class T>
+index apart(index rows) {
+  return rows * kernels<T>().panel + set_apart / static_cast<index>(sizeof(T));
+}
+
+template <class T>
+void pack(const SlabList& list, const SlabList::Slab& slab, const T* w, index row, index columns, T* to) {
+  const Kernels<T>& k = kernels<T>();
+  const index full = columns / k.panel * k.panel, left = columns - full, width = k.whole_width(left);
+  T* last = to + full / k.panel * apart<T>(slab.rows);
+  for (index r = slab.first; r < slab.first + slab.runs; ++r) {
+    const index rows = list.runs[static_cast<std::size_t>(r)].length;
+    const T* const from = w + list.weights[static_cast<std::size_t>(r)];
+    k.pack_rows({from, to, rows, full, row, apart<T>(slab.rows)});
+    k.pack_rows({from + full, last, rows, left, row, 0});
+    to += rows * k.panel;
+    last += rows * width;
+  }
+}
+
+}  // namespace
+
+bool has_rows(const Correlation& p, const WeightStrides& strides) {
+  const CorrelationAxis& line = p.axis[2];
+  return strides.out == 1 && (line.taps == 1 || line.kernel_step * strides.kernel[2] == p.in_channels * strides.in);
+}
+
+template <class T>
+index slab_panels(index panels, index positions, bool shared) {
+  const index bytes = panel_bytes<T>(), most = (shared ? shared_bytes : most_bytes) / bytes;
+  const bool halves = shared && panels <= most && panels >= 2 * least_bytes / bytes;
+  const index each = halves ? divide_up(panels, 2) : even_part(panels, most);
+  const index waiting = sums_bytes / (bytes * std::max<index>(1, positions));
+  return std::min(each, std::max(waiting, fewest_panels));
+}
+
+template <class T>
+index slab_scratch(index panels, index positions) {
+  return panels * (apart<T>(slab_rows) + positions * kernels<T>().panel);
+}
+
+SlabList::SlabList(const RunList& list, const std::vector<index>& taps, index length, index row) {
+  index done = 0, pass = 0;
+  for (const RunList::Pass& of : list.passes) {
+    const std::size_t begin = slabs.size();
+    for (index r = of.first; r < of.first + of.runs; ++r) {
+      const Run& run = list.runs[static_cast<std::size_t>(r)];
+      const index each = even_part(run.length, slab_rows);
+      for (index i = 0, rows; i < run.length; i += rows, done += rows) {
+        rows = std::min(each, run.length - i);
+        if (slabs.size() == begin || slabs.back().rows + rows > slab_rows)
+          slabs.push_back({static_cast<index>(runs.size()), 0, 0, pass, slabs.size() == begin, false});
+        runs.push_back({run.start + i, rows});
+        weights.push_back(taps[static_cast<std::size_t>(done / length)] + done % length * row);
+        ++slabs.back().runs;
+        slabs.back().rows += rows;
+      }
+    }
+    if (slabs.size() > begin) slabs.back().ends = true;
+    ++pass;
+  }
+}
+
+template <class T>
+void multiply(const SlabList& list, const T* w, index row, index columns, ConvPixels<T> tile, T* scratch) {
+  const Kernels<T>& k = kernels<T>();
+  const ConvPixels<T> given = tile;
+  T* const sums = scratch + divide_up(columns, k.panel) * apart<T>(slab_rows);
+  for (const SlabList::Slab& slab : list.slabs) {
+    const bool last = slab.pass == list.slabs.back().pass;
+    pack(list, slab, w, row, columns, scratch);
+    tile.runs = list.runs.data() + slab.first;
+    tile.run_count = slab.runs;
+    tile.resumed = !slab.begins;
+    tile.incomplete = !slab.ends;
+    tile.accumulate = given.accumulate || slab.pass > 0;
+    tile.relu = given.relu && last;
+    for (index first = 0, panel = 0; first < columns; first += k.panel, ++panel) {
+      tile.columns = static_cast<int>(std::min<index>(k.panel, columns - first));
+      tile.w = scratch + panel * apart<T>(slab.rows);
+      tile.sums = sums + first * tile.pixels;
+      tile.y = given.y + first;
+      tile.bias = given.bias && last ? given.bias + first : nullptr;
+      k.conv_pixels(tile);
+    }
+  }
+}
+
+template index slab_panels<float>(index, index, bool);
+template index slab_panels<double>(index, index, bool);
+template index slab_scratch<float>(index, index);
+template index slab_scratch<double>(index, index);
+template void multiply(const SlabList&, const float*, index, index, ConvPixels<float>, float*);
+template void multiply(const SlabList&, const double*, index, index, ConvPixels<double>, double*);
+
+}  // namespace pcx
