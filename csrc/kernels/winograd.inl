@@ -98,6 +98,7 @@ static void widen_rows(const WidenedRows& rows) {
     const float* from = rows.from + r * rows.stride;
     double* to = rows.to + r * rows.width;
     for (index k = 0; k < rows.columns; k += line) prefetch(from + rows.ahead + k);
+    prefetch(from + rows.ahead + rows.columns - 1);  // rows need not begin with a line
     for (index k = 0; k < rows.width; k += lanes<float>) {
       decltype(zero<double>()) wide[parts];
       widen(load_first(from + k, rows.columns - k), wide);

@@ -27,6 +27,7 @@ constexpr index bytes = sizeof(float);
 // Channels of a weight that are made side by side: few, whose transforms stay near the L1 cache, or where they lie side
 // by side in the weight a cache line of them.
 constexpr index few_made = 4, line_made = 16;
+constexpr index made_ahead = 2;  // times as many channels are fetched beforehand: those that are next come too late
 constexpr double parallel_products = 4e6;  // multiply-adds of the transformed problem that are worth a second thread
 
 class Winograd {
@@ -236,7 +237,8 @@ class Winograd {
     for (index i = begin, count; i < end; i += count) {
       const index c = i % p_.in_channels;
       count = std::min({made_together(), p_.in_channels - c, end - i});
-      filter_->run({w + c * weight_.strides.in, i / p_.in_channels, count, columns, width, count * weight_.strides.in},
+      filter_->run({w + c * weight_.strides.in, i / p_.in_channels, count, columns, width,
+                    made_ahead * count * weight_.strides.in},
                    made + (i - begin) * width, made_element_, scratch);
     }
   }
