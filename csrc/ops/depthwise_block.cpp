@@ -24,6 +24,7 @@ constexpr index page_bytes = 4096, line_bytes = 64;
 constexpr index block_flops = 2 << 20;
 constexpr double parallel_flops = 3e6;  // about 100 us on one core: less is done by one thread
 constexpr index far_bytes = 16 << 20;   // of x: most of it comes from memory
+constexpr index signal_ahead = 20;      // positions of a signal: two tiles of the kernel
 constexpr index least_rows = 8;         // of a block, for each row of taps: more than they share are copied once
 
 // A place in `buffer`, which has a page to spare, for columns `step` apart. Processors compare the last 12 bits of a
@@ -231,6 +232,11 @@ const std::vector<const T*>& ColumnRows<T>::following(index d, index h) {
   following_.clear();
   const auto& [ad, ah, aw] = p_.axis;
   const index xd = last_seen(ad, d), pixels = std::min({aw.taps, aw.step, aw.in});
+  if (p_.positions() == aw.positions && p_.taps() == aw.taps) {  // a signal: its only row goes on
+    const index row = xd * ah.in + last_seen(ah, h), first = last_seen(aw, column_ + signal_ahead) - pixels + 1;
+    for (index i = 0; i < pixels; ++i) following_.push_back(x_ + (row * aw.in + first + i) * p_.groups);
+    return following_;
+  }
   if (h + 1 == end_ || xd < 0 || xd >= ad.in) return following_;
   const index first = std::clamp<index>(last_seen(aw, column_) - pixels + 1, 0, aw.in - pixels);
   for (index th = 0; th < ah.taps; ++th) {

@@ -45,8 +45,8 @@ class ColumnRows {
   // left out. Returns for how many, `most` and cut.high at most: where other rows are left out it stops.
   index look(index d, index h, index most);
   const T* const* seen() const { return seen_.data(); }
-  // Whether x comes from far away. Where what positions (d, h + 1) see of it and (d, h) do not begins: a pointer for
-  // each pixel of a position. From one position to the next it is following_step() elements.
+  // Whether x comes from far away. Where that begins which positions (d, h + 1) see of it and (d, h) do not, or those
+  // further on in a signal: a pointer for each pixel of a position, following_step() elements from one to the next.
   bool far() const { return far_; }
   const std::vector<const T*>& following(index d, index h);
   index following_step() const { return home_step_; }
