@@ -24,11 +24,15 @@ constexpr double default_amplification = 49, fast_amplification = 26 * 26;
 // Of narrow vectors, that of a chunk is from 5,000 measurements on Zen 3, where it had been half of that and Winograd's
 // algorithm was taken too often for few channels. Those of vectors of 64 bytes lie between what suits 900 measurements
 // on Cascade Lake and 7,000 on Emerald Rapids, where a strip takes 60 cycles.
+// Of a transformed weight, `near` elements stay in the caches. Those that are read from far away come while the
+// products of others are summed, as far as these take as long.
 struct Costs {
-  double product, chunk, transform, read, read_far, made, made_far, call_cycles, strip_cycles;
+  double product, chunk, transform, read, read_far, made, made_far, call_cycles, strip_cycles, near;
+  bool overlapped;
 };
-constexpr Costs narrow_costs{0.9, 24, 6, 4.5, 4.5, 36, 36, 15, 190}, wide_costs{1, 25, 9, 8, 20, 40, 56, 22, 150};
-constexpr index near_elements = 4 << 20;  // of a transformed weight
+constexpr double million = 1 << 20;
+constexpr Costs narrow_costs{0.9, 24, 6, 4.5, 12, 36, 36, 15, 190, 8 * million, true};
+constexpr Costs wide_costs{1, 25, 9, 8, 20, 40, 56, 22, 150, 4 * million, false};
 // Pictures whose tiles share a weight in a block, if they are small: a choice may not depend on the batch. By so many
 // one picture alone loses as much as eight do, 5% in the mean of small maps.
 constexpr double sharing = 1.5;
@@ -60,7 +64,8 @@ double transformed_cost(const WinogradPlan& plan) {
   const double strips = static_cast<double>(std::max(divide_up(plan.parts, following), plan.chunks) *
                                             divide_up(std::min(following * p.in_channels, plan.chunk), plan.strip));
   const double weights = static_cast<double>(p.groups) * elements * depth * columns;
-  const double weight_read = weights > static_cast<double>(near_elements) ? cost.read_far : cost.read;
+  const double far = cost.overlapped ? std::max(cost.read, cost.read_far - cost.product * rows) : cost.read_far;
+  const double weight_read = weights > cost.near ? far : cost.read;
   const double products =
       rows * columns * (cost.product * depth + cost.chunk * chunks) + cycle * cost.call_cycles * calls;
   const double transforms = tiles * axes * cost.transform * channels * read + weight_read / together * depth * columns;
@@ -77,8 +82,8 @@ index weight_elements(const Correlation& p, const Tiles& tiles) {
 }
 
 double making_cost(const Correlation& p, const Tiles& tiles) {  // of one group
-  const index elements = weight_elements(p, tiles);
-  return (elements < near_elements ? costs().made : costs().made_far) * static_cast<double>(elements);
+  const double elements = static_cast<double>(weight_elements(p, tiles));
+  return (elements < costs().near ? costs().made : costs().made_far) * elements;
 }
 
 double axis_amplification(const WinogradScheme& scheme) {
