@@ -17,6 +17,7 @@ constexpr index widest_rows = 32;  // output channels: with more of them y is wr
 constexpr double found = 1.15;     // times as much is found, next to Winograd's algorithm: memory
 constexpr double reread = 0.3;     // an element of x for each residue but the first: x is larger than the near caches
 constexpr double made = 1.5;       // an element of the weight that is packed
+constexpr double listed = 900;     // patches, lists of pixels and of runs, which scattering does without
 
 struct Fastest {
   Way way;
@@ -90,7 +91,7 @@ bool scatter_suits(const ConvShape& s, Direction direction) {
   Problem problem{s, static_cast<index>(direction)};
   problem.shape.batch = 1;
   return Known<T, Problem, bool>::find(problem, [direction](const Problem& p) {
-    return scatter_cycles(scatter_of(p.shape, direction)) < cycles_of(parts_of(p.shape, direction));
+    return scatter_cycles(scatter_of(p.shape, direction)) < cycles_of(parts_of(p.shape, direction)) + listed;
   });
 }
 
