@@ -112,12 +112,12 @@ template <class T, int Pixels, int Vectors>
 static void pixels_tile(const ConvPixels<T>& tile, index first) {
   using vec = decltype(zero<T>());
   const index *const x_at = tile.x_at + first, *const y_at = tile.y_at + first;
-  T* const sums = tile.sums + first * Vectors * lanes<T>;
+  const index own = first * Vectors * lanes<T>;  // of the sums that wait, if any do
   vec sum[Pixels][Vectors];
   if (tile.resumed)
-    begin_sums<true>(sums, sum);
+    begin_sums<true>(tile.sums + own, sum);
   else
-    begin_sums<false>(sums, sum);
+    begin_sums<false>(tile.sums, sum);
   const T *w = tile.w, *x[Pixels];
   PCX_UNROLL
   for (int p = 0; p < Pixels; ++p) x[p] = tile.x + x_at[p];
@@ -133,7 +133,7 @@ static void pixels_tile(const ConvPixels<T>& tile, index first) {
     }
     pixels_steps<false>(x, w, begin, end, tile.y, y_at, sum);
   }
-  if (tile.incomplete) return leave_sums(sum, sums);
+  if (tile.incomplete) return leave_sums(sum, tile.sums + own);
   if (tile.columns == Vectors * lanes<T>)
     finish_pixels<true>(tile, y_at, sum);
   else

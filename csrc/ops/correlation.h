@@ -96,8 +96,8 @@ struct WeightStrides {
   }
 };
 
-// What a driver reads: the packed form; or, by turns, the weight as it stands, of which each panel is packed when it is
-// needed. A weight that is read once then never goes to memory and back.
+// What a driver reads: the packed form; or, by turns, the weight as it stands, of which a panel, or a slab of many
+// panels, is packed when it is needed. A weight that is read once then never goes to memory and back.
 template <class T>
 struct Weight {
   const T* data = nullptr;

@@ -10,8 +10,8 @@ namespace pcx {
 namespace {
 
 constexpr index slab_rows = 64;  // of a slab: sums wait in memory once in so many products
-// Of a row, read by one task: half as long ones take a tenth more. By one of those that share the work out; by one of
-// two, if there are no more.
+// Of a row that one task packs; half as much takes a tenth longer. Less where tasks share the work out, which are two
+// at least as long as each has so much.
 constexpr index most_bytes = 2048, shared_bytes = 1024, least_bytes = 256;
 constexpr index sums_bytes = 256 << 10;  // that wait: half of a common L2
 constexpr index fewest_panels = 2;       // of many positions
