@@ -1,6 +1,6 @@
 // ConvRow for few output channels: pixels lie in lanes and weights are broadcast, so that no lane is idle. The window
 // keeps neighbouring pixels together, which makes every load of pixels one vector; results are transposed on their way
-// out, but for those that stay in planes.
+// out, but for those that stay in planes, or are a plane.
 template <class T>  // output channels up to which this is the better way; in plain code one, so that it runs there too
 constexpr int narrow = lanes<T> > 1 ? lanes<T> / 2 : 1;
 
@@ -35,13 +35,16 @@ static void narrow_tile(const ConvRow<T>& row, const T* x, T* y, index pixels) {
       for (int v = 0; v < Vectors; ++v) sum[k][v] = fmadd(pixel[v], wk, sum[k][v]);
     }
   }
-  if (row.planes) {
+  if (row.planes || (Channels == 1 && row.y_stride == 1)) {
     PCX_UNROLL
     for (int k = 0; k < Channels; ++k) {
       PCX_UNROLL
       for (int v = 0; v < Vectors; ++v) {
         T* at = y + k * row.y_stride + v * lanes<T>;
-        const vec s = row.accumulate ? add(v < Vectors - 1 ? load(at) : load_first(at, left), sum[k][v]) : sum[k][v];
+        vec s = sum[k][v];
+        if (row.accumulate) s = add(v < Vectors - 1 ? load(at) : load_first(at, left), s);
+        if (row.bias) s = add(s, set1(row.bias[k]));
+        if (row.relu) s = max(zero<T>(), s);
         v < Vectors - 1 ? store(at, s) : store_first(at, s, left);
       }
     }
