@@ -26,7 +26,7 @@ namespace {
 #include "kernels/lane_sum.inl"
 #include "kernels/panel_product.inl"
 #include "kernels/distance.inl"   // after panel
-#include "kernels/pack_rows.inl"  // so does this
+#include "kernels/pack_rows.inl"  // after panel
 #include "kernels/pixel_sum.inl"
 #include "kernels/pool.inl"
 #include "kernels/shift_add.inl"

@@ -30,9 +30,8 @@ struct Costs {
   double product, chunk, transform, read, read_far, made, made_far, call_cycles, strip_cycles, near;
   bool overlapped;
 };
-constexpr double million = 1 << 20;
-constexpr Costs narrow_costs{0.9, 24, 6, 4.5, 12, 36, 36, 15, 190, 8 * million, true};
-constexpr Costs wide_costs{1, 25, 9, 8, 20, 40, 56, 22, 150, 4 * million, false};
+constexpr Costs narrow_costs{0.9, 24, 6, 4.5, 12, 36, 36, 15, 190, 8 << 20, true};
+constexpr Costs wide_costs{1, 25, 9, 8, 20, 40, 56, 22, 150, 4 << 20, false};
 // Pictures whose tiles share a weight in a block, if they are small: a choice may not depend on the batch. By so many
 // one picture alone loses as much as eight do, 5% in the mean of small maps.
 constexpr double sharing = 1.5;
