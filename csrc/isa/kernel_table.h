@@ -100,7 +100,8 @@ struct ShiftAdd {
 };
 
 // Sums of cells into the pixels that they belong to:
-//   y[m * y_stride + k] = p[m * p_stride + k] + bias[k], max(0, .), m < cells, k < length.
+//   y[r * y_row + m * y_stride + k] = p[r * p_row + m * p_stride + k] + bias[k], max(0, .), r < rows, m < cells,
+//   k < length.
 // p and bias hold whole vectors. Where y_stride is `length`, elements that follow a cell are written more than once.
 template <class T>
 struct StoreCells {
@@ -108,6 +109,7 @@ struct StoreCells {
   T* y;
   const T* bias;
   index cells, length, p_stride, y_stride;
+  index rows, p_row, y_row;
   bool relu;
 };
 

@@ -31,9 +31,7 @@ static void shift_add(const ShiftAdd<T>& s) {
 
 // Cells of up to three elements: no vector of them is worth its way.
 template <class T, int Length>
-static void store_few(const StoreCells<T>& s) {
-  const T* p = s.p;
-  T* y = s.y;
+PCX_INLINE void store_few(const StoreCells<T>& s, const T* p, T* y) {
   T bias[Length];
   PCX_UNROLL
   for (int k = 0; k < Length; ++k) bias[k] = s.bias[k];
@@ -48,25 +46,23 @@ static void store_few(const StoreCells<T>& s) {
 
 // Cells of one element each, which stand one after the other here and there.
 template <class T>
-static void store_plane(const StoreCells<T>& s) {
+PCX_INLINE void store_plane(const StoreCells<T>& s, const T* p, T* y) {
   const auto bias = set1(*s.bias);
   for (index m = 0; m < s.cells; m += lanes<T>) {
     const index left = s.cells - m;
-    auto v = add(left >= lanes<T> ? load(s.p + m) : load_first(s.p + m, left), bias);
+    auto v = add(left >= lanes<T> ? load(p + m) : load_first(p + m, left), bias);
     if (s.relu) v = max(zero<T>(), v);
-    left >= lanes<T> ? store(s.y + m, v) : store_first(s.y + m, v, left);
+    left >= lanes<T> ? store(y + m, v) : store_first(y + m, v, left);
   }
 }
 
 // Where cells stand one after the other in y, whole vectors are stored as long as they end before the last cell does:
 // what is too much is what the next cell writes again.
 template <class T>
-static void store_cells(const StoreCells<T>& s) {
-  if (s.length == 1) return s.p_stride == 1 && s.y_stride == 1 ? store_plane(s) : store_few<T, 1>(s);
-  if (s.length == 2) return store_few<T, 2>(s);
-  if (s.length == 3 && s.y_stride != 3) return store_few<T, 3>(s);
-  const T* p = s.p;
-  T* y = s.y;
+PCX_INLINE void store_row(const StoreCells<T>& s, const T* p, T* y) {
+  if (s.length == 1) return s.p_stride == 1 && s.y_stride == 1 ? store_plane(s, p, y) : store_few<T, 1>(s, p, y);
+  if (s.length == 2) return store_few<T, 2>(s, p, y);
+  if (s.length == 3 && s.y_stride != 3) return store_few<T, 3>(s, p, y);
   index m = s.cells;
   if (s.length <= lanes<T> && s.y_stride == s.length && !s.relu) {  // gradients of few channels: a vector a cell
     const auto bias = load(s.bias);
@@ -83,4 +79,9 @@ static void store_cells(const StoreCells<T>& s) {
         store_first(y + k, v, s.length - k);
     }
   }
+}
+
+template <class T>
+static void store_cells(const StoreCells<T>& s) {
+  for (index r = 0; r < s.rows; ++r) store_row(s, s.p + r * s.p_row, s.y + r * s.y_row);
 }

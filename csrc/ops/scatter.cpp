@@ -145,9 +145,10 @@ class Scatterer {
     for (const ScatterPhase& phase : plan_.phases) {
       const index pixel = aw.first + q * aw.step + phase.pixel;
       const auto line = store_.line(phase, group, pixel, count, cut_.pixel);
-      for (index r = row; r < row + rows; ++r) {
-        const T* from = results + plan_.gap * cut_.pixel + (r - row) * cut_.line + offset_of(phase.terms[0]);
+      for (index r = row, some; r < row + rows; r += some) {
         const index slice = r / ah.in, image = slice / ad.in;
+        some = std::min(row + rows, (slice + 1) * ah.in) - r;  // of one depth of one picture
+        const T* from = results + plan_.gap * cut_.pixel + (r - row) * cut_.line + offset_of(phase.terms[0]);
         const index first_d = ad.first + (slice - image * ad.in) * ad.step;
         const index first_h = ah.first + (r - slice * ah.in) * ah.step;
         index td = pass.first / ah.taps, th = pass.first - td * ah.taps;
@@ -157,8 +158,11 @@ class Scatterer {
             ++td;
           }
           const index d = first_d + td * ad.tap_step, h = first_h + th * ah.tap_step;
-          if (d < 0 || d >= ad.out || h < 0 || h >= ah.out) continue;
-          store_.store(line, (image * ad.out + d) * ah.out + h, from);
+          if (d < 0 || d >= ad.out) continue;
+          const auto [begin, end] = Inside(h, ah.step, some, ah.out);
+          if (begin < end)
+            store_.store(line, (image * ad.out + d) * ah.out + h + begin * ah.step, end - begin,
+                         from + begin * cut_.line, cut_.line);
         }
       }
     }
@@ -207,14 +211,16 @@ class Scatterer {
     return (plane * f.count[1] + line) * f.count[2] * plan_.cell;
   }
 
-  // Calls body(place in f, picture, d, h) for every line of cells of a phase of the part.
+  // Calls body(place in f, picture, d, h, rows) for the lines of cells of a phase of the part: those of rows of y that
+  // are `step` apart follow each other in f, the first of them is that of h.
   template <class Body>
-  void each_line(const ScatterField& f, const ScatterField& part, index phase, Body body) const {
+  void each_lines(const ScatterField& f, const ScatterField& part, index phase, Body body) const {
     const index begin = (part.first[2] - f.first[2]) * plan_.cell;
     for (index i = 0; i < part.images; ++i) {
       for (index d = part.first[0]; d < part.first[0] + part.count[0]; ++d) {
-        for (index h = part.first[1]; h < part.first[1] + part.count[1]; ++h) {
-          body(place(f, i, d, phase, f.line(h)) + begin, i, d, h);
+        for (index h = 0; h < std::min(f.step, part.count[1]); ++h) {
+          const index rows = divide_up(part.count[1] - h, f.step), first = part.first[1] + h;
+          body(place(f, i, d, phase, f.line(first)) + begin, i, d, first, rows);
         }
       }
     }
@@ -223,8 +229,11 @@ class Scatterer {
   // Copies what a field shares with its neighbour, and leaves it out of `own`.
   void keep(const ScatterField& f, const ScatterField& part, const T* sums, ScatterField& own, T* to) const {
     for (index phase = 0; phase < phases_; ++phase) {
-      each_line(f, part, phase, [&](index at, index i, index d, index h) {
-        std::copy_n(sums + at, part.count[2] * plan_.cell, to + place(part, i, d, phase, part.line(h)));
+      each_lines(f, part, phase, [&](index at, index i, index d, index h, index rows) {
+        const index own_line = part.count[2] * plan_.cell;
+        T* const lines = to + place(part, i, d, phase, part.line(h));
+        for (index r = 0; r < rows; ++r)
+          std::copy_n(sums + at + r * f.count[2] * plan_.cell, own_line, lines + r * own_line);
       });
     }
     if (part.first[cut_.axis] == own.first[cut_.axis]) own.first[cut_.axis] += part.count[cut_.axis];
@@ -244,8 +253,8 @@ class Scatterer {
       const ScatterPhase& phase = plan_.phases[static_cast<std::size_t>(i)];
       const auto line =
           store_.line(phase, group, aw.first + part.first[2] * aw.step + phase.pixel, part.count[2], plan_.cell);
-      each_line(f, part, i, [&](index at, index picture, index d, index h) {
-        store_.store(line, ((image + picture) * ad.out + d) * ah.out + h, sums + at);
+      each_lines(f, part, i, [&](index at, index picture, index d, index h, index rows) {
+        store_.store(line, ((image + picture) * ad.out + d) * ah.out + h, rows, sums + at, f.count[2] * plan_.cell);
       });
     }
   }

@@ -56,11 +56,15 @@ typename CellStore<T>::Line CellStore<T>::line(const ScatterPhase& phase, index 
 }
 
 template <class T>
-void CellStore<T>::store(const Line& line, index row, const T* sums) const {
+void CellStore<T>::store(const Line& line, index row, index rows, const T* sums, index apart) const {
   const index c = p_.planar ? 1 : p_.out_channels;
   const bool together = p_.groups == 1 && !p_.planar;  // pixels of a group are apart
-  T* const y = y_ + row * p_.axis[2].out * p_.out_pixel();
+  const index y_row = p_.axis[2].out * p_.out_pixel();
+  T* const y = y_ + row * y_row;
   StoreCells<T> cells{};
+  cells.rows = rows;
+  cells.p_row = apart;
+  cells.y_row = p_.axis[1].step * y_row;
   cells.p_stride = line.stride;
   cells.y_stride = p_.axis[2].step * p_.out_pixel();
   cells.relu = relu_;

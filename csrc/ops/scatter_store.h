@@ -31,8 +31,9 @@ class CellStore {
   // What lines of `cells` cells of a phase have in common, of which the first belongs at `pixel` of a row.
   Line line(const ScatterPhase& phase, index group, index pixel, index cells, index stride) const;
 
-  // Such a line of sums into a row of y; rows are counted through all pictures.
-  void store(const Line& line, index row, const T* sums) const;
+  // Such lines of sums, `apart` elements from one to the next, into every step-th row of y from `row` on; rows are
+  // counted through all pictures.
+  void store(const Line& line, index row, index rows, const T* sums, index apart) const;
 
  private:
   index bias_cell() const { return p_.planar ? p_.out_channels : plan_.cell; }

@@ -18,9 +18,9 @@ namespace {
 constexpr double part = 1400;  // of each residue of a correlation, before the first product
 // Scattering: a column that is summed over lanes, its vectors and itself; a vector added, or read, or written; a call
 // of shift_add; how many partial results are added in one, as in scatter.cpp; an element of y from its sum, a cell or a
-// pixel of one, a line of them.
+// pixel of one, a line of them, lines that are stored in one call.
 constexpr double dot = 1, dot_column = 10, term = 1.3, row_call = 185, near_elements = 4096;
-constexpr double emitted = 0.6, cell = 2.6, line_stored = 60;
+constexpr double emitted = 0.6, cell = 2.6, line_stored = 15, store_call = 60;
 // The same in planes.
 constexpr double plane_term = 1.3, plane_call = 60, plane_stored = 2;
 constexpr double copied = 0.17;       // an element of x
@@ -125,6 +125,12 @@ double patch_cycles(const Correlation& p, const Chunks& chunks) {
   return rows * (pace().filled * pieces + slots * pace().pixel + elements) + padding * elements;
 }
 
+// Lines of a phase that lie `step` apart in y are stored in one call.
+double runs_stored(const Scatter& p) {
+  const ScatterAxis& high = p.axis[1];
+  return static_cast<double>(p.axis[0].out * std::min(high.step, high.out));
+}
+
 }  // namespace
 
 // With pixels in lanes: x turned row by row, products as those of the row kernel, planes added by vectors.
@@ -143,8 +149,9 @@ double plane_cycles(const Scatter& p) {
   const double added = plane_term * line * static_cast<double>(p.row_columns() + 2 * phases);
   const double sums_of_rows =
       inside(ad, ad.in, ad.out) * inside(ah, ah.in, ah.out) * (plane_call * static_cast<double>(phases) + added);
-  const double stored = static_cast<double>(ad.out * ah.out * phases) * (line_stored + plane_stored * wide);
-  const double each = sums + turned + columns * vectors + sums_of_rows + stored;
+  const double stored = static_cast<double>(ad.out * ah.out) * (line_stored + plane_stored * wide);
+  const double each = sums + turned + columns * vectors + sums_of_rows +
+                      static_cast<double>(phases) * (stored + store_call * runs_stored(p));
   return call_cycles + part + static_cast<double>(p.groups) * each;
 }
 
@@ -174,7 +181,8 @@ double scatter_cycles(const Scatter& p) {
   const double near = std::max(1.0, std::floor(near_elements / (wide * static_cast<double>(plan.stride))));
   const double calls = row_call * static_cast<double>(plan.phases.size()) / near;
   const double added = apart ? 0 : inside(ad, ad.in, ad.out) * inside(ah, ah.in, ah.out) * (calls + terms);
-  return call_cycles + part + static_cast<double>(p.groups) * (sums + added + lines * (emits + stored));
+  const double stores = store_call * static_cast<double>(plan.phases.size()) * runs_stored(p);
+  return call_cycles + part + static_cast<double>(p.groups) * (sums + added + lines * (emits + stored) + stores);
 }
 
 // The row kernel with any number of output channels, so many at a time as it takes.

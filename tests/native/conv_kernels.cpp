@@ -242,23 +242,26 @@ template <class T>
 void check_store_cells(Report& report, Random& random, index cells, index length) {
   const Kernels<T> k = tested<T>();
   const index vectors = (length + k.lanes - 1) / k.lanes * k.lanes, p_stride = vectors + random.pick<index>({0, 0, 3});
-  const index y_stride = length + random.pick<index>({0, 0, 1, 7});
-  Guarded<T> p((cells - 1) * p_stride + vectors, random.edge()), bias(vectors, random.edge());
-  Guarded<T> y((cells - 1) * y_stride + length, random.edge());
+  const index y_stride = length + random.pick<index>({0, 0, 1, 7}), rows = random.pick<index>({1, 2, 5});
+  const index p_line = (cells - 1) * p_stride + vectors, y_line = (cells - 1) * y_stride + length;
+  const index p_row = p_line + random.pick<index>({0, 3}), y_row = y_line + random.pick<index>({0, 1, 9});
+  Guarded<T> p((rows - 1) * p_row + p_line, random.edge()), bias(vectors, random.edge());
+  Guarded<T> y((rows - 1) * y_row + y_line, random.edge());
   fill(p, random, Numbers::integers);
   fill(bias, random, Numbers::integers);
   y.poison();
   const bool relu = random.coin();
-  report.start("store_cells, %zu bytes, cells %lld, length %lld, y_stride %lld, relu %d", sizeof(T),
-               static_cast<long long>(cells), static_cast<long long>(length), static_cast<long long>(y_stride), relu);
-  k.store_cells({p.data(), y.data(), bias.data(), cells, length, p_stride, y_stride, relu});
+  report.start("store_cells, %zu bytes, rows %lld, cells %lld, length %lld, y_stride %lld, relu %d", sizeof(T),
+               static_cast<long long>(rows), static_cast<long long>(cells), static_cast<long long>(length),
+               static_cast<long long>(y_stride), relu);
+  k.store_cells({p.data(), y.data(), bias.data(), cells, length, p_stride, y_stride, rows, p_row, y_row, relu});
   for (index i = 0; i < y.size(); ++i) {
-    const index m = i / y_stride, e = i % y_stride;
-    if (e >= length) {
+    const index r = i / y_row, m = i % y_row / y_stride, e = i % y_row % y_stride;
+    if (m >= cells || e >= length) {
       report.expect(std::isnan(y[i]), "an element between two cells was written");
       continue;
     }
-    const double sum = static_cast<double>(p[m * p_stride + e]) + bias[e];
+    const double sum = static_cast<double>(p[r * p_row + m * p_stride + e]) + bias[e];
     report.close(y[i], relu && sum < 0 ? 0.0 : sum, 1.0, 0, i);
   }
   report.intact(y, "y");

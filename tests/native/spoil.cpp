@@ -25,7 +25,7 @@ void shift_add(const ShiftAdd<T>& s) {
 template <class T>
 void store_cells(const StoreCells<T>& s) {
   kernels<T>().store_cells(s);
-  s.y[(s.cells - 1) * s.y_stride + s.length - 1] += 1;
+  s.y[(s.rows - 1) * s.y_row + (s.cells - 1) * s.y_stride + s.length - 1] += 1;
 }
 template <class T>
 void panel_product(const PanelProduct<T>& p) {
