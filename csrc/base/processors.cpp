@@ -6,15 +6,12 @@
 #include <string>
 #include <thread>
 
-#if defined(__linux__)
-#include <sched.h>
-#endif
-
 namespace pcx {
 
 namespace {
 
 constexpr int no_limit = 1 << 16;
+constexpr int few = 8;  // processors, of which a caller's own is left to it
 
 int affinity() {
 #if defined(__linux__)
@@ -73,5 +70,24 @@ int cgroup_quota() {
 }  // namespace
 
 int usable_processors() { return std::min({affinity(), cgroup_quota(), from_environment(), 1024}); }
+
+#if defined(__linux__)
+Processors beside_caller() {
+  Processors set{};
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return Processors{};
+  const int own = sched_getcpu(), count = CPU_COUNT(&set);
+  if (count > 1 && count <= few && own >= 0) CPU_CLR(static_cast<std::size_t>(own), &set);
+  return set;
+}
+
+void place(Helper& helper, const Processors& where) {
+  if (CPU_COUNT(&where) == 0 || CPU_EQUAL(&where, &helper.place)) return;
+  helper.place = where;
+  pthread_setaffinity_np(helper.thread, sizeof where, &where);  // where that is refused, it stays where it was
+}
+#else
+Processors beside_caller() { return {}; }
+void place(Helper&, const Processors&) {}
+#endif
 
 }  // namespace pcx

@@ -8,8 +8,10 @@
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <vector>
 
 #include "base/parallel.h"
+#include "base/processors.h"
 
 #if !defined(_WIN32)
 #include <pthread.h>
@@ -63,7 +65,7 @@ class Team {
       open_ = &call;
       posted_.fetch_add(1, std::memory_order_release);
       enlist(call.members - 1);
-      for (int i = std::min(call.members - 1, sleeping_); i > 0; --i) work_.notify_one();
+      wake(call.members - 1);
     }
     call.member(call.context, 0);
     {
@@ -89,9 +91,18 @@ class Team {
     }
   }
 
+  // Whoever sleeps may be the one that wakes.
+  void wake(int most) {
+    if (asleep_.empty()) return;
+    const Processors where = beside_caller();
+    for (Helper* helper : asleep_) place(*helper, where);
+    for (int i = std::min(most, static_cast<int>(asleep_.size())); i > 0; --i) work_.notify_one();
+  }
+
   [[noreturn]] void serve() {
+    Helper self;
     for (std::unique_lock<std::mutex> lock(mutex_);;) {
-      Call* const call = next_call(lock);
+      Call* const call = next_call(self, lock);
       const int number = call->begun++;
       lock.unlock();
       call->member(call->context, number);
@@ -106,7 +117,7 @@ class Team {
     return call;
   }
 
-  Call* next_call(std::unique_lock<std::mutex>& lock) {
+  Call* next_call(Helper& self, std::unique_lock<std::mutex>& lock) {
     if (Call* const call = open_call()) return call;
     const std::uint64_t seen = posted_.load(std::memory_order_relaxed);
     lock.unlock();
@@ -117,17 +128,18 @@ class Team {
       std::this_thread::yield();
     }
     lock.lock();
-    ++sleeping_;
+    asleep_.push_back(&self);
     Call* call = nullptr;
     work_.wait(lock, [&] { return (call = open_call()) != nullptr; });
-    --sleeping_;
+    asleep_.erase(std::find(asleep_.begin(), asleep_.end(), &self));
     return call;
   }
 
   std::mutex mutex_;
   std::condition_variable work_;
   Call* open_ = nullptr;  // calls that member 0 of is at work
-  int threads_ = 0, sleeping_ = 0;
+  int threads_ = 0;
+  std::vector<Helper*> asleep_;
   std::atomic<std::uint64_t> posted_{0};  // calls, ever
 };
 

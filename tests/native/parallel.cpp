@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/buffer.h"
+#include "base/processors.h"
 #include "base/shape.h"
 #include "check.h"
 
@@ -112,6 +113,33 @@ void threads_have_their_own_number(Report& report) {
   report.expect(elsewhere == 7 && get_num_threads() == 3, "set_num_threads reached another thread");
 }
 
+// The one on which a caller runs is left to it, if it may use others; a thread that was placed before is told anew.
+void helpers_leave_the_caller_its_processor(Report& report) {
+#if defined(__linux__)
+  const auto affinity = [] {
+    Processors set{};
+    sched_getaffinity(0, sizeof set, &set);
+    return set;
+  };
+  const Processors all = affinity();
+  const int count = CPU_COUNT(&all);
+  report.start("a helper's place among %d processors", count);
+  const Processors beside = beside_caller();
+  Processors both{};
+  CPU_AND(&both, &all, &beside);
+  report.expect(CPU_EQUAL(&both, &beside), "it is one that the caller may not use");
+  report.expect(CPU_COUNT(&beside) == (count > 1 && count <= 8 ? count - 1 : count), "it has too many or too few");
+  Helper self;
+  for (const Processors& where : {beside, all, Processors{}}) {
+    place(self, where);
+    const Processors now = affinity(), &wanted = CPU_COUNT(&where) ? where : all;
+    report.expect(CPU_EQUAL(&now, &wanted), "it is not where it was told to be");
+  }
+#else
+  report.start("a helper's place: not on this system");
+#endif
+}
+
 // Several callers take, use and give memory and run tasks, while another trims the pool.
 void callers_do_not_disturb_each_other(Report& report) {
   report.start("four callers at a time");
@@ -211,6 +239,7 @@ void check_parallel(Report& report) {
   nested_calls_are_serial(report);
   rounding_reaches_workers(report);
   threads_have_their_own_number(report);
+  helpers_leave_the_caller_its_processor(report);
   callers_do_not_disturb_each_other(report);
   pool_keeps_its_books(report);
   large_blocks_share_memory(report);
