@@ -23,7 +23,8 @@ Clock = Callable[[], float]  # seconds
 PeakNow = Callable[[], float | None]  # GFLOP/s
 
 SHORTEST_SAMPLE = 2e-3  # seconds; quicker calls are repeated within a sample
-LONG_CALL = 5e-3  # a side with longer calls is not called once more before each sample to warm its caches
+LONG_CALL = 5e-3  # a side with longer calls is not called once more before each sample to warm its caches ...
+LONG_CALL_OF_THREADS = 0.1  # ... or to wake its threads
 PEERS_MAY = 3  # times our own gate: ncnn's Winograd is just above it, and leaving it out would be a cheap win
 FEW = 5  # samples that every side gets
 SLOW = 4  # times slower than the fastest: a side that gets these only
@@ -31,7 +32,8 @@ SLOW_SAMPLES = 3
 MOST = 60  # samples
 FAILED = "failed:"  # how a note begins that is not a peer's usual lack of something
 ALONE = "pyconvx, one thread"  # beside two threads, in turns with them, so that what the second one brings is measured
-PAUSE = 2e-3  # between sides where there are several threads, so that the last one's workers stop spinning
+PAUSE = 10e-3  # between sides where there are several threads: Linux books their time every 4 ms
+LONGEST_PAUSE = 0.2
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,7 @@ def take_turns(sides: Sequence[Side], seconds: float, threads: int, clock: Clock
     once = [best_of(side.call, 2, clock) for side in sides]
     calls = [max(1, math.ceil(SHORTEST_SAMPLE / second)) for second in once]
     slow = [second > SLOW * min(once) for second in once]
-    warm = [second < LONG_CALL for second in once]
+    warm = [second < (LONG_CALL if threads == 1 else LONG_CALL_OF_THREADS) for second in once]
     spent = sum(second * (n + w) for second, n, w, s in zip(once, calls, warm, slow, strict=True) if not s)
     rounds = min(MOST, max(FEW, int(seconds / spent)))
     times: list[list[float]] = [[] for _ in sides]
@@ -251,9 +253,22 @@ def take_turns(sides: Sequence[Side], seconds: float, threads: int, clock: Clock
             if slow[index] and turn >= SLOW_SAMPLES:
                 continue
             if threads > 1:
-                time.sleep(PAUSE)
+                await_quiet()
             times[index].append(sample(sides[index].call, calls[index], warm[index], clock))
     return times
+
+
+def await_quiet() -> None:
+    """Sleep until the threads of the last side have stopped spinning.
+
+    Those of OpenBLAS (NumPy's) spin for 110 ms after a call, and leave the next side one processor.
+    """
+    end = time.perf_counter() + LONGEST_PAUSE
+    while True:
+        began = time.process_time()
+        time.sleep(PAUSE)
+        if time.process_time() - began < PAUSE / 4 or time.perf_counter() > end:
+            return
 
 
 def sample(call: Callable[[], Any], calls: int, warm: bool, clock: Clock = time.perf_counter) -> float:

@@ -216,6 +216,17 @@ def test_all_sides_get_their_samples_and_slow_ones_fewer(harness: Any) -> None:
     assert [len(t) for t in harness.take_turns(sides, 0.0, 1, lambda: now[0])] == [5, 5, 3]
 
 
+def test_a_side_waits_until_the_threads_of_the_last_one_are_still(
+    harness: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent = iter([0.0, 10e-3, 10e-3, 13e-3, 13e-3, 14e-3])
+    pauses: list[float] = []
+    monkeypatch.setattr(harness.time, "process_time", lambda: next(spent))
+    monkeypatch.setattr(harness.time, "sleep", pauses.append)
+    harness.await_quiet()
+    assert pauses == [harness.PAUSE] * 3
+
+
 def test_what_time_is_left_is_shared_out(harness: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from bench import pace
 
