@@ -117,22 +117,30 @@ class Team {
     return call;
   }
 
+  // A thread that wakes when a short call is over looks out for the next one, or it would never be in time.
   Call* next_call(Helper& self, std::unique_lock<std::mutex>& lock) {
-    if (Call* const call = open_call()) return call;
-    const std::uint64_t seen = posted_.load(std::memory_order_relaxed);
-    lock.unlock();
+    for (;;) {
+      if (Call* const call = open_call()) return call;
+      const std::uint64_t seen = posted_.load(std::memory_order_relaxed);
+      lock.unlock();
+      const bool posted = look_out(seen);
+      lock.lock();
+      if (posted || posted_.load(std::memory_order_relaxed) != seen) continue;
+      asleep_.push_back(&self);
+      work_.wait(lock, [&] { return posted_.load(std::memory_order_relaxed) != seen; });
+      asleep_.erase(std::find(asleep_.begin(), asleep_.end(), &self));
+    }
+  }
+
+  // Whether a call was posted after those that were seen, before patience ended.
+  bool look_out(std::uint64_t seen) const {
     const Clock::time_point end = Clock::now() + attentive;
     for (int look = 1; posted_.load(std::memory_order_acquire) == seen; ++look) {
       if (look % looks != 0) continue;
-      if (Clock::now() > end) break;
+      if (Clock::now() > end) return false;
       std::this_thread::yield();
     }
-    lock.lock();
-    asleep_.push_back(&self);
-    Call* call = nullptr;
-    work_.wait(lock, [&] { return (call = open_call()) != nullptr; });
-    asleep_.erase(std::find(asleep_.begin(), asleep_.end(), &self));
-    return call;
+    return true;
   }
 
   std::mutex mutex_;
