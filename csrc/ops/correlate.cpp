@@ -19,7 +19,7 @@ namespace pcx {
 namespace {
 
 constexpr index scratch_bytes = 48 << 20;  // of all workers together
-constexpr double parallel_flops = 15e6;    // about 100 us on one core: less is done by one thread
+constexpr double parallel_flops = 5e6;     // about 50 us on one core: less is done by one thread
 
 template <class T>
 class Correlator {

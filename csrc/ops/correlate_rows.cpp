@@ -24,7 +24,7 @@ constexpr index longest_row = 240;         // positions; longer rows are cut
 constexpr index short_row = 32;            // positions
 constexpr index channels_together = 512;   // of all groups: up to so many are packed at once, by whole vectors
 constexpr index least_tasks = 16;          // enough to share out, if the work is worth it
-constexpr double parallel_flops = 15e6;    // about 100 us on one core: less is done by one thread
+constexpr double parallel_flops = 5e6;     // about 50 us on one core: less is done by one thread
 
 Correlation turned(Correlation p) {
   std::swap(p.axis[1], p.axis[2]);

@@ -22,7 +22,7 @@ constexpr index least_row = 14;     // positions
 constexpr index longest_row = 224;  // positions
 constexpr index page_bytes = 4096, line_bytes = 64;
 constexpr index block_flops = 2 << 20;
-constexpr double parallel_flops = 3e6;  // about 100 us on one core: less is done by one thread
+constexpr double parallel_flops = 2e6;  // about 50 us on one core: less is done by one thread
 constexpr index far_bytes = 16 << 20;   // of x: most of it comes from memory
 constexpr index signal_ahead = 20;      // positions of a signal: two tiles of the kernel
 constexpr index least_rows = 8;         // of a block, for each row of taps: more than they share are copied once

@@ -16,7 +16,7 @@ constexpr index few_uses = 24;            // rows of dw: fewer do not pay for a 
 constexpr index most_columns = 1024;      // of a task where dy is near
 constexpr index slices_bytes = 32 << 20;  // of all private dw together
 constexpr index least_tasks = 16, slice_pixels = 512;
-constexpr double slice_flops = 4e6, parallel_flops = 15e6;
+constexpr double slice_flops = 4e6, parallel_flops = 5e6;
 
 // Channels of x and of dy that one task takes: more where there is less to do with them.
 index most_channels(const ConvShape& s) { return s.taps() > 1 ? 128 : 256; }
@@ -135,7 +135,8 @@ PixelBlock WeightGradCut<T>::first_block() const {
 template <class T>
 index WeightGradCut<T>::slice_count() const {
   const index affordable = slices_bytes / std::max<index>(1, s.w_size() * index(sizeof(T)));
-  const index worth = std::min(static_cast<index>(flops() / slice_flops), s.y_size() / s.out_channels / slice_pixels);
+  const index shared = flops() < parallel_flops ? 1 : std::max<index>(2, static_cast<index>(flops() / slice_flops));
+  const index worth = std::min(shared, s.y_size() / s.out_channels / slice_pixels);
   const index others = divide_up(all_parts(), together), wanted = divide_up(least_tasks, others);
   const index most = std::min({2 * wanted, affordable, worth, units});
   index best = std::max<index>(1, std::min(wanted, most));
