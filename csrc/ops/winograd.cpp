@@ -28,7 +28,7 @@ constexpr index bytes = sizeof(float);
 // by side in the weight a cache line of them.
 constexpr index few_made = 4, line_made = 16;
 constexpr index made_ahead = 2;  // times as many channels are fetched beforehand: those that are next come too late
-constexpr double parallel_products = 15e5;  // multiply-adds of the transformed problem that are worth a second thread
+constexpr double parallel_products = 1.5e6;  // multiply-adds of the transformed problem that are worth a second thread
 
 class Winograd {
  public:
