@@ -16,18 +16,25 @@ PCX_INLINE Vector add_difference(Vector a, Vector b, Vector sum) {
     return fmadd(d, quotient(d, add(abs(a), abs(b))), sum);
 }
 
+// A tile takes columns in pairs, `apart` from one pair to the next; the next tile begins `next` columns on.
+struct TileColumns {
+  index apart, next;
+};
+
+PCX_INLINE index tile_column(const TileColumns& take, index c) { return c / 2 * take.apart + c % 2; }
+
 // rows <= Rows, columns <= Columns; what is missing is computed from the last row again and not stored.
 template <class T, Difference D, int Rows, int Columns>
-static void distance_tile(const Distances<T>& p, const T* a, index rows, const T* b, index columns, T* d) {
+static void distance_tile(const Distances<T>& p, const T* a, index rows, const T* b, index columns,
+                          const TileColumns& take, T* d) {
   using vec = decltype(zero<T>());
   constexpr int pairs = Rows * Columns, blocks = (pairs + lanes<T> - 1) / lanes<T>;
-  constexpr int vector_bytes = lanes<T> * int(sizeof(T)), vectors_of_line = vector_bytes < 64 ? 64 / vector_bytes : 1;
-  const T* ahead = b + 2 * Columns * p.b_stride;
+  const index ahead = take.next * p.b_stride;
   const T *ar[Rows], *br[Columns];
   PCX_UNROLL
   for (int r = 0; r < Rows; ++r) ar[r] = a + (r < rows ? r : rows - 1) * p.a_stride;
   PCX_UNROLL
-  for (int c = 0; c < Columns; ++c) br[c] = b + (c < columns ? c : columns - 1) * p.b_stride;
+  for (int c = 0; c < Columns; ++c) br[c] = b + tile_column(take, c < columns ? c : columns - 1) * p.b_stride;
   vec sum[blocks * lanes<T>];
   PCX_UNROLL
   for (int i = 0; i < blocks * lanes<T>; ++i) sum[i] = zero<T>();
@@ -38,9 +45,10 @@ static void distance_tile(const Distances<T>& p, const T* a, index rows, const T
     for (int r = 0; r < Rows; ++r) ai[r] = load(ar[r] + i);
     PCX_UNROLL
     for (int c = 0; c < Columns; ++c) {
-      // What the tile after the next will read, in the order of memory: a row after the other, as the processor
-      // expects.
-      if (Rows == 1 && c % vectors_of_line == 0) prefetch(ahead + (i * Columns + c * lanes<T>));
+      // What the next tile will read: of each pair in the order of memory, as the processor expects.
+      if (Rows == 1 && c % 2 == 0) {
+        for (int at = 0; at < 2 * lanes<T>; at += 64 / int(sizeof(T))) prefetch(br[c] + ahead + 2 * i + at);
+      }
       const vec bi = load(br[c] + i);
       PCX_UNROLL
       for (int r = 0; r < Rows; ++r) sum[r * Columns + c] = add_difference<D>(ai[r], bi, sum[r * Columns + c]);
@@ -68,7 +76,7 @@ static void distance_tile(const Distances<T>& p, const T* a, index rows, const T
     store(result + n * lanes<T>, p.root ? root(s) : s);
   }
   for (index r = 0; r < rows; ++r) {
-    for (index c = 0; c < columns; ++c) d[r * p.d_stride + c] = result[r * Columns + c];
+    for (index c = 0; c < columns; ++c) d[r * p.d_stride + tile_column(take, c)] = result[r * Columns + c];
   }
 }
 
@@ -76,9 +84,17 @@ template <class T, Difference D, int Rows, int Columns>
 static void distance_rows(const Distances<T>& p, index row, index rows) {
   const T* a = p.a + row * p.a_stride;
   T* d = p.d + row * p.d_stride;
-  for (index c = 0; c < p.columns; c += Columns) {
+  index c = 0;
+  if constexpr (Rows == 1) {  // b comes from memory, which gives half as much again when it is read at four places
+    const index part = p.columns / Columns * 2;
+    for (; c < part; c += 2) {
+      distance_tile<T, D, Rows, Columns>(p, a, rows, p.b + c * p.b_stride, Columns, {part, 2}, d + c);
+    }
+    c = p.columns / Columns * Columns;
+  }
+  for (; c < p.columns; c += Columns) {
     const index columns = p.columns - c < Columns ? p.columns - c : Columns;
-    distance_tile<T, D, Rows, Columns>(p, a, rows, p.b + c * p.b_stride, columns, d + c);
+    distance_tile<T, D, Rows, Columns>(p, a, rows, p.b + c * p.b_stride, columns, {2, Columns}, d + c);
   }
 }
 
@@ -194,7 +210,7 @@ static void distance_tiles(const Distances<T>& p) {
   }
   index r = 0;
   for (; r + 1 < p.rows; r += rows) distance_rows<T, D, rows, 4>(p, r, p.rows - r < rows ? p.rows - r : rows);
-  if (r < p.rows) distance_rows<T, D, 1, 8>(p, r, 1);  // a single row: a stream, as fast as b can be read
+  if (r < p.rows) distance_rows<T, D, 1, 8>(p, r, 1);  // a single row: as fast as b can be read
 }
 
 template <class T>

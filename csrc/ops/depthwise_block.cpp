@@ -56,11 +56,11 @@ index ring_of(const CorrelationAxis& axis, index high) {
   return (high - 1) * axis.step + (axis.taps - 1) * std::abs(axis.tap_step) + 1;
 }
 
-// Whether rows of x are seen from several rows of positions.
-bool seen_again(const Correlation& p) {
-  const auto again = [](const CorrelationAxis& a) { return (a.taps - 1) * std::abs(a.tap_step) >= a.step; };
-  return again(p.axis[0]) || again(p.axis[1]);
-}
+// Whether places of x are seen from several positions.
+bool seen_again(const CorrelationAxis& a) { return (a.taps - 1) * std::abs(a.tap_step) >= a.step; }
+
+// The same of rows of x and rows of positions.
+bool seen_again(const Correlation& p) { return seen_again(p.axis[0]) || seen_again(p.axis[1]); }
 
 // Whether `channels` of pixels of so many find place all over the first-level cache.
 template <class T>
@@ -106,7 +106,7 @@ DepthwiseCut cut_into(const Correlation& p, index columns_bytes, index pixels, b
   const index high = std::max(divide_up(block_flops, row_flops), least_rows * p.axis[1].taps);
   c.block = {1, even_part(p.axis[1].positions, high), row};
   c.held = c.high;
-  if (p.axis[0].taps > 1) {  // a block's rows are held until all depths that see them are done
+  if (p.axis[0].positions > 1 && seen_again(p.axis[0])) {  // rows are held until all depths that see them are done
     while (c.held < p.axis[1].positions && bytes(c.channels, row, c.held + 1) <= deep_bytes) ++c.held;
     c.block = {even_part(p.axis[0].positions, most_deep), even_part(p.axis[1].positions, c.held), row};
     c.high = std::min(c.high, c.block[1]);

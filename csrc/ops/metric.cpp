@@ -52,7 +52,7 @@ void from_zero(T& d) {
 
 template <class T>
 void directions(const T* rows, index count, index depth, T* to, std::vector<index>& zeros) {
-  constexpr index chunk = 64;
+  constexpr index chunk = 256;
   constexpr T least = std::numeric_limits<T>::min() / std::numeric_limits<T>::epsilon();
   const std::vector<T> origin(static_cast<std::size_t>(depth), T(0));
   T squares[chunk];

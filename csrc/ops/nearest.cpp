@@ -2,6 +2,7 @@
 // a heap of the k nearest for each query. Candidates are in a strict order, so lists of parts merge to the same bits
 // whoever made them.
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "base/division.h"
@@ -15,10 +16,11 @@ namespace {
 constexpr index most_queries = 64, least_queries = 4;  // of a block
 constexpr index piece_bytes = 128 << 10;               // of gallery rows that stay in L2 while the queries pass
 constexpr index most_rows = 512, least_rows = 16;      // of a piece
+constexpr index single_rows = 2048;                    // the same where a single query passes
 constexpr index list_bytes = 8 << 20;                  // of one task's lists
 constexpr index merge_bytes = 32 << 20;                // of all lists that wait to be merged
 constexpr index least_tasks = 16;
-constexpr double part_steps = 1e6, parallel_steps = 4e6;  // differences
+constexpr double part_steps = 3e5, parallel_steps = 1e6;  // differences
 
 template <class T>
 struct Candidate {
@@ -82,12 +84,16 @@ class Search {
     piece_ = std::clamp(piece_bytes / row_bytes, least_rows, most_rows);
     block_ = std::clamp(list_bytes / (k * entry), least_queries, most_queries);
     blocks_ = divide_up(count, block_);
-    const index worth = static_cast<index>(steps() / part_steps), affordable = merge_bytes / (count * k * entry);
+    if (count == 1 && metric != Metric::cosine) piece_ = single_rows;
+    workers_ = steps() < parallel_steps ? 1 : workers_for(std::numeric_limits<index>::max());
+    // Every part fills a list of its own, most of it in vain.
+    const index worth = workers_ == 1 ? 1 : static_cast<index>(steps() / part_steps);
+    const index affordable = merge_bytes / (count * k * entry);
     parts_ = std::max<index>(1, std::min({divide_up(least_tasks, blocks_), worth, affordable, size / (8 * k)}));
   }
 
   void run(T* distances, index* numbers) const {
-    const int workers = steps() < parallel_steps ? 1 : workers_for(blocks_ * parts_);
+    const int workers = static_cast<int>(std::min<index>(workers_, blocks_ * parts_));
     const index worker_size = block_ * piece_ + scratch_of(piece_);
     Buffer<T> scratch(worker_size * workers);
     Buffer<Candidate<T>> lists((parts_ > 1 ? parts_ * count_ : workers * block_) * k_);
@@ -140,6 +146,7 @@ class Search {
   const Buffer<T> query_scratch_;
   const Rows<T> queries_;
   const T* gallery_;
+  int workers_;
   index piece_, block_, blocks_, parts_;
 };
 

@@ -71,7 +71,7 @@ void check_type(Report& report) {
   Random random{5};
   // Whole tiles and tails of 4, 6 and 14 rows, with panels and without.
   for (index rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 14, 15, 17, 23, 43}) {
-    for (index columns : {1, 3, 4, 5, 7, 8, 9, 17}) {
+    for (index columns : {1, 3, 4, 5, 7, 8, 9, 17, 47}) {
       for (index depth : sizes_around(tested<T>().lanes, tested<T>().panel)) {
         check_block<T>(report, random, rows, columns, depth);
       }
