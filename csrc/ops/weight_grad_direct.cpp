@@ -91,9 +91,11 @@ class Part {
   index panel_columns(index k) const { return std::min<index>(cut_.k.panel, part_.columns - k); }
 
   void add_to_bias() const {
-    for (index k = 0; k < part_.columns; k += cut_.k.panel) {
+    const index together = cut_.copy_dy ? cut_.k.panel : part_.columns;
+    for (index k = 0; k < part_.columns; k += together) {
+      const index columns = std::min(together, part_.columns - k);
       for (index r = 0; r < block_.rows(); ++r)
-        cut_.k.column_sum({panel_from(k) + r * dy_row_, at_.db + k, block_.cols(), dy_pixel_, panel_columns(k)});
+        cut_.k.column_sum({panel_from(k) + r * dy_row_, at_.db + k, block_.cols(), dy_pixel_, columns});
     }
   }
 
