@@ -11,7 +11,7 @@ namespace pcx {
 namespace {
 
 constexpr index deepest_chunk = 640;       // channels x taps of a chunk, if there are channels to cut
-constexpr index deepest_panel = 2048;      // the same for one panel of output channels: x is then read in longer pieces
+constexpr index deepest_panel = 2048;      // the same where x is read once, or for one panel only: in longer pieces
 constexpr index deepest_narrow = 4096;     // the same for few output channels, whose weights stay in L1
 constexpr index most_depth = 1024;         // channels x taps summed in registers, however large the kernel
 constexpr index most_channels = 256;       // of a chunk
@@ -27,6 +27,12 @@ index least_slots(const CorrelationAxis& axis, index positions) {
 
 // Taps of neighbouring positions that overlap in x.
 bool neighbours(const CorrelationAxis& axis) { return axis.tap_step == 1 && axis.step <= axis.taps; }
+
+// Whether no place of x is seen from two positions: a copy of it would be used once.
+bool seen_once(const Correlation& problem) {
+  const auto once = [](const CorrelationAxis& axis) { return (axis.taps - 1) * std::abs(axis.tap_step) < axis.step; };
+  return problem.taps() > 1 && std::all_of(problem.axis.begin(), problem.axis.end(), once);
+}
 
 bool narrow_only(const Correlation& problem, std::size_t element_bytes) {
   return element_bytes == 4 ? over_lanes<float>(problem, problem.out_channels)
@@ -50,8 +56,9 @@ Chunks chunks_of(const Correlation& problem, std::size_t element_bytes) {
   const bool narrow = narrow_only(problem, element_bytes);
   const bool single = problem.out_channels <= (element_bytes == 4 ? kernels<float>().panel : kernels<double>().panel);
   const index taps = std::max<index>(1, problem.taps());
-  const index deepest = narrow ? deepest_narrow : single ? deepest_panel : deepest_chunk;
-  const index most = std::min<index>(std::max<index>(16, deepest / taps / 16 * 16), most_channels);
+  const bool once = seen_once(problem);
+  const index deepest = narrow ? deepest_narrow : single || once ? deepest_panel : deepest_chunk;
+  const index deep = std::max<index>(16, deepest / taps / 16 * 16), most = once ? deep : std::min(deep, most_channels);
   const index slots =
       least_slots(problem.axis[0], 1) * least_slots(problem.axis[1], 1) * least_slots(problem.axis[2], 64);
   const index affordable = std::max<index>(1, largest_window / (slots * static_cast<index>(element_bytes)));
