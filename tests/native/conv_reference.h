@@ -39,7 +39,7 @@ ConvShape draw_within(double products, Draw draw) {
 // Names the case by everything that the shape tells.
 void start(Report& report, const ConvShape& s, std::size_t bytes);
 
-// Enough work that it is shared between threads.
+// Work that is just enough to be shared between threads: what it is compared with, and emulation, take their time.
 ConvShape large_shape(index size, index channels, index kernel, index stride);
 
 }  // namespace pcx::check

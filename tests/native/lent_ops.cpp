@@ -37,7 +37,7 @@ bool check_lent(Report& report, Random& random, const ConvShape& s, Direction di
 }
 
 // Few positions for a large weight.
-ConvShape small_shape(Random& random) {
+ConvShape drawn_shape(Random& random) {
   ConvShape s;
   s.batch = 1 + random.below(3);
   s.groups = random.pick<index>({1, 1, 1, 2});
@@ -53,6 +53,10 @@ ConvShape small_shape(Random& random) {
   }
   s.finish();
   return s;
+}
+
+ConvShape small_shape(Random& random) {
+  return draw_within(5e6, [&] { return drawn_shape(random); });
 }
 
 template <class T>
