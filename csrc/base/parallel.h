@@ -11,6 +11,9 @@ int get_num_threads();        // of the calling thread
 void set_num_threads(int n);  // for the calling thread; 0 restores the default
 int default_num_threads();    // affinity, cgroup quota and OMP_NUM_THREADS, whichever is least
 
+// About 50 us on one core: less is done by one thread.
+constexpr double parallel_flops = 5e6;
+
 // The number of workers that parallel_for may use here for so many tasks: scratch is taken for that many.
 int workers_for(std::int64_t tasks);
 

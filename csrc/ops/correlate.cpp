@@ -19,7 +19,6 @@ namespace pcx {
 namespace {
 
 constexpr index scratch_bytes = 48 << 20;  // of all workers together
-constexpr double parallel_flops = 5e6;     // about 50 us on one core: less is done by one thread
 
 template <class T>
 class Correlator {
@@ -30,7 +29,7 @@ class Correlator {
         chunks_(chunks_of(p_, sizeof(T))),
         home_taps_(run_taps_at_home(p_, chunks_, last_over_lanes<T>(p_))),
         in_place_(stays_home({}, {p_.axis[0].positions, p_.axis[1].positions, p_.axis[2].positions})),
-        small_(flops_of(p_) < parallel_flops),
+        small_(!worth_threads(p_)),
         stores_far_(stores_far<T>(p_)),
         reads_far_(reads_far<T>(p_)),
         cut_(cut_for(p_, in_place_, chunks_, small_, sizeof(T), divide_up(p_.out_channels, k_.panel))),
@@ -66,7 +65,7 @@ class Correlator {
     const index terms = chunks_.channels * p_.taps(), chunks = divide_up(p_.in_channels, chunks_.channels);
     const index registers = std::min(chunks_.depth, terms), lanes = over_lanes<T>(p_, p_.out_channels) ? k_.lanes : 1;
     const index chain = divide_up(registers, lanes) + divide_up(terms, chunks_.depth) * chunks;
-    return {flops_of(p_) / 2, chain, 0, bytes, small_ ? 1 : std::min(cut_.tasks(p_.groups), affordable)};
+    return {p_.products(), chain, 0, bytes, small_ ? 1 : std::min(cut_.tasks(p_.groups), affordable)};
   }
 
   // Each panel of a group by one task.

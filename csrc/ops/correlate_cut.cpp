@@ -66,8 +66,9 @@ Grown grow(const Correlation& p, bool in_place, bool side_by_side, index pixel_b
 
 }  // namespace
 
-double flops_of(const Correlation& p) {
-  return 2.0 * p.batch * p.groups * p.positions() * p.taps() * p.in_channels * p.out_channels;
+bool worth_threads(const Correlation& p, double least) {
+  const double own = 2 * p.products();
+  return own >= least || (2.0 * static_cast<double>(p.all_products) >= least && own >= least / least_tasks);
 }
 
 index run_taps_at_home(const Correlation& p, const Chunks& chunks, bool over_lanes) {

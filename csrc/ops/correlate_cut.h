@@ -36,6 +36,4 @@ bool reads_far(const Correlation& problem);
 Cut cut_for(const Correlation& problem, bool in_place, const Chunks& chunks, bool small, std::size_t element_bytes,
             index panels);
 
-double flops_of(const Correlation& problem);
-
 }  // namespace pcx

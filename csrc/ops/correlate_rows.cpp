@@ -24,7 +24,6 @@ constexpr index longest_row = 240;         // positions; longer rows are cut
 constexpr index short_row = 32;            // positions
 constexpr index channels_together = 512;   // of all groups: up to so many are packed at once, by whole vectors
 constexpr index least_tasks = 16;          // enough to share out, if the work is worth it
-constexpr double parallel_flops = 5e6;     // about 50 us on one core: less is done by one thread
 
 Correlation turned(Correlation p) {
   std::swap(p.axis[1], p.axis[2]);
@@ -109,7 +108,7 @@ RowCut cut(const Correlation& p, index channels, index apart) {
     return c.tasks(apart);
   };
   // Too few tasks to share: blocks are halved while they are taller than what they read beside their own rows.
-  const bool shared = flops_of(p) >= parallel_flops;
+  const bool shared = worth_threads(p);
   while (count() < least_tasks && shared && c.block[1] > std::max<index>(4, 2 * beside(p.axis[1])))
     c.block[1] = divide_up(c.block[1], 2);
   return c;
@@ -144,8 +143,7 @@ class RowCorrelator {
     const index affordable = std::max<index>(1, scratch_bytes / (bytes + 1));
     const index terms = chunks_.channels * p_.taps(), chunks = divide_up(p_.in_channels, chunks_.channels);
     const index chain = std::min(chunks_.depth, terms) + divide_up(terms, chunks_.depth) * chunks;
-    return {flops_of(p_) / 2, chain, 0, bytes,
-            flops_of(p_) < parallel_flops ? 1 : std::min(cut_.tasks(apart()), affordable)};
+    return {p_.products(), chain, 0, bytes, worth_threads(p_) ? std::min(cut_.tasks(apart()), affordable) : 1};
   }
 
   void run() {

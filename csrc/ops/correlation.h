@@ -4,6 +4,7 @@
 #pragma once
 #include <array>
 
+#include "base/parallel.h"
 #include "base/shape.h"
 #include "ops/ops.h"
 
@@ -20,10 +21,17 @@ struct CorrelationAxis {
 struct Correlation {
   index batch, groups, in_channels, out_channels;  // channels of one group
   std::array<CorrelationAxis, 3> axis;
+  index all_products = 0;  // where it is one of several that are computed in turn: of all
 
   index taps() const { return axis[0].taps * axis[1].taps * axis[2].taps; }
   index positions() const { return axis[0].positions * axis[1].positions * axis[2].positions; }
+  double products() const {
+    return static_cast<double>(batch * groups * positions()) * static_cast<double>(taps() * in_channels * out_channels);
+  }
 };
+
+// Whether it is worth several threads, where this takes `least` flops: by itself, or as no small part of what is.
+bool worth_threads(const Correlation& problem, double least = parallel_flops);
 
 // The same with every tap_step >= 0: the taps the other way round.
 Correlation ascending(Correlation problem);

@@ -123,8 +123,7 @@ Work depthwise_work(const Correlation& p) {
   const DepthwiseCut cut = depthwise_cut<T>(p);
   const index row = streamed<T>(p) ? cut.block[2] * cut.channels * static_cast<index>(sizeof(T)) : 0;
   const index scratch = ColumnRows<T>(p, cut, false).bytes() + row;
-  return {depthwise_products(p), p.taps() * p.in_channels, 0, scratch,
-          cut.shared_by(p, cut.units(p) * cut.channel_blocks)};
+  return {p.products(), p.taps() * p.in_channels, 0, scratch, cut.shared_by(p, cut.units(p) * cut.channel_blocks)};
 }
 
 template <class T>

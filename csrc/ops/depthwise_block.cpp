@@ -22,10 +22,10 @@ constexpr index least_row = 14;     // positions
 constexpr index longest_row = 224;  // positions
 constexpr index page_bytes = 4096, line_bytes = 64;
 constexpr index block_flops = 2 << 20;
-constexpr double parallel_flops = 2e6;  // about 50 us on one core: less is done by one thread
-constexpr index far_bytes = 16 << 20;   // of x: most of it comes from memory
-constexpr index signal_ahead = 20;      // positions of a signal: two tiles of the kernel
-constexpr index least_rows = 8;         // of a block, for each row of taps: more than they share are copied once
+constexpr double worth_flops = 2e6;    // of several threads: less is done by one
+constexpr index far_bytes = 16 << 20;  // of x: most of it comes from memory
+constexpr index signal_ahead = 20;     // positions of a signal: two tiles of the kernel
+constexpr index least_rows = 8;        // of a block, for each row of taps: more than they share are copied once
 
 // A place in `buffer`, which has a page to spare, for columns `step` apart. Processors compare the last 12 bits of a
 // load's address with the stores before it, and wait where they agree. A line beyond `y`, as far as the columns allow
@@ -129,11 +129,7 @@ DepthwiseCut depthwise_grad_cut(const Correlation& p) {
 }
 
 index DepthwiseCut::shared_by(const Correlation& p, index tasks) const {
-  return 2.0 * depthwise_products(p) < parallel_flops ? 1 : tasks;
-}
-
-double depthwise_products(const Correlation& p) {
-  return 1.0 * p.batch * p.positions() * p.taps() * p.in_channels * p.groups * p.out_channels;
+  return worth_threads(p, worth_flops) ? tasks : 1;
 }
 
 DepthwiseBlock depthwise_block(const Correlation& p, const DepthwiseCut& cut, index unit) {

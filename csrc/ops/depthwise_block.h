@@ -17,7 +17,6 @@ struct DepthwiseCut {
   index units(const Correlation& p) const { return p.batch * blocks[0] * blocks[1] * blocks[2]; }
   index shared_by(const Correlation& p, index tasks) const;  // threads at most; one where the work is little
 };
-double depthwise_products(const Correlation& problem);
 template <class T>
 DepthwiseCut depthwise_cut(const Correlation& problem);
 template <class T>

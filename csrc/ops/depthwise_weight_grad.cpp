@@ -32,7 +32,7 @@ class DepthwiseGrad {
   Work work() const {
     const index scratch = ColumnRows<T>(p_, cut_, false).bytes(), sums = slices_ * size_ * index(sizeof(T));
     const index rows = divide_up(units_, slices_) * cut_.block[0] * cut_.block[1];
-    return {depthwise_products(p_), cut_.high * cut_.block[2] + divide_up(rows, cut_.high) + slices_, sums, scratch,
+    return {p_.products(), cut_.high * cut_.block[2] + divide_up(rows, cut_.high) + slices_, sums, scratch,
             cut_.shared_by(p_, slices_ * cut_.channel_blocks)};
   }
 

@@ -23,7 +23,7 @@ constexpr index in_place_block = 24 << 10;  // ... in blocks that stay in L1 as 
 constexpr index line = 64;                  // bytes between panels, so that their pixels differ in their cache set
 constexpr index slices_bytes = 32 << 20;    // of all private g together
 constexpr index least_tasks = 16;
-constexpr double slice_flops = 4e6, parallel_flops = 15e6;
+constexpr double slice_flops = 4e6;
 
 template <class T>
 class Gram {

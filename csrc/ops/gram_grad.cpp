@@ -12,7 +12,6 @@ namespace pcx {
 namespace {
 
 constexpr index in_place_bytes = 512 << 10;  // of x that a task computes beside x and then copies over it
-constexpr double parallel_products = 5e6;    // about 100 us on one core: less is done by one thread
 
 Correlation pointwise(index positions, index channels) {
   Correlation p{1, 1, channels, channels, {}};
@@ -25,7 +24,7 @@ template <class T>
 void multiply_in_place(index positions, index channels, const T* packed, T* x) {
   const index most = std::max<index>(1, in_place_bytes / (channels * static_cast<index>(sizeof(T))));
   const index tasks = divide_up(positions, most);
-  const int workers = workers_for(1.0 * positions * channels * channels < parallel_products ? 1 : tasks);
+  const int workers = workers_for(2.0 * positions * channels * channels < parallel_flops ? 1 : tasks);
   Buffer<T> results(workers * most * channels);
   parallel_for(tasks, workers, [&](index task, int worker) {
     const index count = std::min(most, positions - task * most);

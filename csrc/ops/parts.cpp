@@ -19,6 +19,10 @@ std::vector<Correlation> parts_of(const ConvShape& shape, Direction direction) {
   for (Correlation& part : parts) {
     for (CorrelationAxis& axis : part.axis) trim(axis, axis.positions, axis.in);
   }
+  if (parts.size() == 1) return parts;
+  index all = 0;
+  for (const Correlation& part : parts) all += static_cast<index>(part.products());
+  for (Correlation& part : parts) part.all_products = all;
   return parts;
 }
 

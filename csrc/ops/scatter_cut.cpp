@@ -1,8 +1,9 @@
 #include "ops/scatter_cut.h"
 
-#include "base/division.h"
-
 #include <algorithm>
+
+#include "base/division.h"
+#include "base/parallel.h"
 
 namespace pcx {
 
@@ -13,7 +14,6 @@ constexpr index field_bytes = 192 << 10;              // sums of a strip: both s
 constexpr index least_block = 48, most_block = 1024;  // pixels
 constexpr index few_pixels = 256;                     // pictures with fewer share a strip
 constexpr index seam_bytes = 16 << 20;                // of the pictures that are computed at the same time
-constexpr double parallel_flops = 5e6;                // about 50 us on one core: less is done by one thread
 constexpr index least_tasks = 16;                     // enough to share out, if the work is worth it
 
 double picture_flops(const Scatter& p) {

@@ -16,7 +16,7 @@ constexpr index few_uses = 24;            // rows of dw: fewer do not pay for a 
 constexpr index most_columns = 1024;      // of a task where dy is near
 constexpr index slices_bytes = 32 << 20;  // of all private dw together
 constexpr index least_tasks = 16, slice_pixels = 512;
-constexpr double slice_flops = 4e6, parallel_flops = 5e6;
+constexpr double slice_flops = 4e6;
 
 // Channels of x and of dy that one task takes: more where there is less to do with them.
 index most_channels(const ConvShape& s) { return s.taps() > 1 ? 128 : 256; }
