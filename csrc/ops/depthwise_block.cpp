@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/division.h"
+#include "base/touch.h"
 #include "isa/dispatch.h"
 
 namespace pcx {
@@ -22,10 +23,9 @@ constexpr index least_row = 14;     // positions
 constexpr index longest_row = 224;  // positions
 constexpr index page_bytes = 4096, line_bytes = 64;
 constexpr index block_flops = 2 << 20;
-constexpr double worth_flops = 2e6;    // of several threads: less is done by one
-constexpr index far_bytes = 16 << 20;  // of x: most of it comes from memory
-constexpr index signal_ahead = 20;     // positions of a signal: two tiles of the kernel
-constexpr index least_rows = 8;        // of a block, for each row of taps: more than they share are copied once
+constexpr double worth_flops = 2e6;  // of several threads: less is done by one
+constexpr index signal_ahead = 20;   // positions of a signal: two tiles of the kernel
+constexpr index least_rows = 8;      // of a block, for each row of taps: more than they share are copied once
 
 // A place in `buffer`, which has a page to spare, for columns `step` apart. Processors compare the last 12 bits of a
 // load's address with the stores before it, and wait where they agree. A line beyond `y`, as far as the columns allow

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/touch.h"
+
 namespace pcx {
 
 namespace {
@@ -12,6 +14,7 @@ constexpr index near_bytes = 32 << 10;     // of dy that does
 constexpr index copies_bytes = 320 << 10;  // of a block, in the second
 constexpr index lane_bytes = 64 << 10;     // where channels of x lie in lanes: of a block, in the first, almost
 constexpr index least_pixels = 64, longest_row = 64;
+constexpr index most_in_lanes = 1024;     // channels of x with one tap: a second part would read the same pages again
 constexpr index few_uses = 24;            // rows of dw: fewer do not pay for a copy of dy
 constexpr index most_columns = 1024;      // of a task where dy is near
 constexpr index slices_bytes = 32 << 20;  // of all private dw together
@@ -29,7 +32,7 @@ index groups_together(const ConvShape& s, index bytes) {
 }  // namespace
 
 index lane_channels(const ConvShape& s, index lanes) {
-  const index most = most_channels(s);
+  const index most = s.taps() > 1 ? most_channels(s) : most_in_lanes;
   return s.group_in() <= most ? s.group_in() : round_up(even_part(s.group_in(), most), lanes);
 }
 
@@ -50,9 +53,10 @@ WeightGradCut<T>::WeightGradCut(const ConvShape& shape)
       k(kernels<T>()),
       in_lanes(lanes_take_x<T>(s)),
       few(!in_lanes && s.group_in() <= line / index(sizeof(T))),
+      far(s.x_size() * index(sizeof(T)) > far_bytes),
       near(s.taps() > 1 && s.y_size() * index(sizeof(T)) <= near_bytes),
       strip(in_lanes ? lane_channels(s, k.lanes) : std::min<index>(line / index(sizeof(T)), s.group_in())),
-      parts(s, most_channels(s), strip, near ? most_columns : most_channels(s), k.panel),
+      parts(s, in_lanes ? strip : most_channels(s), strip, near ? most_columns : most_channels(s), k.panel),
       runs(s, parts.channels, k.lanes),
       together(groups_together(s, sizeof(T))),
       block(first_block()),

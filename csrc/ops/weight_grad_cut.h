@@ -36,6 +36,7 @@ struct WeightGradCut {
   const Kernels<T>& k;
   bool in_lanes;  // lanes_take_x
   bool few;       // otherwise: a cache line has all channels of a group: rows of dw are those of all taps in one list
+  bool far;       // x is so large that it comes from memory
   bool near;      // all of dy: its panels take turns at some channels of x, so that dw is written along its rows
   index strip;    // channels of x that lie together: a cache line, or all where there are fewer or they lie in lanes
   ChannelParts parts;

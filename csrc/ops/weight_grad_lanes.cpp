@@ -1,5 +1,7 @@
 #include "ops/weight_grad_lanes.h"
 
+#include "base/touch.h"
+
 namespace pcx {
 
 template <class T>
@@ -65,6 +67,9 @@ void LanePart<T>::add(const PixelBlock& b) {
             (((b.image * s_.out[0] + b.start[0]) * s_.out[1] + b.start[1]) * s_.out[2] + b.start[2]) * s_.out_channels;
   sum_.rows = b.rows();
   sum_.cols = b.cols();
+  if (home && cut_.far) {
+    for (index r = 0; r < b.rows(); ++r) touch(sum_.x + rows_[r], b.cols(), sum_.x_pixel, part_.channels);
+  }
   cut_.k.lane_sum(sum_);
   if (at_.db && sum_.overwrite) std::fill_n(at_.db, part_.columns, T(0));
   for (index r = 0; at_.db && r < b.rows(); ++r)
