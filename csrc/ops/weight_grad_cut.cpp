@@ -14,15 +14,23 @@ constexpr index near_bytes = 32 << 10;     // of dy that does
 constexpr index copies_bytes = 320 << 10;  // of a block, in the second
 constexpr index lane_bytes = 64 << 10;     // where channels of x lie in lanes: of a block, in the first, almost
 constexpr index least_pixels = 64, longest_row = 64;
-constexpr index most_in_lanes = 1024;     // channels of x with one tap: a second part would read the same pages again
+constexpr index most_in_lanes = 1024;     // channels of x with one tap
 constexpr index few_uses = 24;            // rows of dw: fewer do not pay for a copy of dy
 constexpr index most_columns = 1024;      // of a task where dy is near
 constexpr index slices_bytes = 32 << 20;  // of all private dw together
 constexpr index least_tasks = 16, slice_pixels = 512;
 constexpr double slice_flops = 4e6;
 
-// Channels of x and of dy that one task takes: more where there is less to do with them.
+// Channels of dy, and in general of x, that one task takes: more where there is less to do with them.
 index most_channels(const ConvShape& s) { return s.taps() > 1 ? 128 : 256; }
+
+// Of x where channels of dy are in lanes. Where these are few, copying x takes the time, and so does reading it from
+// memory for one tap: another part would read the same lines, or their neighbours, again.
+index most_in(const ConvShape& s, bool far, index panel) {
+  constexpr index many = 512, few_panels = 4;
+  const index columns = s.group_out();
+  return columns <= panel || (far && s.taps() == 1 && columns <= few_panels * panel) ? many : most_channels(s);
+}
 
 // Some cache lines: groups that share them read each once, more would not find a block of them in the second cache.
 index groups_together(const ConvShape& s, index bytes) {
@@ -56,7 +64,7 @@ WeightGradCut<T>::WeightGradCut(const ConvShape& shape)
       far(s.x_size() * index(sizeof(T)) > far_bytes),
       near(s.taps() > 1 && s.y_size() * index(sizeof(T)) <= near_bytes),
       strip(in_lanes ? lane_channels(s, k.lanes) : std::min<index>(line / index(sizeof(T)), s.group_in())),
-      parts(s, in_lanes ? strip : most_channels(s), strip, near ? most_columns : most_channels(s), k.panel),
+      parts(s, in_lanes ? strip : most_in(s, far, k.panel), strip, near ? most_columns : most_channels(s), k.panel),
       runs(s, parts.channels, k.lanes),
       together(groups_together(s, sizeof(T))),
       block(first_block()),
