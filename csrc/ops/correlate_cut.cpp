@@ -66,9 +66,9 @@ Grown grow(const Correlation& p, bool in_place, bool side_by_side, index pixel_b
 
 }  // namespace
 
-bool worth_threads(const Correlation& p, double least) {
-  const double own = 2 * p.products();
-  return own >= least || (2.0 * static_cast<double>(p.all_products) >= least && own >= least / least_tasks);
+bool worth_threads(const Correlation& p, double own, double least) {
+  const double all = own * static_cast<double>(p.all_products) / std::max(1.0, p.products());
+  return own >= least || (all >= least && own >= least / least_tasks);
 }
 
 index run_taps_at_home(const Correlation& p, const Chunks& chunks, bool over_lanes) {

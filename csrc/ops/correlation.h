@@ -30,8 +30,12 @@ struct Correlation {
   }
 };
 
-// Whether it is worth several threads, where this takes `least` flops: by itself, or as no small part of what is.
-bool worth_threads(const Correlation& problem, double least = parallel_flops);
+// Whether it is worth several threads, where this takes `least` of what it has `own`: by itself, or as no small part of
+// what is.
+bool worth_threads(const Correlation& problem, double own, double least);
+inline bool worth_threads(const Correlation& problem) {
+  return worth_threads(problem, 2 * problem.products(), parallel_flops);
+}
 
 // The same with every tap_step >= 0: the taps the other way round.
 Correlation ascending(Correlation problem);

@@ -129,7 +129,7 @@ DepthwiseCut depthwise_grad_cut(const Correlation& p) {
 }
 
 index DepthwiseCut::shared_by(const Correlation& p, index tasks) const {
-  return worth_threads(p, worth_flops) ? tasks : 1;
+  return 2 * p.products() < worth_flops ? 1 : tasks;
 }
 
 DepthwiseBlock depthwise_block(const Correlation& p, const DepthwiseCut& cut, index unit) {

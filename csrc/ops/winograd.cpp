@@ -53,7 +53,7 @@ class Winograd {
     const double products = 1.0 * p_.batch * p_.groups * plan_.products() * p_.out_channels;
     const index each = (3 * plan_.small_size() + making_size()) * bytes;
     const index block = (plan_.input_size() + plan_.product_size()) * bytes;
-    const bool alone = products < parallel_products;
+    const bool alone = !worth_threads(p_, products, parallel_products);
     Work work{products, plan_.chunk + plan_.chunks, 0, each, 1};
     if (whole_blocks()) {
       work.scratch += block;
