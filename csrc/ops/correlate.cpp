@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/division.h"
 #include "base/parallel.h"
+#include "base/touch.h"
 #include "isa/dispatch.h"
 #include "ops/correlate_cut.h"
 #include "ops/correlation.h"
@@ -33,6 +34,7 @@ class Correlator {
         stores_far_(stores_far<T>(p_)),
         reads_far_(reads_far<T>(p_)),
         cut_(cut_for(p_, in_place_, chunks_, small_, sizeof(T), divide_up(p_.out_channels, k_.panel))),
+        touches_(cut_.groups_together && touches<T>(p_)),
         patch_(p_, cut_.block, chunks_),
         slabs_(weight.by_turns && has_rows(p_, weight.strides)),
         group_size_(packed_size<T>(p_) / p_.groups),
@@ -160,6 +162,7 @@ class Correlator {
       }
       const Chunk chunk{lists_for(channels, home), c0, channels, c0 + channels >= p_.in_channels};
       const ConvPixels<T> tile = tile_of(b, chunk, x, worker);
+      if (touches_ && home && c0 == 0 && b.group == 0) touch_pixels(tile);
       index panel = slabs_ ? multiply_slabs(b, chunk, tile, worker) : b.first_panel;
       for (; panel < b.last_panel; ++panel) multiply_panel(b, panel, chunk, tile, worker);
       c0 += channels;
@@ -212,6 +215,10 @@ class Correlator {
     tile.bias = bias_ && chunk.last ? bias_ + b.group * p_.out_channels : nullptr;
     tile.relu = relu_ && chunk.last;
     return tile;
+  }
+
+  void touch_pixels(const ConvPixels<T>& tile) const {
+    for (index i = 0; i < tile.pixels; ++i) touch(tile.x + tile.x_at[i], p_.groups * p_.in_channels);
   }
 
   // Returns the first panel that it leaves: few columns are summed over lanes.
@@ -284,6 +291,7 @@ class Correlator {
   const bool in_place_, small_;  // in_place_: all blocks
   const bool stores_far_, reads_far_;
   Cut cut_;
+  const bool touches_;
   const Patch patch_;
   const bool slabs_;
   const index group_size_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/division.h"
+#include "base/touch.h"
 #include "ops/patch.h"
 
 namespace pcx {
@@ -24,7 +25,8 @@ constexpr index shallow = 512;
 // Many results of several panels are finished by blocks of so many bytes: a panel then finds lines and pages of y near
 // that the one before it has touched. Not where each block would fetch its weights from far away.
 constexpr index many_results = 4 << 20, block_results = 128 << 10, repeated_weights = 512 << 10;
-constexpr index far_bytes = 4 << 20;  // of x: it leaves the near caches between two uses
+constexpr index distant_bytes = 4 << 20;  // of x: it leaves the near caches between two uses
+constexpr index least_touched = 192;      // bytes of a pixel: each group sees the lines of a smaller one
 // Products for each element that is copied: where they are few, blocks are chosen that copy little twice.
 constexpr index little_work = 128;
 constexpr double worth = 0.95;  // of the bytes: narrower blocks with fewer are not worth it
@@ -98,16 +100,34 @@ bool stores_far(const Correlation& p) {
          bytes(results_of(p)) > many_results;
 }
 
+namespace {
+
+template <class T>
+index bytes_of_x(const Correlation& p) {
+  const index pixels = p.batch * p.axis[0].in * p.axis[1].in * p.axis[2].in;
+  return pixels * p.groups * p.in_channels * static_cast<index>(sizeof(T));
+}
+
+}  // namespace
+
 template <class T>
 bool reads_far(const Correlation& p) {
-  const index elements = p.batch * p.axis[0].in * p.axis[1].in * p.axis[2].in * p.groups * p.in_channels;
-  return p.groups > 1 && p.taps() == 1 && elements * static_cast<index>(sizeof(T)) > far_bytes;
+  return p.groups > 1 && p.taps() == 1 && bytes_of_x<T>(p) > distant_bytes;
+}
+
+template <class T>
+bool touches(const Correlation& p) {
+  const index pixel = p.groups * p.in_channels * static_cast<index>(sizeof(T));
+  const index far = over_lanes<T>(p, p.out_channels) ? far_bytes : distant_bytes;  // the former fetches ahead
+  return p.groups > 1 && p.taps() == 1 && pixel >= least_touched && p.batch * p.positions() * pixel > far;
 }
 
 template bool stores_far<float>(const Correlation&);
 template bool stores_far<double>(const Correlation&);
 template bool reads_far<float>(const Correlation&);
 template bool reads_far<double>(const Correlation&);
+template bool touches<float>(const Correlation&);
+template bool touches<double>(const Correlation&);
 
 void Cut::take_panels(index each) {
   panels_each = each;

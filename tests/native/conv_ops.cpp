@@ -108,6 +108,16 @@ ConvShape long_shape(int axis, index length, index kernel, index stride, index d
   return s;
 }
 
+// A picture that leaves the near caches while groups take turns at a block; their channels are summed in two chunks.
+ConvShape far_shape() {
+  ConvShape s = large_shape(43, 520, 1, 1);
+  s.batch = 1;
+  s.groups = 2;
+  s.out_channels = 16;
+  s.finish();
+  return s;
+}
+
 template <class T>
 void check_type(Report& report, int shapes) {
   Random random{4};
@@ -118,7 +128,7 @@ void check_type(Report& report, int shapes) {
   }
   for (const ConvShape& s :
        {large_shape(19, 23, 3, 1), large_shape(41, 21, 3, 2), large_shape(33, 37, 1, 1), long_shape(0, 1201, 9, 1, 1),
-        long_shape(1, 4001, 7, 3, 2), long_shape(2, 4001, 7, 3, 2)}) {
+        long_shape(1, 4001, 7, 3, 2), long_shape(2, 4001, 7, 3, 2), far_shape()}) {
     start(report, s, sizeof(T));
     check_shape<T>(report, random, s, Numbers::integers);
   }
