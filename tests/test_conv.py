@@ -331,3 +331,15 @@ def test_long_weight_gradients_keep_the_contract(isa: str) -> None:
     dw, db = pyconvx.conv2d_weight_grad(p.x, p.dy, case.kernel, **case.options)
     assert_close(dw, p.dw, contract_tolerance(9 * 512), what="dw")
     assert_close(db, p.db, contract_tolerance(9 * 512), 160.0, "db")
+
+
+def test_pictures_that_leave_the_caches(isa: str) -> None:
+    """1x1 is one matrix product, in groups several; what is read ahead of it in memory ends with the picture."""
+    x = draw_integers((1, 100, 130, 330), "float32", 1)  # 17 MB
+    dy, w = draw_integers((1, 100, 130, 4), "float32", 2), draw_integers((1, 1, 110, 6), "float32", 3)
+    pixels = x.reshape(-1, 330).astype("float64")
+    dw, db = pyconvx.conv2d_weight_grad(x, dy, 1)
+    np.testing.assert_array_equal(dw.reshape(330, 4), pixels.T @ dy.reshape(-1, 4))
+    np.testing.assert_array_equal(db, dy.sum((0, 1, 2)))
+    expected = [pixels[:, 110 * g : 110 * g + 110] @ w[0, 0, :, 2 * g : 2 * g + 2] for g in range(3)]
+    np.testing.assert_array_equal(pyconvx.conv2d(x, w, groups=3).reshape(-1, 6), np.hstack(expected))

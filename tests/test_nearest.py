@@ -57,6 +57,8 @@ def test_parts_of_a_gallery_merge_to_what_the_whole_gives(metric: str, dtype: st
         (64, 511, 5),  # and around a piece of 512 rows
         (65, 512, 5),
         (130, 513, 7),
+        (1, 2050, 5),  # a single query has larger pieces
+        (1, 6007, 19),
         (5, 40, 9000),  # rows so deep that a piece has its least number of them
         (2, 30, 0),  # no depth: all distances are 0
     ],
