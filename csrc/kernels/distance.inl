@@ -46,7 +46,7 @@ static void distance_tile(const Distances<T>& p, const T* a, index rows, const T
     PCX_UNROLL
     for (int c = 0; c < Columns; ++c) {
       // What the next tile will read: of each pair in the order of memory, as the processor expects.
-      if (Rows == 1 && c % 2 == 0) {
+      if (c % 2 == 0) {
         for (int at = 0; at < 2 * lanes<T>; at += 64 / int(sizeof(T))) prefetch(br[c] + ahead + 2 * i + at);
       }
       const vec bi = load(br[c] + i);
@@ -84,14 +84,12 @@ template <class T, Difference D, int Rows, int Columns>
 static void distance_rows(const Distances<T>& p, index row, index rows) {
   const T* a = p.a + row * p.a_stride;
   T* d = p.d + row * p.d_stride;
+  const index part = p.columns / Columns * 2;  // memory gives half as much again when it is read at several places
   index c = 0;
-  if constexpr (Rows == 1) {  // b comes from memory, which gives half as much again when it is read at four places
-    const index part = p.columns / Columns * 2;
-    for (; c < part; c += 2) {
-      distance_tile<T, D, Rows, Columns>(p, a, rows, p.b + c * p.b_stride, Columns, {part, 2}, d + c);
-    }
-    c = p.columns / Columns * Columns;
+  for (; c < part; c += 2) {
+    distance_tile<T, D, Rows, Columns>(p, a, rows, p.b + c * p.b_stride, Columns, {part, 2}, d + c);
   }
+  c = p.columns / Columns * Columns;
   for (; c < p.columns; c += Columns) {
     const index columns = p.columns - c < Columns ? p.columns - c : Columns;
     distance_tile<T, D, Rows, Columns>(p, a, rows, p.b + c * p.b_stride, columns, {2, Columns}, d + c);
