@@ -126,8 +126,8 @@ static void pixel_sum(const PixelSum<T>& sum) {
     pixel_sum_tiles<T, vectors<T>>(sum);
 }
 
-// Four pixels at a time, each with sums of its own. Meanwhile as much is fetched of what follows: often this is the
-// first to read it.
+// Four pixels at a time, each with sums of its own. Meanwhile as much is fetched of what follows, where a pixel has
+// that many columns: often this is the first to read it.
 template <class T, int Vectors>
 static void column_sum_panel(const ColumnSum<T>& sum, const T* x, T* y, index columns) {
   using vec = decltype(zero<T>());
@@ -144,7 +144,7 @@ static void column_sum_panel(const ColumnSum<T>& sum, const T* x, T* y, index co
   for (; left >= pixels; left -= pixels, x += pixels * sum.step) {
     PCX_UNROLL
     for (int p = 0; p < pixels; ++p) {
-      prefetch(x + following + p * sum.step);
+      if constexpr (Vectors > 1) prefetch(x + following + p * sum.step);
       PCX_UNROLL
       for (int v = 0; v < Vectors; ++v) {
         const T* at = x + p * sum.step + v * lanes<T>;
