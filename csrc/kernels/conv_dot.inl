@@ -55,6 +55,7 @@ static void dot_tile(const ConvPixels<T>& tile, const index* x_at, const index* 
     PCX_UNROLL
     for (int p = 0; p < Pixels; ++p) x[p] = tile.x + x_at[p] + tile.runs[r].start;
     const index length = tile.runs[r].length;
+    w += tile.runs[r].skip * Columns;
     index i = 0;
     for (; i + lanes<T> <= length; i += lanes<T>, w += Columns * lanes<T>)
       dot_step<true, Columns, Pixels>(x, i, lanes<T>, w, sum);
@@ -138,7 +139,7 @@ template <class T, int Columns, int Vectors>
 static void conv_dot_short(const ConvPixels<T>& tile) {
   using vec = decltype(zero<T>());
   constexpr int most = short_pixels<T, Columns>, blocks = most * Columns / lanes<T>;
-  const T *const from = tile.x + tile.runs->start, *wi = tile.w;
+  const T *const from = tile.x + tile.runs->start, *wi = tile.w + tile.runs->skip * Columns;
   const index left = tile.runs->length - (Vectors - 1) * lanes<T>;
   vec w[Vectors][Columns], bias[blocks];
   PCX_UNROLL

@@ -124,6 +124,7 @@ static void pixels_tile(const ConvPixels<T>& tile, index first) {
   for (index r = 0; r < tile.run_count; ++r) {
     index begin = tile.runs[r].start;
     const index end = begin + tile.runs[r].length;
+    w += tile.runs[r].skip * Vectors * lanes<T>;
     if constexpr (fetches_ahead && sizeof(T) == 4 && Pixels > 6) {
       if (r == 0 && !tile.incomplete) {
         const index fetched = begin + Pixels < end ? begin + Pixels : end;

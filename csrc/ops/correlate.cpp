@@ -14,12 +14,14 @@
 #include "ops/patch.h"
 #include "ops/run_list.h"
 #include "ops/slabs.h"
+#include "ops/tap_parts.h"
 
 namespace pcx {
 
 namespace {
 
 constexpr index scratch_bytes = 48 << 20;  // of all workers together
+constexpr index many_positions = 64;
 
 template <class T>
 class Correlator {
@@ -36,7 +38,8 @@ class Correlator {
         cut_(cut_for(p_, in_place_, chunks_, small_, sizeof(T), divide_up(p_.out_channels, k_.panel))),
         touches_(cut_.groups_together && touches<T>(p_)),
         patch_(p_, cut_.block, chunks_),
-        slabs_(weight.by_turns && has_rows(p_, weight.strides)),
+        parts_{TapParts(p_.axis[0]), TapParts(p_.axis[1]), TapParts(p_.axis[2])},
+        slabs_(takes_slabs(weight)),
         group_size_(packed_size<T>(p_) / p_.groups),
         x_(x),
         weight_(weight),
@@ -90,13 +93,19 @@ class Correlator {
   }
 
  private:
+  // Pixels of a block that need the same taps, as the lists have them.
+  struct Group {
+    index lists, first, pixels;
+  };
+
   struct Worker {
     T* patch;
     T* turn;  // what is packed of a weight by turns: slabs, and a chunk of one panel
     index *x_at, *y_at;
     index images = 0;  // the block that is listed
-    Axes size{};
+    Axes start{}, size{};
     bool home = false;
+    std::vector<Group> groups;
   };
 
   index patch_bytes() const {  // of one worker
@@ -113,41 +122,80 @@ class Correlator {
 
   bool stays_home(const Axes& start, const Axes& size) const { return home_taps_ && !meets_padding(p_, start, size); }
 
-  // What a position of the first chunk reads, which is what it reads of every chunk; the last one may be smaller.
-  void list_chunks() {
-    const index first = std::min(chunks_.channels, p_.in_channels), last = p_.in_channels % chunks_.channels;
-    for (bool home : {false, true}) {
-      if (home ? !home_taps_ : in_place_) continue;
-      (home ? home_lists_ : lists_) = lists_of(first, home);
-      if (last) (home ? last_home_lists_ : last_lists_) = lists_of(last, home);
+  // Packing a weight by turns takes longer than the products of a few positions, and slabs have all taps.
+  bool takes_slabs(const Weight<T>& weight) {
+    for (std::size_t a = 0; a < 3; ++a) {
+      if (in_place_ || (a == 2 && over_lanes<T>(p_, p_.out_channels))) parts_[a].take_all(p_.axis[a]);
     }
+    if (!weight.by_turns || !has_rows(p_, weight.strides)) return false;
+    if (parted() && cut_.positions() >= many_positions) return false;
+    for (std::size_t a = 0; a < 3; ++a) parts_[a].take_all(p_.axis[a]);
+    return true;
   }
 
+  index parts() const { return parts_[0].count * parts_[1].count * parts_[2].count; }
+  bool parted() const { return parts() > 1; }
+
   struct Lists {
-    RunList runs;
+    RunList runs, lane_runs;  // for panels, and for one that is summed over lanes
     SlabList slabs;
   };
 
-  Lists lists_of(index channels, bool home) const {
-    const index step = home ? home_taps_ : chunks_.run_taps;
-    std::vector<index> starts, taps;
-    starts.reserve(static_cast<std::size_t>(p_.taps() / step));
-    for (index d = 0; d < p_.axis[0].taps; ++d) {
-      for (index h = 0; h < p_.axis[1].taps; ++h) {
-        for (index w = 0; w < p_.axis[2].taps; w += step) {
-          starts.push_back(home ? d * x_tap_[0] + h * x_tap_[1] + w * x_tap_[2] : patch_.tap(d, h, w));
-          if (slabs_) taps.push_back(weight_.strides.tap(p_, d, h, w));
-        }
+  // What a position of the first chunk reads, which is what it reads of every chunk; the last one may be smaller. For
+  // each part of the picture, then at home.
+  void list_chunks() {
+    const index first = std::min(chunks_.channels, p_.in_channels), last = p_.in_channels % chunks_.channels;
+    lists_.resize(static_cast<std::size_t>(parts() + 1));
+    if (last) last_lists_.resize(lists_.size());
+    const auto list = [&](std::size_t i, const NeededTaps& needed, bool home) {
+      lists_[i] = lists_of(first, needed, home);
+      if (last) last_lists_[i] = lists_of(last, needed, home);
+    };
+    std::size_t i = 0;
+    for_parts([&](const NeededTaps& needed) {
+      if (!in_place_) list(i, needed, false);
+      ++i;
+    });
+    const auto all = [&](std::size_t a) { return TapPart{0, p_.axis[a].positions, 0, p_.axis[a].taps}; };
+    if (home_taps_) list(i, {all(0), all(1), all(2)}, true);
+  }
+
+  template <class Use>
+  void for_parts(const Use& use) const {
+    for (index d = 0; d < parts_[0].count; ++d) {
+      for (index h = 0; h < parts_[1].count; ++h) {
+        for (index w = 0; w < parts_[2].count; ++w) use({parts_[0][d], parts_[1][h], parts_[2][w]});
       }
     }
-    const RunList list(starts, step * channels, chunks_.depth);
-    if (!slabs_) return {list, {}};
-    return {list, SlabList(list, taps, step * channels, weight_.strides.in)};
+  }
+
+  Lists lists_of(index channels, NeededTaps needed, bool home) const {
+    const index step = home ? home_taps_ : chunks_.run_taps;
+    const auto at = [&](index d, index h, index w) {
+      return home ? d * x_tap_[0] + h * x_tap_[1] + w * x_tap_[2] : patch_.tap(d, h, w);
+    };
+    Lists lists{list_runs(p_, needed, step, channels, RunLister(chunks_.depth), at), {}, {}};
+    if (last_over_lanes<T>(p_)) {
+      needed[2].tap = 0;  // a run has whole vectors of weights
+      needed[2].taps = p_.axis[2].taps;
+      lists.lane_runs = list_runs(p_, needed, step, channels, RunLister(chunks_.depth, k_.lanes), at);
+    }
+    if (!slabs_) return lists;
+    std::vector<index> taps;
+    for (index d = 0; d < p_.axis[0].taps; ++d) {
+      for (index h = 0; h < p_.axis[1].taps; ++h) {
+        for (index w = 0; w < p_.axis[2].taps; w += step) taps.push_back(weight_.strides.tap(p_, d, h, w));
+      }
+    }
+    lists.slabs = SlabList(lists.runs, taps, step * channels, weight_.strides.in);
+    return lists;
   }
 
   void compute(const Block& b, Worker& worker) const {
     const bool home = stays_home(b.start, b.size);
-    if (worker.images < b.images || worker.size != b.size || worker.home != home) list_pixels(b, home, worker);
+    const bool listed = worker.images >= b.images && worker.size == b.size && worker.home == home;
+    if (!listed || (parted() && !home && (worker.start != b.start || worker.images != b.images)))
+      list_pixels(b, home, worker);
     index c0 = 0;
     do {  // at least once: a sum of nothing is zero, and still gets its bias
       const index channels = std::min(chunks_.channels, p_.in_channels - c0);
@@ -160,7 +208,8 @@ class Correlator {
           patch_.fill(x_, b.image + i, b.group, b.start, c0, channels, worker.patch + i * patch_.size());
         }
       }
-      const Chunk chunk{lists_for(channels, home), c0, channels, c0 + channels >= p_.in_channels};
+      const bool whole = channels == std::min(chunks_.channels, p_.in_channels);
+      const Chunk chunk{whole ? lists_ : last_lists_, c0, channels, c0 + channels >= p_.in_channels};
       const ConvPixels<T> tile = tile_of(b, chunk, x, worker);
       if (touches_ && home && c0 == 0 && b.group == 0) touch_pixels(tile);
       index panel = slabs_ ? multiply_slabs(b, chunk, tile, worker) : b.first_panel;
@@ -169,36 +218,51 @@ class Correlator {
     } while (c0 < p_.in_channels);
   }
 
-  // Where the pixels of a block of this size read and write, seen from its first.
+  // Where the pixels of a block of this size read and write, seen from its first; those of each part together.
   void list_pixels(const Block& b, bool home, Worker& worker) const {
     worker.images = b.images;
+    worker.start = b.start;
     worker.size = b.size;
     worker.home = home;
+    worker.groups.clear();
+    const Axes begin{0, 0, 0};
+    if (home || !parted()) return list_group(begin, b.size, home ? parts() : 0, worker);
+    index lists = 0;
+    for_parts([&](const NeededTaps& needed) {
+      Axes from, to;
+      for (std::size_t a = 0; a < 3; ++a) {
+        from[a] = std::max<index>(needed[a].first - b.start[a], 0);
+        to[a] = std::min(needed[a].end - b.start[a], b.size[a]);
+      }
+      list_group(from, to, lists++, worker);
+    });
+  }
+
+  void list_group(const Axes& from, const Axes& to, index lists, Worker& worker) const {
+    const index first = worker.groups.empty() ? 0 : worker.groups.back().first + worker.groups.back().pixels;
     Axes x_stride = x_stride_;
-    for (int a = 0; a < 3 && !home; ++a) x_stride[a] = patch_.stride(a);
-    index *x_at = worker.x_at, *y_at = worker.y_at;
-    for (index i = 0; i < b.images; ++i) {
-      for (index d = 0; d < b.size[0]; ++d) {
-        for (index h = 0; h < b.size[1]; ++h) {
-          const index x = i * (home ? x_image_ : patch_.size()) + d * x_stride[0] + h * x_stride[1];
+    for (int a = 0; a < 3 && !worker.home; ++a) x_stride[a] = patch_.stride(a);
+    const index x_image = worker.home ? x_image_ : patch_.size();
+    index *x_at = worker.x_at + first, *y_at = worker.y_at + first;
+    for (index i = 0; i < worker.images; ++i) {
+      for (index d = from[0]; d < to[0]; ++d) {
+        for (index h = from[1]; h < to[1]; ++h) {
+          const index x = i * x_image + d * x_stride[0] + h * x_stride[1];
           const index y = i * y_image_ + d * y_stride_[0] + h * y_stride_[1];
-          for (index w = 0; w < b.size[2]; ++w) {
+          for (index w = from[2]; w < to[2]; ++w) {
             *x_at++ = x + w * x_stride[2];
             *y_at++ = y + w * y_stride_[2];
           }
         }
       }
     }
-  }
-
-  const Lists& lists_for(index channels, bool home) const {
-    const bool whole = channels == std::min(chunks_.channels, p_.in_channels);
-    return home ? whole ? home_lists_ : last_home_lists_ : whole ? lists_ : last_lists_;
+    const index pixels = x_at - worker.x_at - first;
+    if (pixels > 0) worker.groups.push_back({lists, first, pixels});
   }
 
   // Channels of the sum.
   struct Chunk {
-    const Lists& lists;
+    const std::vector<Lists>& lists;
     index first, channels;
     bool last;
   };
@@ -228,9 +292,10 @@ class Correlator {
     const index left = columns % k_.panel;
     if (left > 0 && over_lanes<T>(p_, left)) columns -= left;
     const T* const w = weight_.data + b.group * weight_.strides.group + chunk.first * weight_.strides.in + first;
+    const Lists& lists = chunk.lists[static_cast<std::size_t>(worker.groups[0].lists)];
     tile.y += first;
     if (tile.bias) tile.bias += first;
-    multiply(chunk.lists.slabs, w, weight_.strides.in, columns, tile, worker.turn);
+    multiply(lists.slabs, w, weight_.strides.in, columns, tile, worker.turn);
     return b.first_panel + divide_up(columns, k_.panel);
   }
 
@@ -248,18 +313,29 @@ class Correlator {
                before * packed_chunk_size<T>(p_, chunks_, chunks_.channels, tile.columns);
     }
     tile.y += first;
+    if (tile.bias) tile.bias += first;
     if (stores_far_) tile.y_next_end = next_end(b, panel);
     tile.fetch_x = reads_far_ && worker.home && chunk.first == 0 && chunk.last && group_follows(b);
-    const RunList& list = chunk.lists.runs;
+    for (const Group& group : worker.groups) multiply_group(group, chunk, tile);
+  }
+
+  // The tile is that of all pixels of the block.
+  void multiply_group(const Group& group, const Chunk& chunk, ConvPixels<T> tile) const {
+    const Lists& lists = chunk.lists[static_cast<std::size_t>(group.lists)];
+    const RunList& list = tile.over_lanes ? lists.lane_runs : lists.runs;
+    const ConvPixels<T> given = tile;
+    tile.x_at += group.first;
+    tile.y_at += group.first;
+    tile.pixels = std::min(tile.pixels - group.first, group.pixels);
     for (const RunList::Pass& pass : list.passes) {
       const bool last = pass.first + pass.runs == static_cast<index>(list.runs.size());
       tile.runs = list.runs.data() + pass.first;
       tile.run_count = pass.runs;
       tile.accumulate = given.accumulate || pass.first > 0;
-      tile.bias = given.bias && last ? given.bias + first : nullptr;
+      tile.bias = last ? given.bias : nullptr;
       tile.relu = given.relu && last;
       k_.conv_pixels(tile);
-      for (index r = 0; r < pass.runs; ++r) tile.w += weights_of(tile.runs[r].length, tile);
+      for (index r = 0; r < pass.runs; ++r) tile.w += weights_of(tile.runs[r], tile);
     }
   }
 
@@ -280,8 +356,9 @@ class Correlator {
     return y;
   }
 
-  index weights_of(index length, const ConvPixels<T>& tile) const {
-    return tile.over_lanes ? round_up(length, k_.lanes) * tile.columns : length * k_.whole_width(tile.columns);
+  index weights_of(const Run& run, const ConvPixels<T>& tile) const {
+    return tile.over_lanes ? (run.skip + round_up(run.length, k_.lanes)) * tile.columns
+                           : (run.skip + run.length) * k_.whole_width(tile.columns);
   }
 
   const Correlation p_;
@@ -293,9 +370,10 @@ class Correlator {
   Cut cut_;
   const bool touches_;
   const Patch patch_;
+  std::array<TapParts, 3> parts_;
   const bool slabs_;
   const index group_size_;
-  Lists lists_, last_lists_, home_lists_, last_home_lists_;
+  std::vector<Lists> lists_, last_lists_;
   Axes x_tap_{}, x_stride_{}, y_stride_{};  // from tap to tap in x; from position to position in x, in y
   index x_first_ = 0, y_first_ = 0, x_image_ = 0, y_image_ = 0;
   const T* x_;

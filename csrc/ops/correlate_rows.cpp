@@ -11,6 +11,7 @@
 #include "isa/dispatch.h"
 #include "ops/correlate_cut.h"
 #include "ops/correlation.h"
+#include "ops/tap_parts.h"
 #include "ops/window.h"
 
 namespace pcx {
@@ -126,6 +127,8 @@ class RowCorrelator {
         together_(groups_together(problem, chunks_)),
         channels_(together_ ? p_.groups * p_.in_channels : chunks_.channels),
         panel_(even_part(p_.out_channels, k_.narrow)),
+        deep_(p_.axis[0]),
+        high_(p_.axis[1]),
         cut_(cut<T>(p_, channels_, apart())),
         window_(p_, layout_.x, cut_.block, channels_, k_.lanes),
         offsets_(window_.offsets(std::min(chunks_.channels, p_.in_channels), turns_)),
@@ -134,6 +137,8 @@ class RowCorrelator {
         bias_(bias),
         y_(y),
         relu_(relu) {
+    // Turned, the weights of a tap do not lie together.
+    if (turns_) high_.take_all(p_.axis[1]);
     const index last = p_.in_channels % chunks_.channels;
     if (last) last_offsets_ = window_.offsets(last, turns_);
   }
@@ -191,27 +196,52 @@ class RowCorrelator {
     } while (c0 < p_.in_channels);
   }
 
+  // Each part of the picture with the taps that it needs: those of a depth tap lie together, and all of them where no
+  // height tap is left out.
   void compute_chunk(const RowBlock& b, index c0, index channels, const std::int32_t* offsets, const T* window) const {
-    const index taps = p_.taps(), out = p_.out_channels;
+    const index slice = channels * p_.axis[1].taps * p_.axis[2].taps, row_depth = slice / p_.axis[1].taps;
+    const bool goes_on = c0 + channels < p_.in_channels;
+    for (index i = 0; i < deep_.count; ++i) {
+      for (index j = 0; j < high_.count; ++j) {
+        const TapPart &deep = deep_[i], &high = high_[j];
+        const bool whole = high.taps == p_.axis[1].taps;
+        const index slices = whole ? 1 : deep.taps, depth = high.taps * row_depth * (whole ? deep.taps : 1);
+        for (index d = 0; d < slices; ++d) {
+          const index first = (deep.tap + d) * slice + high.tap * row_depth;
+          compute_part(b, deep, high, {c0, first, depth, c0 > 0 || d > 0, goes_on || d + 1 < slices}, offsets, window);
+        }
+      }
+    }
+  }
+
+  // Neighbours in the order of taps and channels: a part of a sum, unless nothing came before and nothing follows.
+  struct Terms {
+    index channel, first, depth;
+    bool resumed, incomplete;
+  };
+
+  void compute_part(const RowBlock& b, const TapPart& deep, const TapPart& high, const Terms& terms,
+                    const std::int32_t* offsets, const T* window) const {
+    const index out = p_.out_channels;
     ConvRow<T> row{};
     row.w_stride = out;
-    const T* w = packed_ + (b.group * p_.in_channels + c0) * taps * out;
+    const T* w = packed_ + ((b.group * p_.in_channels + terms.channel) * p_.taps() + terms.first) * out;
     row.pixels = b.size[2];
     row.y_stride = p_.axis[2].out_step * layout_.y[2];
-    const index chunk = taps * channels;
+    const index d_end = std::min(deep.end - b.start[0], b.size[0]), h_end = std::min(high.end - b.start[1], b.size[1]);
     index done = 0;
     do {
-      row.depth = std::min(chunks_.depth, chunk - done);
-      const bool last = c0 + channels >= p_.in_channels && done + row.depth >= chunk;
-      row.offsets = offsets + done;
-      row.accumulate = c0 > 0 || done > 0;
+      row.depth = std::min(chunks_.depth, terms.depth - done);
+      const bool last = !terms.incomplete && done + row.depth >= terms.depth;
+      row.offsets = offsets + terms.first + done;
+      row.accumulate = terms.resumed || done > 0;
       row.relu = last && relu_;
       for (index first = 0; first < out; first += panel_) {
         row.columns = static_cast<int>(std::min(panel_, out - first));
         row.w = w + done * out + first;
         row.bias = bias_ && last ? bias_ + b.group * out + first : nullptr;
-        for (index d = 0; d < b.size[0]; ++d) {
-          for (index h = 0; h < b.size[1]; ++h) {
+        for (index d = std::max<index>(deep.first - b.start[0], 0); d < d_end; ++d) {
+          for (index h = std::max<index>(high.first - b.start[1], 0); h < h_end; ++h) {
             row.x = window + window_.at(d, h);
             row.y = y_at(b, d, h) + first;
             k_.conv_row(row);
@@ -219,7 +249,7 @@ class RowCorrelator {
         }
       }
       done += row.depth;
-    } while (done < chunk);
+    } while (done < terms.depth);
   }
 
   T* y_at(const RowBlock& b, index d, index h) const {
@@ -237,6 +267,7 @@ class RowCorrelator {
   const Chunks chunks_;
   const bool together_;
   const index channels_, panel_;  // of a window; output channels of a call of the kernel
+  TapParts deep_, high_;
   const RowCut cut_;
   const Window window_;
   const std::vector<std::int32_t> offsets_;

@@ -9,6 +9,7 @@
 #include "ops/correlate_cut.h"
 #include "ops/patch.h"
 #include "ops/tap_columns.h"
+#include "ops/tap_parts.h"
 #include "ops/window.h"
 
 namespace pcx {
@@ -89,6 +90,11 @@ double inside(const Axis& a, index count, index extent) {
 // Whether a row of positions sees padding.
 bool edged(const CorrelationAxis& a) {
   return a.first < 0 || a.first + (a.positions - 1) * a.step + (a.taps - 1) * a.tap_step >= a.in;
+}
+
+// Of all taps of all positions, those that remain where an axis is in parts.
+double share_needed(const CorrelationAxis& a) {
+  return a.taps < 2 || !edged(a) ? 1 : TapParts(a).needed() / static_cast<double>(a.positions * a.taps);
 }
 
 // A vector of a column: channels of x that follow each other, or one of each group for all that come of it, which are
@@ -192,7 +198,8 @@ double row_cycles(const Correlation& given) {
   const std::size_t along = turns(p) ? 1 : 2, across = 3 - along;
   const CorrelationAxis& line = p.axis[along];
   const double rows = static_cast<double>(p.axis[0].positions * p.axis[across].positions);
-  const double depth = static_cast<double>(p.taps() * p.in_channels), groups = static_cast<double>(p.groups);
+  const double needed = share_needed(p.axis[0]) * (along == 2 ? share_needed(p.axis[1]) : 1);
+  const double depth = needed * static_cast<double>(p.taps() * p.in_channels), groups = static_cast<double>(p.groups);
   const double panels = static_cast<double>(divide_up(p.out_channels, k.narrow));
   const index width = even_part(p.out_channels, k.narrow), vectors = divide_up(line.positions, k.lanes);
   const index tiles = divide_up(vectors, std::clamp<index>(row_registers / (width + 1), 1, widest_tile));
@@ -240,16 +247,19 @@ double depthwise_cycles(const Correlation& p) {
 double channels_cycles(const Correlation& p) {
   const Kernels<float>& k = kernels<float>();
   const Chunks chunks = chunks_of(p, sizeof(float));
-  const double positions = static_cast<double>(p.positions()), depth = static_cast<double>(p.taps() * p.in_channels);
-  const double out = static_cast<double>(p.out_channels), runs = static_cast<double>(p.taps() / chunks.run_taps);
+  const bool lanes = over_lanes<float>(p, p.out_channels);
+  const double needed = share_needed(p.axis[0]) * share_needed(p.axis[1]) * (lanes ? 1 : share_needed(p.axis[2]));
+  const double positions = static_cast<double>(p.positions()), out = static_cast<double>(p.out_channels);
+  const double depth = needed * static_cast<double>(p.taps() * p.in_channels);
+  const double runs = needed * static_cast<double>(p.taps() / chunks.run_taps);
   double sums;
-  if (over_lanes<float>(p, p.out_channels)) {
+  if (lanes) {
     const double vectors = runs * static_cast<double>(divide_up(chunks.run_taps * p.in_channels, k.lanes));
     const double product = std::max(pace().dot_load, pace().dot_product * out);
     const double far = depth * out > far_weights ? far_product : 1;
     const index length = p.taps() * p.in_channels;
     const bool apart = p.groups * p.axis[2].out_step > 1;
-    const double each = runs == 1 && k.short_run(p.out_channels, length)
+    const double each = p.taps() == chunks.run_taps && k.short_run(p.out_channels, length)
                             ? short_cycles(k, length, out) + (apart ? short_apart : 0)
                             : vectors * product * far + pace().dot_run * runs + pace().column * out;
     sums = positions * each;

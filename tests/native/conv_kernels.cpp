@@ -60,7 +60,8 @@ void check_row(Report& report, Random& random, index pixels, int columns) {
   report.intact(y, "y");
 }
 
-// Weights of every (run, element, column), packed as ConvPixels says; the spare places are NaN where they may be.
+// Weights of every (run, element, column), packed as ConvPixels says; the spare places, and what a run leaves out, are
+// NaN where they may be.
 template <class T>
 std::vector<T> packed_weights(const Kernels<T>& k, const std::vector<T>& w, const Guarded<Run>& runs, int columns,
                               bool over_lanes) {
@@ -68,6 +69,8 @@ std::vector<T> packed_weights(const Kernels<T>& k, const std::vector<T>& w, cons
   std::size_t at = 0;
   for (index r = 0; r < runs.size(); ++r) {
     const index length = runs[r].length;
+    const index skipped = runs[r].skip * (over_lanes ? columns : k.whole_width(columns));
+    packed.insert(packed.end(), static_cast<std::size_t>(skipped), static_cast<T>(std::nan("")));
     auto weight = [&](index i, int c) { return w[at + static_cast<std::size_t>(i * columns + c)]; };
     if (!over_lanes) {
       for (index i = 0; i < length; ++i) {
@@ -97,7 +100,7 @@ void run_pixels(Report& report, Random& random, const Kernels<T>& k, const ConvP
   begun.incomplete = rest.resumed = true;
   begun.y = nullptr;  // is not touched
   begun.run_count = random.below(tile.run_count + 1);
-  for (index r = 0; r < begun.run_count; ++r) rest.w += tile.runs[r].length * width;
+  for (index r = 0; r < begun.run_count; ++r) rest.w += (tile.runs[r].skip + tile.runs[r].length) * width;
   rest.runs += begun.run_count;
   rest.run_count -= begun.run_count;
   k.conv_pixels(begun);
@@ -114,7 +117,7 @@ void check_pixels(Report& report, Random& random, index pixels, int columns) {
   index depth = 0;
   for (index r = 0; r < runs.size(); ++r) {
     const index length = random.pick<index>({1, 2, k.lanes - 1, k.lanes, k.lanes + 1, 3 * k.lanes, 37});
-    runs[r] = {random.below(20), std::max<index>(1, length)};
+    runs[r] = {random.below(20), std::max<index>(1, length), random.coin() ? 0 : k.lanes * random.below(3)};
     depth += runs[r].length;
   }
   Guarded<index> x_at(pixels, random.edge()), y_at(pixels, random.edge());

@@ -118,6 +118,24 @@ ConvShape far_shape() {
   return s;
 }
 
+// A kernel that is large beside the picture: positions need few of its taps. Of many channels, sums have several
+// passes.
+ConvShape edge_shape(index in_channels, index out_channels, index groups, index dilation) {
+  ConvShape s;
+  s.batch = 3;
+  s.groups = groups;
+  s.in_channels = groups * in_channels;
+  s.out_channels = groups * out_channels;
+  s.in = {3, 5, 9};
+  s.kernel = {3, 5, 4};
+  s.stride = {1, 1, 1};
+  s.dilation = {1, dilation, 1};
+  s.pad_before = {1, 2 * dilation, 3};
+  s.pad_after = {1, 2 * dilation, 1};
+  s.finish();
+  return s;
+}
+
 template <class T>
 void check_type(Report& report, int shapes) {
   Random random{4};
@@ -128,7 +146,8 @@ void check_type(Report& report, int shapes) {
   }
   for (const ConvShape& s :
        {large_shape(19, 23, 3, 1), large_shape(41, 21, 3, 2), large_shape(33, 37, 1, 1), long_shape(0, 1201, 9, 1, 1),
-        long_shape(1, 4001, 7, 3, 2), long_shape(2, 4001, 7, 3, 2), far_shape()}) {
+        long_shape(1, 4001, 7, 3, 2), long_shape(2, 4001, 7, 3, 2), far_shape(), edge_shape(7, 35, 1, 1),
+        edge_shape(7, 3, 1, 2), edge_shape(23, 20, 2, 1), edge_shape(70, 33, 1, 2)}) {
     start(report, s, sizeof(T));
     check_shape<T>(report, random, s, Numbers::integers);
   }
