@@ -38,7 +38,7 @@ class Correlator {
         cut_(cut_for(p_, in_place_, chunks_, small_, sizeof(T), divide_up(p_.out_channels, k_.panel))),
         touches_(cut_.groups_together && touches<T>(p_)),
         patch_(p_, cut_.block, chunks_),
-        parts_{TapParts(p_.axis[0]), TapParts(p_.axis[1]), TapParts(p_.axis[2])},
+        parts_(picture_parts(p_, in_place_ ? 0 : parted_axes<T>(p_))),
         slabs_(takes_slabs(weight)),
         group_size_(packed_size<T>(p_) / p_.groups),
         x_(x),
@@ -70,7 +70,8 @@ class Correlator {
     const index terms = chunks_.channels * p_.taps(), chunks = divide_up(p_.in_channels, chunks_.channels);
     const index registers = std::min(chunks_.depth, terms), lanes = over_lanes<T>(p_, p_.out_channels) ? k_.lanes : 1;
     const index chain = divide_up(registers, lanes) + divide_up(terms, chunks_.depth) * chunks;
-    return {p_.products(), chain, 0, bytes, small_ ? 1 : std::min(cut_.tasks(p_.groups), affordable)};
+    return {p_.products() * share_left(p_, parts_), chain, 0, bytes,
+            small_ ? 1 : std::min(cut_.tasks(p_.groups), affordable)};
   }
 
   // Each panel of a group by one task.
@@ -124,12 +125,9 @@ class Correlator {
 
   // Packing a weight by turns takes longer than the products of a few positions, and slabs have all taps.
   bool takes_slabs(const Weight<T>& weight) {
-    for (std::size_t a = 0; a < 3; ++a) {
-      if (in_place_ || (a == 2 && over_lanes<T>(p_, p_.out_channels))) parts_[a].take_all(p_.axis[a]);
-    }
     if (!weight.by_turns || !has_rows(p_, weight.strides)) return false;
     if (parted() && cut_.positions() >= many_positions) return false;
-    for (std::size_t a = 0; a < 3; ++a) parts_[a].take_all(p_.axis[a]);
+    parts_ = picture_parts(p_, 0);
     return true;
   }
 
@@ -236,6 +234,9 @@ class Correlator {
       }
       list_group(from, to, lists++, worker);
     });
+    // The first reads weights that may be far away, and should read all of them.
+    const auto fewer = [](const Group& a, const Group& b) { return a.pixels < b.pixels; };
+    std::iter_swap(worker.groups.begin(), std::max_element(worker.groups.begin(), worker.groups.end(), fewer));
   }
 
   void list_group(const Axes& from, const Axes& to, index lists, Worker& worker) const {
@@ -370,7 +371,7 @@ class Correlator {
   Cut cut_;
   const bool touches_;
   const Patch patch_;
-  std::array<TapParts, 3> parts_;
+  PictureParts parts_;
   const bool slabs_;
   const index group_size_;
   std::vector<Lists> lists_, last_lists_;

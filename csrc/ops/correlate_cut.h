@@ -28,6 +28,12 @@ struct Cut {
 index run_taps_at_home(const Correlation& problem, const Chunks& chunks, bool over_lanes);
 bool meets_padding(const Correlation& problem, const Axes& start, const Axes& size);
 
+// Axes that may be in parts (tap_parts.h): in sums over lanes a row of taps is whole vectors of weights.
+template <class T>
+int parted_axes(const Correlation& problem) {
+  return over_lanes<T>(problem, problem.out_channels) ? 2 : 3;
+}
+
 // Whether it pays to fetch what the next panel stores to in y; what the next group reads of a pixel of x.
 template <class T>
 bool stores_far(const Correlation& problem);

@@ -25,6 +25,7 @@ constexpr index longest_row = 240;         // positions; longer rows are cut
 constexpr index short_row = 32;            // positions
 constexpr index channels_together = 512;   // of all groups: up to so many are packed at once, by whole vectors
 constexpr index least_tasks = 16;          // enough to share out, if the work is worth it
+constexpr index long_terms = 128;          // of a call of the kernel
 
 Correlation turned(Correlation p) {
   std::swap(p.axis[1], p.axis[2]);
@@ -73,6 +74,12 @@ Layout turned(Layout layout) {
   std::swap(layout.x[1], layout.x[2]);
   std::swap(layout.y[1], layout.y[2]);
   return layout;
+}
+
+// Turned, the weights of a tap do not lie together; and a sum in several calls is worth it where they are long.
+TapParts high_parts(const Correlation& p, bool turns) {
+  const bool calls = p.axis[0].taps > 1, longer = p.axis[1].taps * p.axis[2].taps * p.in_channels >= long_terms;
+  return turns || (calls && !longer) ? TapParts::whole(p.axis[1]) : TapParts(p.axis[1]);
 }
 
 struct RowBlock {
@@ -128,7 +135,7 @@ class RowCorrelator {
         channels_(together_ ? p_.groups * p_.in_channels : chunks_.channels),
         panel_(even_part(p_.out_channels, k_.narrow)),
         deep_(p_.axis[0]),
-        high_(p_.axis[1]),
+        high_(high_parts(p_, turns_)),
         cut_(cut<T>(p_, channels_, apart())),
         window_(p_, layout_.x, cut_.block, channels_, k_.lanes),
         offsets_(window_.offsets(std::min(chunks_.channels, p_.in_channels), turns_)),
@@ -137,8 +144,6 @@ class RowCorrelator {
         bias_(bias),
         y_(y),
         relu_(relu) {
-    // Turned, the weights of a tap do not lie together.
-    if (turns_) high_.take_all(p_.axis[1]);
     const index last = p_.in_channels % chunks_.channels;
     if (last) last_offsets_ = window_.offsets(last, turns_);
   }
@@ -148,7 +153,8 @@ class RowCorrelator {
     const index affordable = std::max<index>(1, scratch_bytes / (bytes + 1));
     const index terms = chunks_.channels * p_.taps(), chunks = divide_up(p_.in_channels, chunks_.channels);
     const index chain = std::min(chunks_.depth, terms) + divide_up(terms, chunks_.depth) * chunks;
-    return {p_.products(), chain, 0, bytes, worth_threads(p_) ? std::min(cut_.tasks(apart()), affordable) : 1};
+    const double left = share_left(p_, {deep_, high_, TapParts::whole(p_.axis[2])});
+    return {p_.products() * left, chain, 0, bytes, worth_threads(p_) ? std::min(cut_.tasks(apart()), affordable) : 1};
   }
 
   void run() {
@@ -267,7 +273,7 @@ class RowCorrelator {
   const Chunks chunks_;
   const bool together_;
   const index channels_, panel_;  // of a window; output channels of a call of the kernel
-  TapParts deep_, high_;
+  const TapParts deep_, high_;
   const RowCut cut_;
   const Window window_;
   const std::vector<std::int32_t> offsets_;

@@ -17,12 +17,22 @@ struct TapParts {
   std::array<TapPart, most> part{};
   index count = 0;
 
-  // Of an ascending axis: one part with all taps where little would be left out.
-  explicit TapParts(const CorrelationAxis& axis);
+  TapParts() = default;
+  // Of an ascending axis; of at least so many positions each. One part with all taps where little would be left out.
+  explicit TapParts(const CorrelationAxis& axis, index least = 1);
+  static TapParts whole(const CorrelationAxis& axis);
+
   const TapPart& operator[](index i) const { return part[static_cast<std::size_t>(i)]; }
-  void add(const CorrelationAxis& axis, index begin, index end, index pieces);
-  void take_all(const CorrelationAxis& axis);  // one part, with all taps
-  double needed() const;                       // taps of all positions together
+  double needed() const;   // taps of all positions together
+  index smallest() const;  // positions of a part
 };
+
+// The axes of an ascending correlation, the one on which most is left out in the finest parts. The others have one part
+// each where parts would have too few positions, or save too little for what a list of their taps costs.
+using PictureParts = std::array<TapParts, 3>;
+PictureParts picture_parts(const Correlation& problem, int axes);  // the first so many of them
+// Of all products those that remain; and with what the parts' register tiles add.
+double share_left(const Correlation& problem, const PictureParts& parts);
+double share_taken(const Correlation& problem, const PictureParts& parts);
 
 }  // namespace pcx

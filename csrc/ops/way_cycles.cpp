@@ -92,11 +92,6 @@ bool edged(const CorrelationAxis& a) {
   return a.first < 0 || a.first + (a.positions - 1) * a.step + (a.taps - 1) * a.tap_step >= a.in;
 }
 
-// Of all taps of all positions, those that remain where an axis is in parts.
-double share_needed(const CorrelationAxis& a) {
-  return a.taps < 2 || !edged(a) ? 1 : TapParts(a).needed() / static_cast<double>(a.positions * a.taps);
-}
-
 // A vector of a column: channels of x that follow each other, or one of each group for all that come of it, which are
 // taken from vectors where these are few beside the pixels of a piece.
 double column_moved(const Correlation& p, const ColumnPace& columns, index pixels) {
@@ -198,7 +193,7 @@ double row_cycles(const Correlation& given) {
   const std::size_t along = turns(p) ? 1 : 2, across = 3 - along;
   const CorrelationAxis& line = p.axis[along];
   const double rows = static_cast<double>(p.axis[0].positions * p.axis[across].positions);
-  const double needed = share_needed(p.axis[0]) * (along == 2 ? share_needed(p.axis[1]) : 1);
+  const double needed = share_taken(p, picture_parts(p, along == 2 ? 2 : 1));
   const double depth = needed * static_cast<double>(p.taps() * p.in_channels), groups = static_cast<double>(p.groups);
   const double panels = static_cast<double>(divide_up(p.out_channels, k.narrow));
   const index width = even_part(p.out_channels, k.narrow), vectors = divide_up(line.positions, k.lanes);
@@ -248,7 +243,7 @@ double channels_cycles(const Correlation& p) {
   const Kernels<float>& k = kernels<float>();
   const Chunks chunks = chunks_of(p, sizeof(float));
   const bool lanes = over_lanes<float>(p, p.out_channels);
-  const double needed = share_needed(p.axis[0]) * share_needed(p.axis[1]) * (lanes ? 1 : share_needed(p.axis[2]));
+  const double needed = share_taken(p, picture_parts(p, parted_axes<float>(p)));
   const double positions = static_cast<double>(p.positions()), out = static_cast<double>(p.out_channels);
   const double depth = needed * static_cast<double>(p.taps() * p.in_channels);
   const double runs = needed * static_cast<double>(p.taps() / chunks.run_taps);

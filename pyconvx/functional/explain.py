@@ -28,7 +28,7 @@ class Explanation:
     algorithm: str  # "direct", "winograd" or "fft"
     tile: tuple[int, ...]  # results on each spatial axis of a tile of Winograd's algorithm, of a block of FFT; else 1
     flops: int  # of the direct algorithm: 2 for each product, taps in the padding included
-    multiplications: int  # what this algorithm does; those of the transforms are not counted
+    multiplications: int  # what this algorithm does: few in the padding; those of the transforms are not counted
     x_bytes: int
     w_bytes: int
     y_bytes: int
