@@ -200,7 +200,8 @@ double row_cycles(const Correlation& given) {
   const index tiles = divide_up(vectors, std::clamp<index>(row_registers / (width + 1), 1, widest_tile));
   const double in_tile = static_cast<double>(vectors) / static_cast<double>(tiles);
   const double step = in_tile * (row_product * static_cast<double>(width) + pace().row_load) / 2;
-  const double waits = std::max(0.0, (pace().row_wait - step) * (depth - overlapped));  // few sums wait for themselves
+  // Few sums wait for themselves.
+  const double waits = std::max(0.0, pace().row_wait - step) * std::max(0.0, depth - overlapped);
   const double sums = rows * panels * static_cast<double>(tiles) * (depth * step + waits);
   const double out = width == 1 ? row_out_single : row_out * static_cast<double>(divide_up(width, 4));
   const double outs = out * static_cast<double>(p.positions()) * panels;
