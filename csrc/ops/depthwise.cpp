@@ -21,6 +21,7 @@ constexpr double most_products = 2;        // in times out, for each lane: with 
 constexpr double most_few = 3;             // the same where it would fill less than one
 constexpr double most_grad = 2;            // the same for the weight's gradient
 constexpr index least_filled = 3;          // of the lanes of a vector, one in so many
+constexpr index least_single = 6;          // the same where a group reads one channel
 constexpr index largest_rows = 256 << 10;  // bytes of columns that a row of 14 positions may need
 
 template <class T>
@@ -42,9 +43,9 @@ bool streamed(const Correlation& p) {
 // Whether there is room for a row, and lanes enough are filled.
 template <class T>
 bool fits(const Correlation& p) {
-  const index lanes = kernels<T>().lanes;
+  const index lanes = kernels<T>().lanes, least = p.in_channels == 1 ? least_single : least_filled;
   if (p.groups == 1 || p.in_channels < 1 || p.in_channels > most_channels || p.out_channels > most_channels ||
-      p.groups * p.out_channels * least_filled < lanes) {
+      p.groups * p.out_channels * least < lanes) {
     return false;
   }
   index elements = p.in_channels * lanes * p.axis[0].taps;

@@ -57,7 +57,7 @@ struct ColumnPace {
   double product, load, copied, dealt, by_lane, piece, row, vector, row_taps, single;
 };
 constexpr ColumnPace narrow_columns{0.5, 1, 3.5, 3.5, 10, 80, 160, 0, 4, 1};
-constexpr ColumnPace wide_columns{0.8, 0, 3, 6, 10, 0, 300, 15, 0, 1.6};
+constexpr ColumnPace wide_columns{1, 0, 3, 6, 10, 0, 250, 15, 5, 1.2};
 
 const Pace& pace() { return kernels<float>().wide() ? wide_pace : narrow_pace; }
 
