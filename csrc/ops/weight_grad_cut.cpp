@@ -20,6 +20,7 @@ constexpr index most_columns = 1024;      // of a task where dy is near
 constexpr index slices_bytes = 32 << 20;  // of all private dw together
 constexpr index least_tasks = 16, slice_pixels = 512;
 constexpr double slice_flops = 4e6;
+constexpr index tap_copied = 7;  // steps of lane_sum
 
 // Channels of dy, and in general of x, that one task takes: more where there is less to do with them.
 index most_channels(const ConvShape& s) { return s.taps() > 1 ? 128 : 256; }
@@ -47,7 +48,9 @@ index lane_channels(const ConvShape& s, index lanes) {
 LaneRuns::LaneRuns(const ConvShape& s, index channels, index lanes) : taps(1), side_by_side(false) {
   const index row = s.kernel[2], together = divide_up(row * channels, lanes), apart = row * divide_up(channels, lanes);
   const bool neighbours = s.dilation[2] == 1 && s.stride[2] <= row;
-  if (channels == s.group_in() && (neighbours ? together < apart : 2 * together <= apart)) {
+  // Steps of lane_sum for a position; taps that are apart are copied one by one.
+  const index saved = s.kernel[0] * s.kernel[1] * (apart - together) * std::max<index>(2, s.group_out()) / 2;
+  if (channels == s.group_in() && saved > 0 && (neighbours || saved >= tap_copied * row)) {
     taps = row;
     side_by_side = !neighbours;
   }
