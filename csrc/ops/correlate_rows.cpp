@@ -26,6 +26,7 @@ constexpr index short_row = 32;            // positions
 constexpr index channels_together = 512;   // of all groups: up to so many are packed at once, by whole vectors
 constexpr index least_tasks = 16;          // enough to share out, if the work is worth it
 constexpr index long_terms = 128;          // of a call of the kernel
+constexpr index many_positions = 256;      // of a picture: then it pays to put turned weights in another order
 
 Correlation turned(Correlation p) {
   std::swap(p.axis[1], p.axis[2]);
@@ -76,10 +77,35 @@ Layout turned(Layout layout) {
   return layout;
 }
 
-// Turned, the weights of a tap do not lie together; and a sum in several calls is worth it where they are long.
-TapParts high_parts(const Correlation& p, bool turns) {
+// Weights are packed as [depth tap][height tap][channel][width tap]. Of a turned problem the last is not the axis in
+// lanes: its taps, which read the same lines, do not follow each other. In order they do.
+bool in_order(const Correlation& p, bool turns) { return !turns || p.positions() >= many_positions; }
+
+// Out of order, the weights of a row of taps do not lie together; and a sum in several calls is worth it where they are
+// long.
+TapParts high_parts(const Correlation& p, bool in_order) {
   const bool calls = p.axis[0].taps > 1, longer = p.axis[1].taps * p.axis[2].taps * p.in_channels >= long_terms;
-  return turns || (calls && !longer) ? TapParts::whole(p.axis[1]) : TapParts(p.axis[1]);
+  return !in_order || (calls && !longer) ? TapParts::whole(p.axis[1]) : TapParts(p.axis[1]);
+}
+
+// Of a problem that is turned: each chunk of its weights in the order of its own axes.
+template <class T>
+void turn_weights(const Correlation& p, const Chunks& chunks, const T* packed, T* to) {
+  const auto& [deep, high, wide] = p.axis;
+  const index out = p.out_channels;
+  for (index g = 0; g < p.groups; ++g) {
+    for (index c0 = 0; c0 < p.in_channels; c0 += chunks.channels) {
+      const index channels = std::min(chunks.channels, p.in_channels - c0), slice = high.taps * wide.taps * channels;
+      for (index d = 0; d < deep.taps; ++d, packed += slice * out) {
+        for (index h = 0; h < high.taps; ++h) {
+          for (index c = 0; c < channels; ++c) {
+            for (index w = 0; w < wide.taps; ++w, to += out)
+              std::copy_n(packed + ((w * channels + c) * high.taps + h) * out, out, to);
+          }
+        }
+      }
+    }
+  }
 }
 
 struct RowBlock {
@@ -128,6 +154,7 @@ class RowCorrelator {
   RowCorrelator(const Correlation& problem, const T* x, const T* packed, const T* bias, bool relu, T* y)
       : turns_(turns(problem)),
         p_(turns_ ? turned(problem) : problem),
+        in_order_(in_order(p_, turns_)),
         layout_(turns_ ? turned(Layout(problem)) : Layout(problem)),
         k_(kernels<T>()),
         chunks_(chunks_of(problem, sizeof(T))),
@@ -135,17 +162,17 @@ class RowCorrelator {
         channels_(together_ ? p_.groups * p_.in_channels : chunks_.channels),
         panel_(even_part(p_.out_channels, k_.narrow)),
         deep_(p_.axis[0]),
-        high_(high_parts(p_, turns_)),
+        high_(high_parts(p_, in_order_)),
         cut_(cut<T>(p_, channels_, apart())),
         window_(p_, layout_.x, cut_.block, channels_, k_.lanes),
-        offsets_(window_.offsets(std::min(chunks_.channels, p_.in_channels), turns_)),
+        offsets_(window_.offsets(std::min(chunks_.channels, p_.in_channels), !in_order_)),
         x_(x),
         packed_(packed),
         bias_(bias),
         y_(y),
         relu_(relu) {
     const index last = p_.in_channels % chunks_.channels;
-    if (last) last_offsets_ = window_.offsets(last, turns_);
+    if (last) last_offsets_ = window_.offsets(last, !in_order_);
   }
 
   Work work() const {
@@ -154,17 +181,26 @@ class RowCorrelator {
     const index terms = chunks_.channels * p_.taps(), chunks = divide_up(p_.in_channels, chunks_.channels);
     const index chain = std::min(chunks_.depth, terms) + divide_up(terms, chunks_.depth) * chunks;
     const double left = share_left(p_, {deep_, high_, TapParts::whole(p_.axis[2])});
-    return {p_.products() * left, chain, 0, bytes, worth_threads(p_) ? std::min(cut_.tasks(apart()), affordable) : 1};
+    return {p_.products() * left, chain, turned_size() * static_cast<index>(sizeof(T)), bytes,
+            worth_threads(p_) ? std::min(cut_.tasks(apart()), affordable) : 1};
   }
 
   void run() {
     const index tasks = cut_.tasks(apart()), scratch = window_.size();
     const int workers = workers_for(work().workers);
-    Buffer<T> windows(scratch * workers);
+    Buffer<T> windows(scratch * workers), turned(turned_size());
+    if (turned_size() > 0) {
+      turn_weights(p_, chunks_, packed_, turned.data());
+      packed_ = turned.data();
+    }
     parallel_for(tasks, workers, [&](index task, int worker) { compute(task, windows.data() + worker * scratch); });
   }
 
  private:
+  index turned_size() const {
+    return turns_ && in_order_ ? p_.groups * p_.taps() * p_.in_channels * p_.out_channels : 0;
+  }
+
   index apart() const { return together_ ? p_.batch : p_.batch * p_.groups; }
 
   RowBlock block_of(index task) const {
@@ -205,7 +241,7 @@ class RowCorrelator {
   // Each part of the picture with the taps that it needs: those of a depth tap lie together, and all of them where no
   // height tap is left out.
   void compute_chunk(const RowBlock& b, index c0, index channels, const std::int32_t* offsets, const T* window) const {
-    const index slice = channels * p_.axis[1].taps * p_.axis[2].taps, row_depth = slice / p_.axis[1].taps;
+    const index row_depth = channels * p_.axis[2].taps, slice = p_.axis[1].taps * row_depth;
     const bool goes_on = c0 + channels < p_.in_channels;
     for (index i = 0; i < deep_.count; ++i) {
       for (index j = 0; j < high_.count; ++j) {
@@ -268,6 +304,7 @@ class RowCorrelator {
 
   const bool turns_;
   const Correlation p_;
+  const bool in_order_;
   const Layout layout_;
   const Kernels<T>& k_;
   const Chunks chunks_;

@@ -193,7 +193,9 @@ double row_cycles(const Correlation& given) {
   const std::size_t along = turns(p) ? 1 : 2, across = 3 - along;
   const CorrelationAxis& line = p.axis[along];
   const double rows = static_cast<double>(p.axis[0].positions * p.axis[across].positions);
-  const double needed = share_taken(p, picture_parts(p, along == 2 ? 2 : 1));
+  Correlation seen = p;
+  if (along == 1) std::swap(seen.axis[1], seen.axis[2]);
+  const double needed = share_taken(seen, picture_parts(seen, 2));
   const double depth = needed * static_cast<double>(p.taps() * p.in_channels), groups = static_cast<double>(p.groups);
   const double panels = static_cast<double>(divide_up(p.out_channels, k.narrow));
   const index width = even_part(p.out_channels, k.narrow), vectors = divide_up(line.positions, k.lanes);

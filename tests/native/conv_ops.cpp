@@ -136,6 +136,22 @@ ConvShape edge_shape(index in_channels, index out_channels, index groups, index 
   return s;
 }
 
+// Columns longer than rows: they lie in lanes.
+ConvShape tall_shape(index depth, index in_channels, index out_channels, index groups) {
+  ConvShape s;
+  s.batch = 2;
+  s.groups = groups;
+  s.in_channels = groups * in_channels;
+  s.out_channels = groups * out_channels;
+  s.in = {depth, 61, 7};
+  s.kernel = {depth > 1 ? 2 : 1, 5, 3};
+  s.stride = s.dilation = {1, 1, 1};
+  s.pad_before = {0, 2, 1};
+  s.pad_after = {1, 3, 1};
+  s.finish();
+  return s;
+}
+
 template <class T>
 void check_type(Report& report, int shapes) {
   Random random{4};
@@ -147,7 +163,8 @@ void check_type(Report& report, int shapes) {
   for (const ConvShape& s :
        {large_shape(19, 23, 3, 1), large_shape(41, 21, 3, 2), large_shape(33, 37, 1, 1), long_shape(0, 1201, 9, 1, 1),
         long_shape(1, 4001, 7, 3, 2), long_shape(2, 4001, 7, 3, 2), far_shape(), edge_shape(7, 35, 1, 1),
-        edge_shape(7, 3, 1, 2), edge_shape(23, 20, 2, 1), edge_shape(70, 33, 1, 2)}) {
+        edge_shape(7, 3, 1, 2), edge_shape(23, 20, 2, 1), edge_shape(70, 33, 1, 2), tall_shape(1, 20, 1, 1),
+        tall_shape(3, 5, 2, 2), tall_shape(1, 3, 7, 1)}) {
     start(report, s, sizeof(T));
     check_shape<T>(report, random, s, Numbers::integers);
   }
