@@ -22,6 +22,7 @@ constexpr double most_few = 3;             // the same where it would fill less 
 constexpr double most_grad = 2;            // the same for the weight's gradient
 constexpr index least_filled = 3;          // of the lanes of a vector, one in so many
 constexpr index least_single = 6;          // the same where a group reads one channel
+constexpr index few_taps = 25;             // and a weight's gradient has no more of them
 constexpr index largest_rows = 256 << 10;  // bytes of columns that a row of 14 positions may need
 
 template <class T>
@@ -42,8 +43,8 @@ bool streamed(const Correlation& p) {
 
 // Whether there is room for a row, and lanes enough are filled.
 template <class T>
-bool fits(const Correlation& p) {
-  const index lanes = kernels<T>().lanes, least = p.in_channels == 1 ? least_single : least_filled;
+bool fits(const Correlation& p, index least) {
+  const index lanes = kernels<T>().lanes;
   if (p.groups == 1 || p.in_channels < 1 || p.in_channels > most_channels || p.out_channels > most_channels ||
       p.groups * p.out_channels * least < lanes) {
     return false;
@@ -65,7 +66,8 @@ template <class T>
 bool depthwise_can(const Correlation& p) {
   const Kernels<T>& k = kernels<T>();
   const double most = p.out_channels <= k.narrow ? most_few : most_products;
-  return fits<T>(p) && (p.in_channels == 1 || (p.in_channels <= most_in && products_of_lanes(p, k.lanes) <= most));
+  if (!fits<T>(p, p.in_channels == 1 ? least_single : least_filled)) return false;
+  return (p.in_channels == 1 || (p.in_channels <= most_in && products_of_lanes(p, k.lanes) <= most));
 }
 
 template <class T>
@@ -75,7 +77,9 @@ bool depthwise_suits(const Correlation& p) {
 
 template <class T>
 bool depthwise_grad_suits(const Correlation& p) {
-  return fits<T>(p) && (p.in_channels == 1 || products_of_lanes(p, kernels<T>().lanes) <= most_grad);
+  const bool few = p.in_channels == 1 && p.taps() <= few_taps;
+  if (!fits<T>(p, few ? least_single : least_filled)) return false;
+  return p.in_channels == 1 || products_of_lanes(p, kernels<T>().lanes) <= most_grad;
 }
 
 template <class T>

@@ -20,7 +20,6 @@ constexpr index most_columns = 1024;      // of a task where dy is near
 constexpr index slices_bytes = 32 << 20;  // of all private dw together
 constexpr index least_tasks = 16, slice_pixels = 512;
 constexpr double slice_flops = 4e6;
-constexpr index tap_copied = 7;  // steps of lane_sum
 
 // Channels of dy, and in general of x, that one task takes: more where there is less to do with them.
 index most_channels(const ConvShape& s) { return s.taps() > 1 ? 128 : 256; }
@@ -31,6 +30,19 @@ index most_in(const ConvShape& s, bool far, index panel) {
   constexpr index many = 512, few_panels = 4;
   const index columns = s.group_out();
   return columns <= panel || (far && s.taps() == 1 && columns <= few_panels * panel) ? many : most_channels(s);
+}
+
+// Steps of lane_sum for a position, with so many vectors less for each row of taps.
+index steps_saved(const ConvShape& s, index vectors) {
+  return s.kernel[0] * s.kernel[1] * vectors * std::max<index>(2, s.group_out()) / 2;
+}
+
+// What a tap costs that is copied to stand beside others, in such steps: little where rows of taps share the copy and
+// channels are few enough to be moved at once.
+index copy_steps(const ConvShape& s) {
+  constexpr index quick = 2, row = 9, some = 12, four = 4;
+  if (s.group_in() > four) return some + s.group_in() / four;
+  return s.kernel[0] * s.kernel[1] > 1 ? quick : row;
 }
 
 // Some cache lines: groups that share them read each once, more would not find a block of them in the second cache.
@@ -48,9 +60,8 @@ index lane_channels(const ConvShape& s, index lanes) {
 LaneRuns::LaneRuns(const ConvShape& s, index channels, index lanes) : taps(1), side_by_side(false) {
   const index row = s.kernel[2], together = divide_up(row * channels, lanes), apart = row * divide_up(channels, lanes);
   const bool neighbours = s.dilation[2] == 1 && s.stride[2] <= row;
-  // Steps of lane_sum for a position; taps that are apart are copied one by one.
-  const index saved = s.kernel[0] * s.kernel[1] * (apart - together) * std::max<index>(2, s.group_out()) / 2;
-  if (channels == s.group_in() && saved > 0 && (neighbours || saved >= tap_copied * row)) {
+  const bool pays = 2 * together <= apart && steps_saved(s, apart - together) >= row * copy_steps(s);
+  if (channels == s.group_in() && (neighbours ? together < apart : pays)) {
     taps = row;
     side_by_side = !neighbours;
   }
