@@ -9,11 +9,11 @@ namespace pcx {
 namespace {
 
 constexpr index edge_parts = 3;
-constexpr double worth = 0.94;        // of the products: the parts cost a little themselves
-constexpr index least_pixels = 6;     // of a part: those of a register tile
-constexpr double least_saved = 16e3;  // products of a picture, for each part
-constexpr double least_depth = 6;     // elements of a sum
-constexpr double rounded = 3;         // pixels that the register tiles of a part have too many
+constexpr double worth = 0.94;                        // of the products: the parts cost a little themselves
+constexpr index least_pixels = 6;                     // of a part: those of a register tile
+constexpr double least_saved = 8e3, saved_tap = 500;  // products of a picture, for each part and tap in its list
+constexpr double least_depth = 6;                     // elements of a sum
+constexpr double rounded = 3;                         // pixels that the register tiles of a part have too many
 
 bool edged(const CorrelationAxis& a) {
   return a.first < 0 || a.first + (a.positions - 1) * a.step + (a.taps - 1) * a.tap_step >= a.in;
@@ -82,6 +82,7 @@ index TapParts::smallest() const {
 PictureParts picture_parts(const Correlation& p, int axes) {
   PictureParts parts{TapParts::whole(p.axis[0]), TapParts::whole(p.axis[1]), TapParts::whole(p.axis[2])};
   if (p.positions() == 0) return parts;
+  const double list = least_saved + saved_tap * static_cast<double>(p.taps());
   std::array<double, 3> share{1, 1, 1};
   for (std::size_t a = 0; a < static_cast<std::size_t>(axes); ++a)
     share[a] = TapParts(p.axis[a]).needed() / all_taps(p.axis[a]);
@@ -95,7 +96,7 @@ PictureParts picture_parts(const Correlation& p, int axes) {
     finer[a] = fine;
     const double saved = share_taken(p, parts) - share_taken(p, finer), depth = saved * depth_of(p);
     const double products = depth * static_cast<double>(p.positions() * p.out_channels);
-    if (depth >= least_depth && products > least_saved * (lists_of(finer) - lists_of(parts))) parts = finer;
+    if (depth >= least_depth && products > list * (lists_of(finer) - lists_of(parts))) parts = finer;
   }
   return parts;
 }
