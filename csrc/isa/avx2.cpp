@@ -23,7 +23,7 @@ namespace {
 #include "kernels/panel_product.inl"
 #include "kernels/distance.inl"   // after panel
 #include "kernels/pack_rows.inl"  // after panel
-#include "kernels/pixel_sum.inl"
+#include "kernels/pixel_sum.inl"  // after lane_sum
 #include "kernels/pool.inl"
 #include "kernels/shift_add.inl"
 #include "kernels/stream.inl"

@@ -114,7 +114,8 @@ struct StoreCells {
   bool relu;
 };
 
-// Pixels contracted: dw[c][k] = (dw[c][k] +) sum over pixels of x[pixel][c] * dy[pixel][k], in pixel order.
+// Pixels contracted: dw[c][k] = (dw[c][k] +) sum over pixels of x[pixel][c] * dy[pixel][k], in an
+// order that follows from the channels and columns of the tile and the length of the rows.
 // c < channels, k < columns <= panel. The pixels are `rows` rows of `cols`, which start at x_rows[r] and dy_rows[r]; no
 // lists: one row that starts at 0. Channel c stands x_at[c] from there, or c where there is no list.
 template <class T>
@@ -132,7 +133,7 @@ struct PixelSum {
 };
 
 // The same with x in lanes, which may be of several pixels and taps: for vector v of x, at x_at[v] from a pixel,
-//   sums[c][v] = (sums[c][v] +) sum over pixels of x[pixel + x_at[v]] * dy[pixel][c], in pixel order, c < channels.
+//   sums[c][v] = (sums[c][v] +) sum over pixels of x[pixel + x_at[v]] * dy[pixel][c], c < channels.
 // All lanes of x are read.
 template <class T>
 struct LaneSum {

@@ -8,15 +8,55 @@ template <int Channels>
 constexpr int lane_vectors =
     (registers - 2) / (Channels + 1) < lane_pointers ? (registers - 2) / (Channels + 1) : lane_pointers;
 
+// Few sums wait for themselves: then so many pixels that follow each other have sums of their own, if registers allow.
+template <int Sums, int Others>
+constexpr int pixels_apart = Sums < 4 && 4 * Sums + Others <= registers   ? 4
+                             : Sums < 8 && 2 * Sums + Others <= registers ? 2
+                                                                          : 1;
+
+template <int Apart, int Channels, int Vectors, class Vector>
+PCX_INLINE void begin_apart(Vector (&acc)[Apart][Channels][Vectors], Vector nothing) {
+  PCX_UNROLL
+  for (int a = 0; a < Apart; ++a) {
+    PCX_UNROLL
+    for (int c = 0; c < Channels; ++c) {
+      PCX_UNROLL
+      for (int v = 0; v < Vectors; ++v) acc[a][c][v] = nothing;
+    }
+  }
+}
+
+template <int Apart, int Channels, int Vectors, class Vector>
+PCX_INLINE void join_apart(Vector (&acc)[Apart][Channels][Vectors]) {
+  PCX_UNROLL
+  for (int a = 1; a < Apart; ++a) {
+    PCX_UNROLL
+    for (int c = 0; c < Channels; ++c) {
+      PCX_UNROLL
+      for (int v = 0; v < Vectors; ++v) acc[0][c][v] = add(acc[0][c][v], acc[a][c][v]);
+    }
+  }
+}
+
+template <class T, class Vector, int Channels, int Vectors>
+PCX_INLINE void lane_sum_step(const T* const (&each)[Vectors], index p, const T* d, Vector (&acc)[Channels][Vectors]) {
+  Vector x[Vectors];
+  PCX_UNROLL
+  for (int v = 0; v < Vectors; ++v) x[v] = load(each[v] + p);
+  PCX_UNROLL
+  for (int c = 0; c < Channels; ++c) {
+    const Vector dc = set1(d[c]);
+    PCX_UNROLL
+    for (int v = 0; v < Vectors; ++v) acc[c][v] = fmadd(x[v], dc, acc[c][v]);
+  }
+}
+
 template <class T, int Channels, int Vectors>
 static void lane_sum_tile(const LaneSum<T>& sum, const T* dy, const index* at, T* to) {
   using vec = decltype(zero<T>());
-  vec acc[Channels][Vectors];
-  PCX_UNROLL
-  for (int c = 0; c < Channels; ++c) {
-    PCX_UNROLL
-    for (int v = 0; v < Vectors; ++v) acc[c][v] = zero<T>();
-  }
+  constexpr int apart = pixels_apart<Channels * Vectors, Vectors + 1>;
+  vec acc[apart][Channels][Vectors];
+  begin_apart(acc, zero<T>());
   const T* each[Vectors];
   PCX_UNROLL
   for (int v = 0; v < Vectors; ++v) each[v] = sum.x + at[v];
@@ -24,24 +64,22 @@ static void lane_sum_tile(const LaneSum<T>& sum, const T* dy, const index* at, T
   for (index r = 0; r < sum.rows; ++r) {
     index p = sum.x_rows[r];
     const T* d = dy + sum.dy_rows[r];
-    for (index i = sum.cols; i > 0; --i, p += x_pixel, d += dy_pixel) {
-      vec x[Vectors];
-      PCX_UNROLL
-      for (int v = 0; v < Vectors; ++v) x[v] = load(each[v] + p);
-      PCX_UNROLL
-      for (int c = 0; c < Channels; ++c) {
-        const vec dc = set1(d[c]);
+    index i = sum.cols;
+    if constexpr (apart > 1) {
+      for (; i >= apart; i -= apart) {
         PCX_UNROLL
-        for (int v = 0; v < Vectors; ++v) acc[c][v] = fmadd(x[v], dc, acc[c][v]);
+        for (int a = 0; a < apart; ++a, p += x_pixel, d += dy_pixel) lane_sum_step(each, p, d, acc[a]);
       }
     }
+    for (; i > 0; --i, p += x_pixel, d += dy_pixel) lane_sum_step(each, p, d, acc[0]);
   }
+  join_apart(acc);
   PCX_UNROLL
   for (int c = 0; c < Channels; ++c) {
     PCX_UNROLL
     for (int v = 0; v < Vectors; ++v) {
       T* const s = to + (c * sum.vectors + v) * lanes<T>;
-      store(s, sum.overwrite ? acc[c][v] : add(load(s), acc[c][v]));
+      store(s, sum.overwrite ? acc[0][c][v] : add(load(s), acc[0][c][v]));
     }
   }
 }

@@ -31,10 +31,10 @@ PCX_INLINE void pixel_sum_step(const T* const* each, index p, const T* dy, const
   }
 }
 
-// Two pixels at a time, where counting them would show.
-template <bool Whole, bool Listed, class T, class Vector, int Channels, int Vectors>
+// Two pixels at a time, where counting them would show, and those of sums of their own.
+template <bool Whole, bool Listed, class T, class Vector, int Apart, int Channels, int Vectors>
 PCX_INLINE void pixel_sum_row(const PixelSum<T>& sum, const T* x, const index* at, const T* dy,
-                              Vector (&acc)[Channels][Vectors]) {
+                              Vector (&acc)[Apart][Channels][Vectors]) {
   constexpr bool twice = Whole && !Listed && sizeof(T) == 4 && lanes<T> > 1 && Channels > 5;
   const index x_pixel = sum.x_pixel, dy_pixel = sum.dy_pixel;
   ColumnLanes<T, Vectors> columns;
@@ -48,22 +48,24 @@ PCX_INLINE void pixel_sum_row(const PixelSum<T>& sum, const T* x, const index* a
   index i = sum.cols, p = 0;
   if constexpr (twice) {
     for (; i >= 2; i -= 2, p += 2 * x_pixel, dy += 2 * dy_pixel) {
-      pixel_sum_step<Whole, Listed>(each, p, dy, columns, acc);
-      pixel_sum_step<Whole, Listed>(each, p + x_pixel, dy + dy_pixel, columns, acc);
+      pixel_sum_step<Whole, Listed>(each, p, dy, columns, acc[0]);
+      pixel_sum_step<Whole, Listed>(each, p + x_pixel, dy + dy_pixel, columns, acc[Apart > 1]);
+    }
+  } else if constexpr (Apart > 1) {
+    for (; i >= Apart; i -= Apart) {
+      PCX_UNROLL
+      for (int a = 0; a < Apart; ++a, p += x_pixel, dy += dy_pixel)
+        pixel_sum_step<Whole, Listed>(each, p, dy, columns, acc[a]);
     }
   }
-  for (; i > 0; --i, p += x_pixel, dy += dy_pixel) pixel_sum_step<Whole, Listed>(each, p, dy, columns, acc);
+  for (; i > 0; --i, p += x_pixel, dy += dy_pixel) pixel_sum_step<Whole, Listed>(each, p, dy, columns, acc[0]);
 }
 
 template <class T, int Channels, int Vectors, bool Listed>
 static void pixel_sum_tile(const PixelSum<T>& sum, const T* x, const index* at, T* dw) {
   using vec = decltype(zero<T>());
-  vec acc[Channels][Vectors];
-  PCX_UNROLL
-  for (int c = 0; c < Channels; ++c) {
-    PCX_UNROLL
-    for (int v = 0; v < Vectors; ++v) acc[c][v] = zero<T>();
-  }
+  vec acc[pixels_apart<Channels * Vectors, Vectors + 1>][Channels][Vectors];
+  begin_apart(acc, zero<T>());
   PCX_UNROLL
   for (int c = 0; c < Channels; ++c) prefetch(dw + c * sum.dw_stride);
   const bool whole = sum.columns == Vectors * lanes<T>;
@@ -75,12 +77,13 @@ static void pixel_sum_tile(const PixelSum<T>& sum, const T* x, const index* at, 
     else
       pixel_sum_row<false, Listed>(sum, xr, at, dyr, acc);
   }
+  join_apart(acc);
   PCX_UNROLL
   for (int c = 0; c < Channels; ++c, dw += sum.dw_stride) {
     PCX_UNROLL
     for (int v = 0; v < Vectors; ++v) {
       const index first = v * lanes<T>, left = sum.columns - first;
-      const vec s = acc[c][v];
+      const vec s = acc[0][c][v];
       store_first(dw + first, sum.overwrite ? s : add(load_first(dw + first, left), s), left);
     }
   }

@@ -12,6 +12,18 @@ namespace pcx {
 
 namespace {
 
+// A 1x1 kernel does not care about rows and pictures: where rows are short, all pixels become one signal.
+ConvShape flattened(ConvShape s) {
+  constexpr index short_row = 32;
+  if (s.out[2] >= short_row) return s;
+  for (int a = 0; a < 3; ++a) {
+    if (s.kernel[a] != 1 || s.stride[a] != 1 || s.in[a] != s.out[a]) return s;
+  }
+  s.in = s.out = {1, 1, s.batch * s.in[0] * s.in[1] * s.in[2]};
+  s.batch = 1;
+  return s;
+}
+
 template <class T>
 void sums_of_products(const ConvShape& shape, const Tiles& tiles, const T* x, const T* dy, T* dw, T* db) {
   const Correlation forward = forward_parts(shape)[0];
@@ -43,7 +55,7 @@ template Tiles weight_grad_tiles<double>(const ConvShape&, Algorithm);
 
 template <class T>
 void conv_weight_grad(const ConvShape& shape, const Tiles& tiles, const T* x, const T* dy, T* dw, T* db) {
-  if (shape.y_size() > 0 && shape.x_size() > 0) return sums_of_products(shape, tiles, x, dy, dw, db);
+  if (shape.y_size() > 0 && shape.x_size() > 0) return sums_of_products(flattened(shape), tiles, x, dy, dw, db);
   std::fill_n(dw, shape.w_size(), T(0));
   if (!db) return;
   if (shape.y_size() == 0)
@@ -53,8 +65,9 @@ void conv_weight_grad(const ConvShape& shape, const Tiles& tiles, const T* x, co
 }
 
 template <class T>
-Work weight_grad_work(const ConvShape& shape, const Tiles& tiles) {
-  if (shape.y_size() == 0 || shape.x_size() == 0) return {};
+Work weight_grad_work(const ConvShape& given, const Tiles& tiles) {
+  if (given.y_size() == 0 || given.x_size() == 0) return {};
+  const ConvShape shape = flattened(given);
   if (tiles != Tiles{1, 1, 1}) return winograd_weight_grad_work(shape, tiles);
   const Correlation forward = forward_parts(shape)[0];
   return depthwise_grad_suits<T>(forward) ? depthwise_weight_grad_work<T>(forward) : direct_weight_grad_work<T>(shape);
