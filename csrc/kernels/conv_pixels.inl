@@ -3,7 +3,7 @@
 // no address arithmetic: 12 FMAs, 6 broadcasts, 2 loads and 4 more operations with 6 x 2.
 // Pixels of a tile of one vector: 12 chains of FMAs are more than latency x ports on every processor of these.
 template <class T>
-constexpr int single_pixels = tile_pixels<T> < 12 ? 12 : tile_pixels<T>;
+constexpr int single_pixels = 12;
 
 // The last lines before `end`, as many as a panel has: a store that does not fill its line waits for it.
 template <class T, int Pixels, int Vectors>
