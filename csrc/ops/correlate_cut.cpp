@@ -84,9 +84,7 @@ index run_taps_at_home(const Correlation& p, const Chunks& chunks, bool over_lan
 
 bool meets_padding(const Correlation& p, const Axes& start, const Axes& size) {
   for (std::size_t i = 0; i < 3; ++i) {
-    const CorrelationAxis& a = p.axis[i];
-    const index first = a.first + start[i] * a.step;
-    if (first < 0 || first + (size[i] - 1) * a.step + (a.taps - 1) * a.tap_step >= a.in) return true;
+    if (sees_padding(p.axis[i], start[i], size[i])) return true;
   }
   return false;
 }

@@ -12,6 +12,7 @@
 #include "ops/correlate_cut.h"
 #include "ops/correlation.h"
 #include "ops/tap_parts.h"
+#include "ops/turned_weights.h"
 #include "ops/window.h"
 
 namespace pcx {
@@ -86,26 +87,6 @@ bool in_order(const Correlation& p, bool turns) { return !turns || p.positions()
 TapParts high_parts(const Correlation& p, bool in_order) {
   const bool calls = p.axis[0].taps > 1, longer = p.axis[1].taps * p.axis[2].taps * p.in_channels >= long_terms;
   return !in_order || (calls && !longer) ? TapParts::whole(p.axis[1]) : TapParts(p.axis[1]);
-}
-
-// Of a problem that is turned: each chunk of its weights in the order of its own axes.
-template <class T>
-void turn_weights(const Correlation& p, const Chunks& chunks, const T* packed, T* to) {
-  const auto& [deep, high, wide] = p.axis;
-  const index out = p.out_channels;
-  for (index g = 0; g < p.groups; ++g) {
-    for (index c0 = 0; c0 < p.in_channels; c0 += chunks.channels) {
-      const index channels = std::min(chunks.channels, p.in_channels - c0), slice = high.taps * wide.taps * channels;
-      for (index d = 0; d < deep.taps; ++d, packed += slice * out) {
-        for (index h = 0; h < high.taps; ++h) {
-          for (index c = 0; c < channels; ++c) {
-            for (index w = 0; w < wide.taps; ++w, to += out)
-              std::copy_n(packed + ((w * channels + c) * high.taps + h) * out, out, to);
-          }
-        }
-      }
-    }
-  }
 }
 
 struct RowBlock {

@@ -18,6 +18,13 @@ struct CorrelationAxis {
   index kernel_first, kernel_step;  // tap t is entry kernel_first + t * kernel_step of the kernel
 };
 
+// Whether some of `count` positions from `first` on see padding on an ascending axis.
+inline bool sees_padding(const CorrelationAxis& a, index first, index count) {
+  const index from = a.first + first * a.step;
+  return from < 0 || from + (count - 1) * a.step + (a.taps - 1) * a.tap_step >= a.in;
+}
+inline bool sees_padding(const CorrelationAxis& a) { return sees_padding(a, 0, a.positions); }
+
 struct Correlation {
   index batch, groups, in_channels, out_channels;  // channels of one group
   std::array<CorrelationAxis, 3> axis;

@@ -15,10 +15,6 @@ constexpr double least_saved = 8e3, saved_tap = 500;  // products of a picture, 
 constexpr double least_depth = 6;                     // elements of a sum
 constexpr double rounded = 3;                         // pixels that the register tiles of a part have too many
 
-bool edged(const CorrelationAxis& a) {
-  return a.first < 0 || a.first + (a.positions - 1) * a.step + (a.taps - 1) * a.tap_step >= a.in;
-}
-
 // Positions [begin, end) in so many pieces. Later positions see further: the last one of a piece its first tap, and the
 // first one its last.
 void add(const CorrelationAxis& axis, index begin, index end, index pieces, TapParts& to) {
@@ -51,7 +47,7 @@ TapParts TapParts::whole(const CorrelationAxis& axis) {
 }
 
 TapParts::TapParts(const CorrelationAxis& axis, index least) : TapParts(whole(axis)) {
-  if (axis.positions < 2 * least || axis.taps < 2 || !edged(axis)) return;
+  if (axis.positions < 2 * least || axis.taps < 2 || !sees_padding(axis)) return;
   TapParts fine;
   const index reach = (axis.taps - 1) * axis.tap_step;
   const Inside all(axis.first, axis.step, axis.positions, std::max<index>(0, axis.in - reach));  // need all taps

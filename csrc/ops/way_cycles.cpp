@@ -87,11 +87,6 @@ double inside(const Axis& a, index count, index extent) {
   return static_cast<double>(taps);
 }
 
-// Whether a row of positions sees padding.
-bool edged(const CorrelationAxis& a) {
-  return a.first < 0 || a.first + (a.positions - 1) * a.step + (a.taps - 1) * a.tap_step >= a.in;
-}
-
 // A vector of a column: channels of x that follow each other, or one of each group for all that come of it, which are
 // taken from vectors where these are few beside the pixels of a piece.
 double column_moved(const Correlation& p, const ColumnPace& columns, index pixels) {
@@ -213,7 +208,7 @@ double row_cycles(const Correlation& given) {
   const double slots = static_cast<double>(WindowAxis::slots_for(line, line.positions));
   const double runs = static_cast<double>(std::min(line.step, line.taps));
   const double fours = along == 2 && pixel * line.step == 1 ? 0 : static_cast<double>(divide_up(channels, 4));
-  const double edges = edged(line) ? row_edge * static_cast<double>(channels) : 0;
+  const double edges = sees_padding(line) ? row_edge * static_cast<double>(channels) : 0;
   const double filled = static_cast<double>(rows_packed(p)) * (row_filled * runs + edges + row_in * slots * fours);
   return row_part + groups * (sums + outs + row * rows * panels) + (together ? 1 : groups) * filled;
 }
@@ -231,7 +226,7 @@ double depthwise_cycles(const Correlation& p) {
   double loads = 0;
   for (const TapColumns::Run& run : line.runs) loads += static_cast<double>(aw.positions + tiles * (run.taps - 1));
   const double sums = pace.product * static_cast<double>(aw.positions * aw.taps) + pace.load * loads;
-  const bool home = p.in_channels * p.out_channels == 1 && !edged(aw);  // x is read where it stands
+  const bool home = p.in_channels * p.out_channels == 1 && !sees_padding(aw);  // x is read where it stands
   const double filled = home ? 0 : in * places_seen(ad) * places_seen(ah);
   const double moved =
       static_cast<double>(line.columns) * column_moved(p, pace, line.columns / std::max<index>(1, pieces));
