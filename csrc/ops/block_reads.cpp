@@ -6,12 +6,6 @@
 
 namespace pcx {
 
-namespace {
-
-constexpr index many_positions = 64;  // of a block: they pay for packing the weights of a panel at once
-
-}  // namespace
-
 template <class T>
 BlockReads<T>::BlockReads(const Correlation& problem, const Chunks& chunks, bool in_place, const Cut& cut,
                           const Weight<T>& weight)
@@ -22,7 +16,7 @@ BlockReads<T>::BlockReads(const Correlation& problem, const Chunks& chunks, bool
       in_place_(in_place),
       patch_(p_, cut.block, chunks_),
       parts_(picture_parts(p_, in_place_ ? 0 : parted_axes<T>(p_))),
-      slabs_(takes_slabs(weight, cut.positions())),
+      slabs_(weight.by_turns && !parted() && has_rows(p_, weight.strides)),  // which have all taps
       first_(std::min(chunks_.channels, p_.in_channels)) {
   const auto& axis = p_.axis;
   const index pixel = p_.groups * p_.in_channels, out = p_.groups * p_.out_channels;
@@ -38,15 +32,6 @@ BlockReads<T>::BlockReads(const Correlation& problem, const Chunks& chunks, bool
   x_image_ = axis[0].in * row[0];
   y_image_ = axis[0].out * out_row[0];
   list_taps();
-}
-
-// Packing a weight by turns takes longer than the products of a few positions, and slabs have all taps.
-template <class T>
-bool BlockReads<T>::takes_slabs(const Weight<T>& weight, index positions) {
-  if (!weight.by_turns || !has_rows(p_, weight.strides)) return false;
-  if (parted() && positions >= many_positions) return false;
-  parts_ = picture_parts(p_, 0);
-  return true;
 }
 
 template <class T>

@@ -48,7 +48,6 @@ class BlockReads {
   T* write(T* y, const Block& block) const;
 
  private:
-  bool takes_slabs(const Weight<T>& weight, index positions);
   bool stays_home(const Block& b) const { return home_taps_ && !meets_padding(p_, b.start, b.size); }
   index parts() const { return parts_[0].count * parts_[1].count * parts_[2].count; }
   bool parted() const { return parts() > 1; }
@@ -64,7 +63,7 @@ class BlockReads {
   const index home_taps_;  // run_taps_at_home
   const bool in_place_;
   const Patch patch_;
-  PictureParts parts_;
+  const PictureParts parts_;
   const bool slabs_;
   const index first_;  // channels of the first chunk
   std::vector<Lists> lists_, last_lists_;

@@ -9,7 +9,10 @@ namespace pcx {
 namespace {
 
 constexpr index edge_parts = 3;
-constexpr double worth = 0.94;                        // of the products: the parts cost a little themselves
+constexpr double worth = 0.94;  // of the products: the parts cost a little themselves
+// Of a picture: with fewer of them, reading the weight takes the time, which is by slabs where it is packed in the
+// call. Whether taps are left out must not depend on that, nor on the number of pictures: a weight may be Inf.
+constexpr index least_positions = 64;
 constexpr index least_pixels = 6;                     // of a part: those of a register tile
 constexpr double least_saved = 8e3, saved_tap = 500;  // products of a picture, for each part and tap in its list
 constexpr double least_depth = 6;                     // elements of a sum
@@ -77,7 +80,7 @@ index TapParts::smallest() const {
 
 PictureParts picture_parts(const Correlation& p, int axes) {
   PictureParts parts{TapParts::whole(p.axis[0]), TapParts::whole(p.axis[1]), TapParts::whole(p.axis[2])};
-  if (p.positions() == 0) return parts;
+  if (p.positions() < least_positions) return parts;
   const double list = least_saved + saved_tap * static_cast<double>(p.taps());
   std::array<double, 3> share{1, 1, 1};
   for (std::size_t a = 0; a < static_cast<std::size_t>(axes); ++a)
