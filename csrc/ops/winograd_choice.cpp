@@ -1,6 +1,8 @@
 // When Winograd's algorithm can do a problem, and with which tiles: those of which a model of the time, fitted to
-// 10,000 measurements on an AVX2 processor, says the least, among those whose rounding errors keep the contract.
+// 10,000 measurements on an AVX2 processor and 11,000 on one with AVX-512, says the least, among those whose rounding
+// errors keep the contract.
 #include <algorithm>
+#include <cmath>
 
 #include "base/division.h"
 #include "ops/parts.h"
@@ -22,28 +24,37 @@ constexpr double default_amplification = 49, fast_amplification = 26 * 26;
 // axis, an element of the transformed weight that is read, and made, and both where all of them leave the caches. In
 // cycles: a call of the products' kernel, a strip of channels of one part of the kernel on its way through one axis.
 // Of narrow vectors, that of a chunk is from 5,000 measurements on Zen 3, where it had been half of that and Winograd's
-// algorithm was taken too often for few channels. Those of vectors of 64 bytes lie between what suits 900 measurements
-// on Cascade Lake and 7,000 on Emerald Rapids, where a strip takes 60 cycles.
-// Of a transformed weight, `near` elements stay in the caches. Those that are read from far away come while the
-// products of others are summed, as far as these take as long.
+// algorithm was taken too often for few channels. All of vectors of 64 bytes are from 11,000 on a Sapphire Rapids: of
+// layers that are called again and again, of several that take turns, as those of a network do, and of weights packed
+// in the call.
+// A transformed weight of up to `near` elements is read from the nearest cache, of `far` from memory; between them
+// stand the other caches. Where overlapped, those that are read from far away come while the products of others are
+// summed, as far as these take as long.
+// `sharing`: pictures whose tiles share a weight in a block, if they are small, since a choice may not depend on the
+// batch. With so many one picture alone loses about as much as eight do.
 struct Costs {
-  double product, chunk, transform, read, read_far, made, made_far, call_cycles, strip_cycles, near;
+  double product, chunk, transform, read, read_far, made, made_far, call_cycles, strip_cycles, near, far, sharing;
   bool overlapped;
 };
-constexpr Costs narrow_costs{0.9, 24, 6, 4.5, 12, 36, 36, 15, 190, 8 << 20, true};
-constexpr Costs wide_costs{1, 25, 9, 8, 20, 40, 56, 22, 150, 4 << 20, false};
-// Pictures whose tiles share a weight in a block, if they are small: a choice may not depend on the batch. By so many
-// one picture alone loses as much as eight do, 5% in the mean of small maps.
-constexpr double sharing = 1.5;
+constexpr Costs narrow_costs{0.9, 24, 6, 4.5, 12, 36, 36, 15, 190, 8 << 20, 8 << 20, 1.5, true};
+constexpr Costs wide_costs{0.95, 23, 8.5, 2, 33, 42, 50, 40, 170, 104 << 10, 3300 << 10, 2.6, false};
 constexpr double first_cycles = 4000;
 constexpr double ragged = 1.7;        // times as much for a transform of channels that are no whole vectors
 constexpr double strided = 1.05;      // times as much for a strided picture, of whose lines a residue uses a part;
-constexpr double few_strided = 1.13;  // and where it has few channels
+constexpr double few_strided = 1.13;  // and where it has few channels, or vectors are of 64 bytes
 constexpr index few_channels = 16;
-constexpr double wide_lopsided = 1.3;  // times as much with vectors of 64 bytes
-constexpr double spread_cost = 12;     // an element of a result whose neighbours are of other residues
+constexpr double wide_lopsided = 1.15;  // times as much with vectors of 64 bytes, as where there are groups
+constexpr double spread_cost = 12;      // an element of a result whose neighbours are of other residues
 
 const Costs& costs() { return kernels<float>().wide() ? wide_costs : narrow_costs; }
+
+double far_share(double elements) {  // of a transformed weight
+  const Costs& cost = costs();
+  if (elements <= cost.near) return 0;
+  return elements >= cost.far ? 1 : std::log(elements / cost.near) / std::log(cost.far / cost.near);
+}
+
+double between(double near, double far, double share) { return near + (far - near) * share; }
 
 // Of one group, in multiply-adds.
 double transformed_cost(const WinogradPlan& plan) {
@@ -53,7 +64,7 @@ double transformed_cost(const WinogradPlan& plan) {
   const double cycle = 2.0 * static_cast<double>(lanes), axes = plan.transformed;
   const double columns = static_cast<double>(divide_up(p.out_channels, lanes) * lanes);
   const double tiles = static_cast<double>(plan.tiles()),
-               together = std::min(sharing, static_cast<double>(plan.fitting));
+               together = std::min(cost.sharing, static_cast<double>(plan.fitting));
   const double rows = std::max(tiles, 4 / together);
   const double elements = static_cast<double>(plan.elements), chunks = static_cast<double>(plan.chunks);
   const double depth = plan.products() / (elements * tiles), read = plan.share_read();
@@ -64,7 +75,7 @@ double transformed_cost(const WinogradPlan& plan) {
                                             divide_up(std::min(following * p.in_channels, plan.chunk), plan.strip));
   const double weights = static_cast<double>(p.groups) * elements * depth * columns;
   const double far = cost.overlapped ? std::max(cost.read, cost.read_far - cost.product * rows) : cost.read_far;
-  const double weight_read = weights > cost.near ? far : cost.read;
+  const double weight_read = between(cost.read, far, far_share(weights));
   const double products =
       rows * columns * (cost.product * depth + cost.chunk * chunks) + cycle * cost.call_cycles * calls;
   const double transforms = tiles * axes * cost.transform * channels * read + weight_read / together * depth * columns;
@@ -82,7 +93,7 @@ index weight_elements(const Correlation& p, const Tiles& tiles) {
 
 double making_cost(const Correlation& p, const Tiles& tiles) {  // of one group
   const double elements = static_cast<double>(weight_elements(p, tiles));
-  return (elements < costs().near ? costs().made : costs().made_far) * elements;
+  return between(costs().made, costs().made_far, far_share(elements)) * elements;
 }
 
 double axis_amplification(const WinogradScheme& scheme) {
@@ -107,11 +118,12 @@ bool allowed(const std::vector<Correlation>& parts, const Tiles& tiles, double m
 
 double strided_factor(const Correlation& p) {
   const bool any = p.axis[0].step * p.axis[1].step * p.axis[2].step > 1;
-  return !any ? 1 : p.in_channels < few_channels ? few_strided : strided;
+  return !any ? 1 : p.in_channels < few_channels || kernels<float>().wide() ? few_strided : strided;
 }
 
 double lopsided_factor(const Correlation& p) {
-  return kernels<float>().wide() && lopsided(p.in_channels, p.out_channels) ? wide_lopsided : 1;
+  const bool any = p.groups > 1 || lopsided(p.in_channels, p.out_channels);
+  return any && kernels<float>().wide() ? wide_lopsided : 1;
 }
 
 double part_cycles(const Correlation& p, const Tiles& tiles, bool kept) {
