@@ -24,7 +24,9 @@ CONVS = [  # large enough to be cut into several pieces of work
     ConvCase("long signal", (3001,), (8, 40), (9,), padding=4, batch=3),
     ConvCase("tiny, many images", (5, 5), (3, 5), (3, 3), batch=70),
 ]
-LARGE = [  # lines are fetched before they are needed; depthwise results of three pictures are stored past the caches
+WHOLE_LINES = ConvCase("whole lines", (151, 243), (3, 64), (3, 3), padding=1, batch=8)
+LARGE = [  # lines are fetched ahead; whole ones, and those of depthwise, are stored past the caches for all pictures
+    WHOLE_LINES,
     ConvCase("1x1", (149, 151), (3, 70), (1, 1), batch=3),
     ConvCase("groups", (70, 265), (4, 88), (3, 2), padding=(0, 1), dilation=2, groups=4, batch=3),
     ConvCase("signal", (7001,), (1, 251), (2,), padding=1, batch=3),
@@ -145,6 +147,16 @@ def test_an_image_has_the_same_bits_where_it_is_far_away(case: ConvCase, isa: st
             assert_same_bits(convolve(x, w, b, **options), together)
     for image, alone in enumerate(x):
         assert_same_bits(convolve(alone[None], w, b, **options)[0], together[image])
+
+
+def test_a_large_result_has_the_same_bits_wherever_it_lies(isa: str) -> None:
+    x, w = draw_normal(WHOLE_LINES.x_shape, "float32", 0), draw_normal(WHOLE_LINES.w_shape, "float32", 1)
+    expected = pyconvx.conv2d(x, w, padding=1)
+    for first in (1, 8, 16):  # between lines, and at one
+        memory = np.zeros(expected.size + 17, np.float32)
+        out = memory[first : first + expected.size].reshape(expected.shape)
+        assert_same_bits(pyconvx.conv2d(x, w, padding=1, out=out), expected)
+        assert not memory[:first].any() and not memory[first + expected.size :].any()
 
 
 def test_history_does_not_change_a_bit(isa: str) -> None:

@@ -79,9 +79,10 @@ struct ConvPixels {
   int columns;
   bool over_lanes, accumulate, relu;
   // Where what is stored next ends, from the first of these columns, if it is to be fetched; or 0. And whether the next
-  // elements of a pixel, as many as its run, are to be fetched where over_lanes.
+  // elements of a pixel, as many as its run, are to be fetched where over_lanes; and whether y is stored past the
+  // caches, where the columns of each pixel are whole lines of memory.
   index y_next_end;
-  bool fetch_x;
+  bool fetch_x, streamed;
   bool resumed, incomplete;
   T* sums;
 };

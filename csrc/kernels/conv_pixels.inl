@@ -16,6 +16,21 @@ PCX_INLINE void fetch_lines(const T* end, const index* y_at) {
   }
 }
 
+template <bool Streamed, class T, class Vector, int Pixels, int Vectors>
+PCX_INLINE void store_whole(T* to, const index* y_at, const Vector (&sum)[Pixels][Vectors]) {
+  PCX_UNROLL
+  for (int p = 0; p < Pixels; ++p) {
+    PCX_UNROLL
+    for (int v = 0; v < Vectors; ++v) {
+      T* const y = to + y_at[p] + v * lanes<T>;
+      if constexpr (Streamed)
+        stream(y, sum[p][v]);
+      else
+        store(y, sum[p][v]);
+    }
+  }
+}
+
 // Whole: all columns of the vectors are stored. One branch an option and tile: with few taps they would show.
 template <bool Whole, class T, class Vector, int Pixels, int Vectors>
 PCX_INLINE void finish_pixels(const ConvPixels<T>& tile, const index* y_at, Vector (&sum)[Pixels][Vectors]) {
@@ -49,17 +64,15 @@ PCX_INLINE void finish_pixels(const ConvPixels<T>& tile, const index* y_at, Vect
       for (int v = 0; v < Vectors; ++v) sum[p][v] = max(zero<T>(), sum[p][v]);
     }
   }
+  if constexpr (Whole) {
+    if (tile.streamed) return store_whole<true>(to, y_at, sum);
+    return store_whole<false>(to, y_at, sum);
+  }
   PCX_UNROLL
   for (int p = 0; p < Pixels; ++p) {
     T* y = to + y_at[p];
     PCX_UNROLL
-    for (int v = 0; v < Vectors; ++v) {
-      const index first = v * lanes<T>;
-      if constexpr (Whole)
-        store(y + first, sum[p][v]);
-      else
-        store_first(y + first, sum[p][v], columns - first);
-    }
+    for (int v = 0; v < Vectors; ++v) store_first(y + v * lanes<T>, sum[p][v], columns - v * lanes<T>);
   }
 }
 
@@ -126,7 +139,7 @@ static void pixels_tile(const ConvPixels<T>& tile, index first) {
     const index end = begin + tile.runs[r].length;
     w += tile.runs[r].skip * Vectors * lanes<T>;
     if constexpr (fetches_ahead && sizeof(T) == 4 && Pixels > 6) {
-      if (r == 0 && !tile.incomplete) {
+      if (r == 0 && !tile.incomplete && !tile.streamed) {
         const index fetched = begin + Pixels < end ? begin + Pixels : end;
         pixels_steps<true>(x, w, begin, fetched, tile.y, y_at, sum);
         begin = fetched;

@@ -2,6 +2,7 @@
 // reads into a padded patch (or reads x where it stands, if it meets no padding: block_reads.h), and runs the kernel
 // over all pixels of the block, panel by panel of output channels.
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
 #include "base/buffer.h"
@@ -37,6 +38,8 @@ class Correlator {
         small_(!worth_threads(p_)),
         stores_far_(stores_far<T>(p_)),
         reads_far_(reads_far<T>(p_)),
+        streams_(streams<T>(p_) && p_.taps() * p_.in_channels <= chunks_.depth &&
+                 reinterpret_cast<std::uintptr_t>(y) % 64 == 0),
         cut_(cut_for(p_, stays_in_place<T>(p_, chunks_), chunks_, small_, sizeof(T),
                      divide_up(p_.out_channels, k_.panel))),
         touches_(cut_.groups_together && touches<T>(p_)),
@@ -77,6 +80,7 @@ class Correlator {
       w.pixels.y_at = w.pixels.x_at + positions;
       w.turn = turns.data() + worker * turn_size();
       compute(cut_.block_of(task, p_, p_.groups), w);
+      if (streams_) k_.stream_end();
     });
   }
 
@@ -133,6 +137,7 @@ class Correlator {
     tile.accumulate = chunk.first > 0;
     tile.bias = bias_ && chunk.last ? bias_ + b.group * p_.out_channels : nullptr;
     tile.relu = relu_ && chunk.last;
+    tile.streamed = streams_;
     return tile;
   }
 
@@ -213,7 +218,7 @@ class Correlator {
   const Correlation p_;
   const Kernels<T>& k_;
   const Chunks chunks_;
-  const bool small_, stores_far_, reads_far_;
+  const bool small_, stores_far_, reads_far_, streams_;
   Cut cut_;
   const bool touches_;
   const BlockReads<T> reads_;

@@ -34,6 +34,9 @@ int parted_axes(const Correlation& problem) {
   return over_lanes<T>(problem, problem.out_channels) ? 2 : 3;
 }
 
+// Whether y is stored past the caches, if it begins with a line of memory.
+template <class T>
+bool streams(const Correlation& problem);
 // Whether it pays to fetch what the next panel stores to in y; what the next group reads of a pixel of x.
 template <class T>
 bool stores_far(const Correlation& problem);

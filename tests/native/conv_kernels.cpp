@@ -1,5 +1,7 @@
 // conv_pixels, conv_row and the kernels of scattering: every number of pixels that a tile can have, columns around
 // every vector and panel, pixels, runs and offsets in any order.
+#include <cstdint>
+
 #include "check.h"
 #include "spoil.h"
 
@@ -112,7 +114,9 @@ template <class T>
 void check_pixels(Report& report, Random& random, index pixels, int columns) {
   const Kernels<T> k = tested<T>();
   const Numbers numbers = random.coin() ? Numbers::integers : Numbers::reals;
-  const index span = random.below(50), y_size = pixels * (columns + 2);
+  const index span = random.below(50), line = 64 / static_cast<index>(sizeof(T));
+  const bool streamed = columns % line == 0 && random.coin();
+  const index gap = streamed ? line : 2, y_size = pixels * (columns + gap) + line;
   Guarded<Run> runs(random.below(4), random.edge());  // none: the sum of nothing
   index depth = 0;
   for (index r = 0; r < runs.size(); ++r) {
@@ -123,13 +127,16 @@ void check_pixels(Report& report, Random& random, index pixels, int columns) {
   Guarded<index> x_at(pixels, random.edge()), y_at(pixels, random.edge());
   index reach = 0;                      // the last element of x that is read
   const bool together = random.coin();  // but for two that have changed places
+  Guarded<T> y(y_size, random.edge());
+  const index begun = static_cast<index>(reinterpret_cast<std::uintptr_t>(y.data()) / sizeof(T)) % line;
+  const index first = streamed ? (line - begun) % line : 0;  // of y, at a line
   for (index p = 0; p < pixels; ++p) {
     x_at[p] = random.below(span + 1);
-    y_at[p] = together ? p * columns : (pixels - 1 - p) * (columns + 2) + random.below(3);
+    y_at[p] = first + (together ? p * columns : (pixels - 1 - p) * (columns + gap) + (streamed ? 0 : random.below(3)));
     for (index r = 0; r < runs.size(); ++r) reach = std::max(reach, x_at[p] + runs[r].start + runs[r].length);
   }
   if (together && pixels > 3) std::swap(y_at[random.below(pixels)], y_at[random.below(pixels)]);
-  Guarded<T> x(reach, random.edge()), bias(columns, random.edge()), y(y_size, random.edge());
+  Guarded<T> x(reach, random.edge()), bias(columns, random.edge());
   std::vector<T> weights(static_cast<std::size_t>(depth * columns));
   fill(x, random, numbers);
   fill(bias, random, numbers);
@@ -138,9 +145,9 @@ void check_pixels(Report& report, Random& random, index pixels, int columns) {
   const std::vector<T> packed = packed_weights(k, weights, runs, columns, over_lanes);
   Guarded<T> w(static_cast<index>(packed.size()), random.edge());
   for (index i = 0; i < w.size(); ++i) w[i] = packed[static_cast<std::size_t>(i)];
-  ConvPixels<T> tile{x.data(),      x_at.data(), runs.data(), w.data(), y.data(),   y_at.data(),
-                     nullptr,       pixels,      runs.size(), columns,  over_lanes, random.coin(),
-                     random.coin(), 0,           false,       false,    false,      nullptr};
+  ConvPixels<T> tile{x.data(), x_at.data(), runs.data(), w.data(),   y.data(),      y_at.data(),   nullptr,
+                     pixels,   runs.size(), columns,     over_lanes, random.coin(), random.coin(), 0,
+                     false,    streamed,    false,       false,      nullptr};
   if (random.coin()) tile.bias = bias.data();
   y.poison();
   std::vector<double> expected(static_cast<std::size_t>(y_size), std::nan("")), extent(expected);
@@ -162,9 +169,10 @@ void check_pixels(Report& report, Random& random, index pixels, int columns) {
       extent[static_cast<std::size_t>(at)] = size;
     }
   }
-  report.start("%zu bytes, pixels %lld, columns %d, runs %lld, depth %lld, accumulate %d, bias %d, relu %d", sizeof(T),
-               static_cast<long long>(pixels), columns, static_cast<long long>(runs.size()),
-               static_cast<long long>(depth), tile.accumulate, tile.bias != nullptr, tile.relu);
+  report.start(
+      "%zu bytes, pixels %lld, columns %d, runs %lld, depth %lld, accumulate %d, bias %d, relu %d, streamed %d",
+      sizeof(T), static_cast<long long>(pixels), columns, static_cast<long long>(runs.size()),
+      static_cast<long long>(depth), tile.accumulate, tile.bias != nullptr, tile.relu, streamed);
   run_pixels(report, random, k, tile);
   for (index i = 0; i < y.size(); ++i) {
     const double wanted = expected[static_cast<std::size_t>(i)];
