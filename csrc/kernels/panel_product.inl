@@ -1,11 +1,12 @@
 // PanelProduct: rows are cut into register tiles of `tile_pixels` x `vectors` or a little less, so that no tile is
 // small. An element of x is broadcast once for all vectors; with 14 x 2 a step loads 14 elements and 2 weight vectors
 // for 28 FMAs. Addresses of rows are formed from one pointer for three of them, which saves registers. Steps are
-// unrolled and what is ahead is fetched between tiles: where two threads share a core, every instruction beside the
-// FMAs counts (12% of the time with 6 x 2).
+// unrolled: where two threads share a core, every instruction beside the FMAs counts. What is ahead is fetched a few
+// lines at a time: more of them than the first cache can wait for would keep the products waiting, too.
 template <class T>
 constexpr int panel = vectors<T> * lanes<T>;
-constexpr int product_line = 64;  // bytes of a cache line
+template <class T>
+constexpr index product_line = 64 / sizeof(T);  // elements of a cache line
 
 template <class T, int Rows, int Vectors, int Steps, class Vector>
 PCX_INLINE void product_steps(const T* (&x)[(Rows + 2) / 3], index stride, const T*& w, Vector (&sum)[Rows][Vectors]) {
@@ -27,7 +28,7 @@ PCX_INLINE void product_steps(const T* (&x)[(Rows + 2) / 3], index stride, const
 }
 
 template <class T, int Rows, int Vectors>
-PCX_INLINE void product_tile(const PanelProduct<T>& p, const T* x, T* y) {
+PCX_INLINE void product_tile(const PanelProduct<T>& p, const T* x, T* y, const T* ahead, index lines) {
   using vec = decltype(zero<T>());
   const index stride = p.x_stride, y_stride = p.y_stride;
   const T* xr[(Rows + 2) / 3];
@@ -41,7 +42,11 @@ PCX_INLINE void product_tile(const PanelProduct<T>& p, const T* x, T* y) {
   }
   const T* w = p.w;
   constexpr int steps = sizeof(T) == 4 && Rows > 6 ? unrolled_steps : 2;
-  for (index i = p.depth / steps; i > 0; --i) product_steps<T, Rows, Vectors, steps>(xr, stride, w, sum);
+  const index some = (lines * steps + p.depth - 1) / p.depth;  // before each round of steps
+  for (index i = p.depth / steps; i > 0; --i) {
+    for (index j = some < lines ? some : lines; j > 0; --j, --lines, ahead += product_line<T>) prefetch(ahead);
+    product_steps<T, Rows, Vectors, steps>(xr, stride, w, sum);
+  }
   for (index i = p.depth % steps; i > 0; --i) product_steps<T, Rows, Vectors, 1>(xr, stride, w, sum);
   if (p.accumulate) {
     PCX_UNROLL
@@ -69,10 +74,8 @@ struct ProductRun {
 template <class T, int Rows, int Vectors>
 static void product_run(const PanelProduct<T>& given, ProductRun<T>& run, index tiles) {
   const PanelProduct<T> p = given;  // a copy, that no store can alias
-  for (; tiles > 0; --tiles, run.x += Rows * p.x_stride, run.y += Rows * p.y_stride, run.ahead += run.fetched) {
-    for (index i = 0; i < run.fetched; i += product_line / int(sizeof(T))) prefetch(run.ahead + i);
-    product_tile<T, Rows, Vectors>(p, run.x, run.y);
-  }
+  for (; tiles > 0; --tiles, run.x += Rows * p.x_stride, run.y += Rows * p.y_stride, run.ahead += run.fetched)
+    product_tile<T, Rows, Vectors>(p, run.x, run.y, run.ahead, run.fetched / product_line<T>);
 }
 
 template <class T, int Vectors, int Rows>
