@@ -1,6 +1,6 @@
 // When Winograd's algorithm can do a problem, and with which tiles: those of which a model of the time, fitted to
-// 10,000 measurements on an AVX2 processor and 11,000 on one with AVX-512, says the least, among those whose rounding
-// errors keep the contract.
+// measurements on processors with AVX2 and with AVX-512, says the least, among those whose rounding errors keep the
+// contract.
 #include <algorithm>
 #include <cmath>
 
@@ -24,20 +24,19 @@ constexpr double default_amplification = 49, fast_amplification = 26 * 26;
 // axis, an element of the transformed weight that is read, and made, and both where all of them leave the caches. In
 // cycles: a call of the products' kernel, a strip of channels of one part of the kernel on its way through one axis.
 // Of narrow vectors, that of a chunk is from 5,000 measurements on Zen 3, where it had been half of that and Winograd's
-// algorithm was taken too often for few channels. All of vectors of 64 bytes are from 11,000 on a Sapphire Rapids: of
-// layers that are called again and again, of several that take turns, as those of a network do, and of weights packed
-// in the call.
+// algorithm was taken too often for few channels. All of vectors of 64 bytes are a compromise between 1200 layers on a
+// Zen 4, where the mean loss is 1.5%, and what 11,000 measurements on a Sapphire Rapids had come to: of layers that are
+// called again and again, of several that take turns, as those of a network do, and of weights packed in the call.
 // A transformed weight of up to `near` elements is read from the nearest cache, of `far` from memory; between them
-// stand the other caches. Where overlapped, those that are read from far away come while the products of others are
-// summed, as far as these take as long.
+// stand the other caches. Those that are read from far away come while the products of others are summed, as far as
+// these take as long.
 // `sharing`: pictures whose tiles share a weight in a block, if they are small, since a choice may not depend on the
 // batch. With so many one picture alone loses about as much as eight do.
 struct Costs {
   double product, chunk, transform, read, read_far, made, made_far, call_cycles, strip_cycles, near, far, sharing;
-  bool overlapped;
 };
-constexpr Costs narrow_costs{0.9, 24, 6, 4.5, 12, 36, 36, 15, 190, 8 << 20, 8 << 20, 1.5, true};
-constexpr Costs wide_costs{0.95, 23, 8.5, 2, 33, 42, 50, 40, 170, 104 << 10, 3300 << 10, 2.6, false};
+constexpr Costs narrow_costs{0.9, 24, 6, 4.5, 12, 36, 36, 15, 190, 8 << 20, 8 << 20, 1.5};
+constexpr Costs wide_costs{0.95, 15, 8, 2.5, 9, 50, 50, 20, 100, 1 << 20, 6 << 20, 1.6};
 constexpr double first_cycles = 4000;
 constexpr double ragged = 1.7;        // times as much for a transform of channels that are no whole vectors
 constexpr double strided = 1.05;      // times as much for a strided picture, of whose lines a residue uses a part;
@@ -74,7 +73,7 @@ double transformed_cost(const WinogradPlan& plan) {
   const double strips = static_cast<double>(std::max(divide_up(plan.parts, following), plan.chunks) *
                                             divide_up(std::min(following * p.in_channels, plan.chunk), plan.strip));
   const double weights = static_cast<double>(p.groups) * elements * depth * columns;
-  const double far = cost.overlapped ? std::max(cost.read, cost.read_far - cost.product * rows) : cost.read_far;
+  const double far = std::max(cost.read, cost.read_far - cost.product * rows);
   const double weight_read = between(cost.read, far, far_share(weights));
   const double products =
       rows * columns * (cost.product * depth + cost.chunk * chunks) + cycle * cost.call_cycles * calls;
