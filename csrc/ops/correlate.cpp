@@ -42,7 +42,7 @@ class Correlator {
                  reinterpret_cast<std::uintptr_t>(y) % 64 == 0),
         cut_(cut_for(p_, stays_in_place<T>(p_, chunks_), chunks_, small_, sizeof(T),
                      divide_up(p_.out_channels, k_.panel))),
-        touches_(cut_.groups_together && touches<T>(p_)),
+        touches_((cut_.groups_together || p_.groups == 1) && touches<T>(p_)),
         reads_(p_, chunks_, stays_in_place<T>(p_, chunks_), cut_, weight),
         group_size_(packed_size<T>(p_) / p_.groups),
         x_(x),
@@ -175,7 +175,7 @@ class Correlator {
     tile.y += first;
     if (tile.bias) tile.bias += first;
     if (stores_far_) tile.y_next_end = next_end(b, panel);
-    tile.fetch_x = reads_far_ && worker.pixels.home && chunk.first == 0 && chunk.last && group_follows(b);
+    tile.fetch_x = reads_far_ && !touches_ && worker.pixels.home && chunk.first == 0 && chunk.last && group_follows(b);
     for (const auto& group : worker.pixels.groups) multiply_group(group, chunk, tile);
   }
 

@@ -130,8 +130,9 @@ bool reads_far(const Correlation& p) {
 template <class T>
 bool touches(const Correlation& p) {
   const index pixel = p.groups * p.in_channels * static_cast<index>(sizeof(T));
-  const index far = over_lanes<T>(p, p.out_channels) ? far_bytes : distant_bytes;  // the former fetches ahead
-  return p.groups > 1 && p.taps() == 1 && pixel >= least_touched && p.batch * p.positions() * pixel > far;
+  const bool lanes = over_lanes<T>(p, p.out_channels);
+  const index far = lanes ? far_bytes : distant_bytes;  // the former fetches ahead
+  return (p.groups > 1 || lanes) && p.taps() == 1 && pixel >= least_touched && p.batch * p.positions() * pixel > far;
 }
 
 template bool streams<float>(const Correlation&);

@@ -42,7 +42,8 @@ template <class T>
 bool stores_far(const Correlation& problem);
 template <class T>
 bool reads_far(const Correlation& problem);
-// Whether a block is read once in the order of memory before groups take turns at it.
+// Whether a block is read once in the order of memory before groups take turns at it, or tiles of several pixels read
+// these side by side.
 template <class T>
 bool touches(const Correlation& problem);
 Cut cut_for(const Correlation& problem, bool in_place, const Chunks& chunks, bool small, std::size_t element_bytes,

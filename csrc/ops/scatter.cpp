@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/division.h"
 #include "base/parallel.h"
+#include "base/touch.h"
 #include "isa/dispatch.h"
 #include "ops/scatter_cut.h"
 #include "ops/scatter_products.h"
@@ -31,6 +32,7 @@ class Scatterer {
         cut_(p_, plan_, k_.lanes, sizeof(T)),
         phases_(static_cast<index>(plan_.phases.size())),
         apart_(plan_.apart(p_)),
+        touches_(p_.batch * p_.pixels() * p_.in_pixel() * index(sizeof(T)) > far_bytes),
         x_(x),
         products_(p_, plan_, cut_, packed),
         store_(p_, plan_, bias, relu, y) {
@@ -119,11 +121,12 @@ class Scatterer {
     const index deep = p_.axis[0].in, high = p_.axis[1].in, line = cut_.line;
     T* const results = worker.results;
     if (count < cut_.segment) products_.clear_behind(count, results);
+    const index wide = p_.axis[2].in, pixel = p_.in_pixel();  // of all groups, which take turns at a strip
+    if (touches_ && group == 0) touch(x_ + (row * wide + q) * pixel, rows, wide * pixel, count * pixel);
     const index line_bytes = (cut_.segment + plan_.gap) * plan_.stride * static_cast<index>(sizeof(T));
     const index near = p_.planar ? rows : std::max<index>(1, near_bytes / line_bytes);
     for (const ScatterPass& pass : plan_.passes) {
-      products_.multiply(pass, group, x_ + (row * p_.axis[2].in + q) * p_.in_pixel(), rows, count, worker.window,
-                         results);
+      products_.multiply(pass, group, x_ + (row * wide + q) * pixel, rows, count, worker.window, results);
       if (apart_) {
         store_rows(pass, group, row, rows, q, count, results);
         continue;
@@ -264,7 +267,7 @@ class Scatterer {
   const ScatterPlan plan_;
   const ScatterCut cut_;
   const index phases_;
-  const bool apart_;
+  const bool apart_, touches_;
   std::vector<index> offsets_;  // of the terms of all phases
   const T* x_;
   ScatterProducts<T> products_;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr index results_bytes = 128 << 10;            // partial results of a block of pixels
 constexpr index field_bytes = 192 << 10;              // sums of a strip: both stay in the L2 cache
+constexpr index turn_bytes = 512 << 10;               // of x: it stays there while the groups take turns
 constexpr index least_block = 48, most_block = 1024;  // pixels
 constexpr index few_pixels = 256;                     // pictures with fewer share a strip
 constexpr index seam_bytes = 16 << 20;                // of the pictures that are computed at the same time
@@ -31,8 +32,9 @@ ScatterCut::ScatterCut(const Scatter& problem, const ScatterPlan& plan, index la
   length = a.in;
   if (picture_flops(problem) >= parallel_flops) {
     const index affordable = a.in * field_bytes / element_bytes / std::max<index>(1, size(strip(0, 1)));
+    const index turn = problem.groups > 1 ? turn_bytes / (pixels * problem.in_pixel() * element_bytes) : a.in;
     const index least = std::max(2 * meets, divide_up(least_block, pixels));  // no more than neighbours meet
-    length = even_part(a.in, std::clamp(std::min(affordable, a.in / least_tasks), std::min(least, a.in), a.in));
+    length = even_part(a.in, std::clamp(std::min({affordable, turn, a.in / least_tasks}), std::min(least, a.in), a.in));
   }
   strips = divide_up(a.in, length);
   const index most = std::clamp(results_bytes / element_bytes / plan.stride, least_block, most_block);
