@@ -167,7 +167,7 @@ static void depthwise_row(const DepthwiseRow<T>& row) {
   }
 }
 
-// One vector of channels that lanes take out of order, which one load or two have among them: each lane from the load
+// One vector of channels that lanes take out of order, which up to four loads have among them: each lane from the load
 // that has its channel, zero in the lanes beyond `count`.
 template <class T, int Loads>
 static void spread_vector(const PixelColumns<T>& part, const T* x, const std::int32_t* from, index count, T* to) {
@@ -191,11 +191,10 @@ static void spread_vector(const PixelColumns<T>& part, const T* x, const std::in
   }
 }
 
-// Pixels from which looking for each lane's load pays.
-constexpr index pixels_for_one = 6, pixels_for_two = 16;
+// Pixels from which looking for each lane's load pays: of one load, of more.
+constexpr index pixels_for_one = 6, pixels_for_more = 16;
 
-// Channels that lanes take out of order: those of a vector mostly lie so close together that a load or two have them
-// all.
+// Channels that lanes take out of order: those of a vector mostly lie so close together that a few loads have them all.
 template <class T>
 static void spread_columns(const PixelColumns<T>& part) {
   const index x_step = part.x_step, to_step = part.to_step;
@@ -213,8 +212,12 @@ static void spread_columns(const PixelColumns<T>& part) {
       }
     } else if (span <= lanes<T> && part.pixels >= pixels_for_one) {
       spread_vector<T, 1>(part, x, from, count, to);
-    } else if (span <= 2 * lanes<T> && part.pixels >= pixels_for_two) {
+    } else if (span <= 2 * lanes<T> && part.pixels >= pixels_for_more) {
       spread_vector<T, 2>(part, x, from, count, to);
+    } else if (span <= 3 * lanes<T> && part.pixels >= pixels_for_more) {
+      spread_vector<T, 3>(part, x, from, count, to);
+    } else if (span <= 4 * lanes<T> && part.pixels >= pixels_for_more) {
+      spread_vector<T, 4>(part, x, from, count, to);
     } else {
       x = part.x;
       for (index p = part.pixels; p > 0; --p, x += x_step, to += to_step) {

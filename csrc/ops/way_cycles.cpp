@@ -36,8 +36,8 @@ constexpr double row_part = 900, row_product = 1.1, row_out = 3.2, row_out_singl
 constexpr index row_registers = 15, widest_tile = 8;  // of a tile of vectors of pixels; its vectors
 constexpr double overlapped = 25;                     // products that run beside those of the tile before
 // Depthwise: positions that share a load of a column; pixels of a piece from which lanes are dealt out from one vector,
-// from two.
-constexpr index column_tile = 10, dealt_from_one = 6, dealt_from_two = 16;
+// from up to four.
+constexpr index column_tile = 10, dealt_from_one = 6, dealt_from_more = 16;
 
 // What depends on the vectors: what a register tile takes besides its products, in channels; a run of x, and beside
 // one vector; a panel of that, next to half a panel of two; a column that is summed over lanes, a vector of x, its
@@ -93,7 +93,7 @@ double column_moved(const Correlation& p, const ColumnPace& columns, index pixel
   if (p.in_channels * p.out_channels == 1) return columns.copied;
   const index lanes = kernels<float>().lanes, last = std::min(lanes, p.groups * p.out_channels) - 1;
   const index span = last / p.out_channels * p.in_channels + 1;
-  const bool dealt = span <= lanes ? pixels >= dealt_from_one : span <= 2 * lanes && pixels >= dealt_from_two;
+  const bool dealt = span <= lanes ? pixels >= dealt_from_one : span <= 4 * lanes && pixels >= dealt_from_more;
   return dealt ? columns.dealt : columns.by_lane;
 }
 
