@@ -139,10 +139,10 @@ def remove(gallery: Gallery, *names: str) -> int:
         known = {records.person_name(name) for name in names}
         for name, person in {name: records.find_person(connection, name) for name in known}.items():
             files = connection.execute(
-                "SELECT file FROM encodings WHERE person = ?1 AND file IS NOT NULL "
-                "UNION SELECT id FROM files WHERE person = ?2 OR person IN "  # those without a face, too
-                "(SELECT f.person FROM files AS f JOIN encodings ON encodings.file = f.id WHERE encodings.person = ?1)",
-                (person, name),
+                "SELECT file FROM encodings WHERE person = :person AND file IS NOT NULL "
+                "UNION SELECT id FROM files WHERE person = :name OR person IN "  # those without a face, too
+                "(SELECT f.person FROM files AS f JOIN encodings AS e ON e.file = f.id WHERE e.person = :person)",
+                {"person": person, "name": name},
             ).fetchall()
             gone += connection.execute("DELETE FROM encodings WHERE person = ?", (person,)).rowcount
             connection.executemany(
