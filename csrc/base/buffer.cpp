@@ -16,15 +16,12 @@
 #else
 #include <pthread.h>
 #endif
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 
 namespace pcx {
 
 namespace {
 
-constexpr std::size_t line = 64, huge_page = std::size_t{2} << 20;
+constexpr std::size_t line = 64;
 constexpr std::size_t large = std::size_t{1} << 20;  // from here on a block is a span of a chunk
 constexpr int in_brief = -1, in_lasting = -2;
 
@@ -44,47 +41,19 @@ int class_of(std::size_t bytes) {
 }
 std::size_t capacity_of(int size_class) { return static_cast<std::size_t>(size_class % 8 + 1) << (size_class / 8); }
 
-#if defined(__linux__)
-// Pages of their own, aligned to a huge page. malloc may cut such blocks from its heap, which does not shrink below
-// what is still in use.
-void* map_pages(std::size_t bytes) {
-  const std::size_t mapped = bytes + huge_page;
-  void* const all = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (all == MAP_FAILED) return nullptr;
-  const std::uintptr_t begin = reinterpret_cast<std::uintptr_t>(all), end = begin + mapped;
-  const std::uintptr_t block = (begin + huge_page - 1) / huge_page * huge_page;
-  if (block > begin) munmap(all, block - begin);
-  if (end > block + bytes) munmap(reinterpret_cast<void*>(block + bytes), end - block - bytes);
-#if defined(MADV_HUGEPAGE)
-  madvise(reinterpret_cast<void*>(block), bytes, MADV_HUGEPAGE);
-#endif
-  return reinterpret_cast<void*>(block);
-}
-#endif
-
-// A block of at least 2 MiB is a multiple of Spans::grain long, hence of a page.
-void* system_take(std::size_t bytes) {
+void* heap_take(std::size_t bytes) {
 #if defined(_WIN32)
-  return _aligned_malloc(bytes, bytes >= huge_page ? huge_page : line);
+  return _aligned_malloc(bytes, line);
 #else
-#if defined(__linux__)
-  if (bytes >= huge_page) return map_pages(bytes);
-#endif
   void* block = nullptr;
-  return posix_memalign(&block, bytes >= huge_page ? huge_page : line, bytes) == 0 ? block : nullptr;
+  return posix_memalign(&block, line, bytes) == 0 ? block : nullptr;
 #endif
 }
 
-void system_give(void* block, std::size_t bytes) noexcept {
+void heap_give(void* block) noexcept {
 #if defined(_WIN32)
   _aligned_free(block);
 #else
-#if defined(__linux__)
-  if (bytes >= huge_page) {
-    munmap(block, bytes);
-    return;
-  }
-#endif
   std::free(block);
 #endif
 }
@@ -92,7 +61,7 @@ void system_give(void* block, std::size_t bytes) noexcept {
 struct Pool {
   std::mutex mutex;
   std::array<std::vector<Header*>, 64 * 8> free_blocks;  // the small ones
-  Spans brief{system_take, system_give}, lasting{system_take, system_give};
+  Spans brief{moving_pages}, lasting{still_pages};  // what lasts seldom comes back: its chunks are as small as can be
   std::size_t in_use = 0, cached = 0, peak = 0, limit = std::size_t{1} << 30;  // cached: in free_blocks
   std::atomic<bool> poison{false};
 
@@ -136,10 +105,10 @@ Header* take_cached(Pool& p, int size_class) {
 
 Header* take_fresh(Pool& p, int size_class) {
   const std::size_t capacity = capacity_of(size_class);
-  void* block = system_take(capacity);
+  void* block = heap_take(capacity);
   if (!block) {
     pool_trim();
-    block = system_take(capacity);
+    block = heap_take(capacity);
   }
   if (!block) throw std::bad_alloc();
   std::lock_guard<std::mutex> lock(p.mutex);
@@ -200,14 +169,14 @@ void pool_give(void* data) noexcept {
       }
     }
   }
-  system_give(header, header->capacity);
+  heap_give(header);
 }
 
 void pool_trim() noexcept {
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);
   for (auto& list : p.free_blocks) {
-    for (Header* header : list) system_give(header, header->capacity);
+    for (Header* header : list) heap_give(header);
     list.clear();
   }
   p.cached = 0;

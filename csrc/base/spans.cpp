@@ -16,6 +16,11 @@ struct Spans::Chunk {
   std::size_t size;
   Span* first;
   Chunk *previous, *next;
+
+  bool is_free() const { return first->is_free && !first->after; }
+  char* memory() const { return reinterpret_cast<char*>(first); }
+  Span* last() const;
+  std::size_t spare() const;
 };
 
 namespace {
@@ -25,6 +30,19 @@ constexpr std::size_t share = 4;
 std::size_t round_up(std::size_t bytes, std::size_t grain) { return (bytes + grain - 1) / grain * grain; }
 
 }  // namespace
+
+Spans::Span* Spans::Chunk::last() const {
+  Span* span = first;
+  while (span->after) span = span->after;
+  return span;
+}
+
+// Bytes of the whole pages in the free end, where chunks consist of such pages.
+std::size_t Spans::Chunk::spare() const {
+  const Span* const end = last();
+  const std::size_t offset = static_cast<std::size_t>(reinterpret_cast<const char*>(end) - memory());
+  return end->is_free ? size - round_up(offset, huge_page) : 0;
+}
 
 void* Spans::take(std::size_t bytes) {
   bytes = round_up(bytes + sizeof(Span), grain);
@@ -75,18 +93,16 @@ Spans::Span* Spans::best_fit(std::size_t bytes) const noexcept {
   return best;
 }
 
-// A new chunk. Free chunks that were too small go first, up to its size: they became one that is large enough.
+// A new chunk. Free pages, which lie where it does not fit, become a part of it; where they cannot move, they go first.
 Spans::Chunk* Spans::grow(std::size_t bytes) {
-  const std::size_t size = bytes > least_chunk ? bytes : least_chunk;
-  trim(free_bytes_ > size ? free_bytes_ - size : 0);
-  void* memory = take_(size);
-  if (!memory) {
-    trim(0);
-    memory = take_(size);
-  }
+  const std::size_t size = pages_.move || bytes < huge_page ? round_up(bytes, huge_page) : bytes;
+  char* memory = pages_.move ? static_cast<char*>(pages_.take(size)) : nullptr;
+  if (memory && !gather(memory, size)) memory = nullptr;
+  if (!memory) memory = take_chunk(free_bytes_ > size ? free_bytes_ - size : 0, size);
+  if (!memory) memory = take_chunk(0, size);
   Chunk* chunk = memory ? new (std::nothrow) Chunk{size, nullptr, nullptr, chunks_} : nullptr;
   if (!chunk) {
-    if (memory) give_(memory, size);
+    if (memory) pages_.give(memory, size);
     return nullptr;
   }
   chunk->first = new (memory) Span{chunk, size, nullptr, nullptr, true};
@@ -96,19 +112,65 @@ Spans::Chunk* Spans::grow(std::size_t bytes) {
   return chunk;
 }
 
+// Memory of the system's alone, after free chunks have gone until at most `keep` bytes are free.
+char* Spans::take_chunk(std::size_t keep, std::size_t size) {
+  trim(keep);
+  return static_cast<char*>(pages_.take(size));
+}
+
+// Moves pages that are free to the beginning of `memory`. false: that failed, and `memory` has been given back.
+bool Spans::gather(char* memory, std::size_t size) noexcept {
+  for (std::size_t have = 0; have < size; have += huge_page) {
+    Chunk* const donor = least_spare();
+    if (!donor) break;
+    char* const page = cut_page(donor);
+    if (pages_.move(page, memory + have)) continue;
+    pages_.give(page, huge_page);
+    if (have) pages_.give(memory, have);
+    if (size > have + huge_page) pages_.give(memory + have + huge_page, size - have - huge_page);
+    return false;
+  }
+  return true;
+}
+
+// Who has the least to spare goes first: what is left stays in large pieces.
+Spans::Chunk* Spans::least_spare() const noexcept {
+  Chunk* least = nullptr;
+  std::size_t spare = 0;
+  for (Chunk* chunk = chunks_; chunk; chunk = chunk->next)
+    if (const std::size_t its = chunk->spare(); its && (!least || its < spare)) least = chunk, spare = its;
+  return least;
+}
+
+// Cuts the last page off, which is free: before it moves, for a span may begin in it.
+char* Spans::cut_page(Chunk* chunk) noexcept {
+  Span* const end = chunk->last();
+  end->size -= huge_page;
+  if (!end->size && end->before) end->before->after = nullptr;
+  free_bytes_ -= huge_page;
+  chunk->size -= huge_page;
+  char* const page = chunk->memory() + chunk->size;
+  if (!chunk->size) forget(chunk);
+  return page;
+}
+
 void Spans::trim(std::size_t keep) noexcept {
   for (Chunk* chunk = chunks_; chunk && free_bytes_ > keep;) {
     Chunk* const next = chunk->next;
-    if (chunk->first->is_free && !chunk->first->after) release(chunk);
+    if (chunk->is_free()) release(chunk);
     chunk = next;
   }
 }
 
 void Spans::release(Chunk* chunk) noexcept {
+  free_bytes_ -= chunk->size;
+  pages_.give(chunk->first, chunk->size);
+  forget(chunk);
+}
+
+void Spans::forget(Chunk* chunk) noexcept {
   (chunk->previous ? chunk->previous->next : chunks_) = chunk->next;
   if (chunk->next) chunk->next->previous = chunk->previous;
-  free_bytes_ -= chunk->size;
-  give_(chunk->first, chunk->size);
   delete chunk;
 }
 

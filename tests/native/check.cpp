@@ -40,7 +40,8 @@ const Family families[] = {
     {"fourier", check_fourier_ops},
     {"pooling", check_pool_ops},
     {"gram, nearest", check_matrix_ops},
-    {"threads, memory", check_parallel},
+    {"memory", check_memory},
+    {"threads", check_parallel},
 };
 
 void on_fault(int signal) {

@@ -122,6 +122,7 @@ void check_winograd_ops(Report& report);
 void check_fourier_ops(Report& report);
 void check_pool_ops(Report& report);
 void check_matrix_ops(Report& report);
+void check_memory(Report& report);
 void check_parallel(Report& report);
 
 }  // namespace pcx::check

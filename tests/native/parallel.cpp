@@ -1,4 +1,4 @@
-// base/parallel and base/buffer: every task once, exceptions, floating-point mode, callers on many threads at a time.
+// base/parallel: every task once, exceptions, floating-point mode, callers on many threads at a time.
 #include "base/parallel.h"
 
 #include <atomic>
@@ -165,54 +165,6 @@ void callers_do_not_disturb_each_other(Report& report) {
   report.expect(wrong == 0, "a caller found another's numbers in its memory");
 }
 
-void pool_keeps_its_books(Report& report) {
-  report.start("pool_stats");
-  pool_trim();
-  const std::size_t before = pool_stats().in_use;
-  for (std::size_t bytes : {std::size_t{1}, std::size_t{448}, std::size_t{449}, std::size_t{3} << 20}) {
-    void* block = pool_take(bytes);
-    report.expect(reinterpret_cast<std::uintptr_t>(block) % 64 == 0, "a block is not aligned to 64 bytes");
-    report.expect(pool_stats().in_use >= before + bytes, "a block is not counted");
-    std::memset(block, 1, bytes);
-    pool_give(block);
-    report.expect(pool_stats().in_use == before, "a block that came back is still counted");
-  }
-  report.expect(pool_stats().cached > 0, "the pool keeps nothing");
-  pool_trim();
-  report.expect(pool_stats().cached == 0, "trim keeps something");
-}
-
-// Memory that served one large block serves smaller ones, and a large one again when they have come back.
-void large_blocks_share_memory(Report& report) {
-  report.start("large blocks");
-  constexpr std::size_t mebibyte = 1 << 20;
-  pool_trim();
-  const auto held = [] { return pool_stats().in_use + pool_stats().cached; };
-  const std::size_t before = held();
-  pool_give(pool_take(64 * mebibyte));
-  const std::size_t once = held();
-  std::vector<unsigned char*> blocks;
-  for (int number = 0; number < 6; ++number) {
-    const std::size_t bytes = (3 + 2 * number) * mebibyte;
-    blocks.push_back(static_cast<unsigned char*>(pool_take(bytes)));
-    std::memset(blocks.back(), number, bytes);
-  }
-  report.expect(held() <= once, "smaller blocks did not share the memory of the large one");
-  bool kept = true;
-  for (int number : {3, 0, 4, 1, 5, 2}) {  // back in such an order that both neighbours are free, used or missing
-    const std::size_t bytes = (3 + 2 * number) * mebibyte;
-    for (std::size_t i = 0; i < bytes; i += 4093) kept = kept && blocks[number][i] == number;
-    pool_give(blocks[number]);
-  }
-  report.expect(kept, "large blocks overlap");
-  pool_give(pool_take(64 * mebibyte));
-  report.expect(held() <= once, "the parts did not become whole again");
-  pool_give(pool_take(96 * mebibyte));
-  report.expect(held() <= before + 98 * mebibyte, "a chunk that was too small stayed beside the larger one");
-  pool_trim();
-  report.expect(held() == before, "trim keeps a chunk");
-}
-
 void sizes_are_checked(Report& report) {
   report.start("sizes that overflow");
   int refused = 0;
@@ -241,8 +193,6 @@ void check_parallel(Report& report) {
   threads_have_their_own_number(report);
   helpers_leave_the_caller_its_processor(report);
   callers_do_not_disturb_each_other(report);
-  pool_keeps_its_books(report);
-  large_blocks_share_memory(report);
   sizes_are_checked(report);
   set_num_threads(0);
 }
