@@ -103,7 +103,7 @@ def test_pullback_agrees_with_finite_differences(name: str) -> None:
 )
 def test_the_mask_moves_behind_a_max_pooling(name: str, moved: bool) -> None:
     net = NETWORKS[name]()
-    first, *_, last = net._program.plan([len(net._program.steps) - 1])
+    first, *_, last = net._program.plan([len(net._program.steps) - 1]).tasks
     assert first.relu or name == "summed"
     assert last.mask == moved
     assert not (moved and first.mask)

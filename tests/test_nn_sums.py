@@ -147,11 +147,11 @@ def test_fusing_changes_no_bit(name: str) -> None:
 def test_the_sum_is_computed_with_its_relu() -> None:
     net = shortcut()
     places = net._program.names
-    tasks = {task.place: task.relu for task in net._program.plan([places["last"]])}
+    tasks = {task.place: task.relu for task in net._program.plan([places["last"]]).tasks}
     assert tasks[places["relu"]]
     assert tasks[places["last"]]
     assert places["sum"] not in tasks
-    tapped = {task.place: task.relu for task in net._program.plan([places["sum"], places["last"]])}
+    tapped = {task.place: task.relu for task in net._program.plan([places["sum"], places["last"]]).tasks}
     assert not tapped[places["relu"]]
 
 

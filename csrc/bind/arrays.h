@@ -35,6 +35,7 @@ T* write(const char* name, Array<T>& array, std::int64_t size) {
 
 void bind_runtime(py::module_& m);
 void bind_recall(py::module_& m);
+void bind_replay(py::module_& m);
 void bind_channels(py::module_& m);
 void bind_conv(py::module_& m);
 void bind_elementwise(py::module_& m);

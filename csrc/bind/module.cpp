@@ -30,6 +30,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   py::register_exception_translator(translate_error);
   pcx::bind::bind_runtime(m);
   pcx::bind::bind_recall(m);
+  pcx::bind::bind_replay(m);
   pcx::bind::bind_channels(m);
   pcx::bind::bind_conv(m);
   pcx::bind::bind_elementwise(m);

@@ -1,4 +1,6 @@
-// Pooling, Gram matrices and the ReLU, remembered as convolutions are.
+// Pooling, Gram matrices, the ReLU and the sum of two arrays, remembered as convolutions are.
+#include <limits>
+
 #include <pybind11/stl.h>
 
 #include "bind/recall.h"
@@ -99,6 +101,22 @@ Call rectified(const Sizes& sizes) {
   };
 }
 
+// args: name, a, b, relu, None or which of the two the sum overwrites
+template <class T>
+Call sum(const Sizes& sizes, bool with_relu, int into) {
+  index count = 1;
+  for (py::ssize_t size : sizes) count *= size;
+  const T floor = with_relu ? T(0) : -std::numeric_limits<T>::infinity();
+  return [=](PyObject* const* args) -> py::object {
+    const bool over = into >= 0 && py::reinterpret_borrow<py::array>(args[1 + into]).writeable();
+    py::object y = over ? py::reinterpret_borrow<py::object>(args[1 + into]) : new_array<T>(sizes);
+    T* to = data_of<T>(y.ptr());
+    without_gil_unless(count <= brief_elements,
+                       [&] { add_arrays(data_of<T>(args[1]), data_of<T>(args[2]), floor, to, count); });
+    return y;
+  };
+}
+
 }  // namespace
 
 void bind_pool_calls(py::module_& m) {
@@ -146,6 +164,14 @@ void bind_pool_calls(py::module_& m) {
         remember(wide ? rectified<double>(sizes) : rectified<float>(sizes), args);
       },
       py::arg("wide"), py::arg("sizes"), py::arg("args"));
+  m.def(
+      "remember_add",
+      [](bool wide, const Sizes& sizes, bool with_relu, std::optional<int> into, const py::tuple& args) {
+        if (into && *into != 0 && *into != 1) throw std::invalid_argument("into must be None, 0 or 1");
+        const int which = into.value_or(-1);
+        remember(wide ? sum<double>(sizes, with_relu, which) : sum<float>(sizes, with_relu, which), args);
+      },
+      py::arg("wide"), py::arg("sizes"), py::arg("relu"), py::arg("into"), py::arg("args"));
 }
 
 }  // namespace pcx::bind

@@ -163,11 +163,7 @@ void hold(PyObject* value) {
 // pybind11's own way from arguments to a function takes longer than a small convolution.
 PyObject* recall(PyObject*, PyObject* const* args, Py_ssize_t count) {
   try {
-    Key key;
-    for (Py_ssize_t i = 0; i < count; ++i) {
-      if (!key.add(args[i])) Py_RETURN_NONE;
-    }
-    const std::shared_ptr<const Call> call = memory().find(key);
+    const std::shared_ptr<const Call> call = recalled(args, count);
     if (!call) Py_RETURN_NONE;
     return (*call)(args).release().ptr();
   } catch (py::error_already_set& error) {
@@ -198,6 +194,14 @@ bool is_plain_array(PyObject* value) {
 
 KeptWeight* kept_weight(PyObject* value) {
   return Py_TYPE(value) == kept_type ? py::cast<KeptWeight*>(py::handle(value)) : nullptr;
+}
+
+std::shared_ptr<const Call> recalled(PyObject* const* args, py::ssize_t count) {
+  Key key;
+  for (py::ssize_t i = 0; i < count; ++i) {
+    if (!key.add(args[i])) return nullptr;
+  }
+  return memory().find(key);
 }
 
 void remember(Call call, const py::tuple& args) {

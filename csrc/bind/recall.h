@@ -17,6 +17,9 @@ using Call = std::function<py::object(PyObject* const* args)>;
 // type and sizes count, so what a caller might write as an array of numbers, a stride, must stand in a tuple.
 void remember(Call call, const py::tuple& args);
 
+// What was remembered for arguments like these, on this thread, or null.
+std::shared_ptr<const Call> recalled(PyObject* const* args, py::ssize_t count);
+
 // A weight whose packed forms are kept from call to call.
 struct KeptWeight {
   explicit KeptWeight(const py::array& weight);

@@ -24,6 +24,7 @@ from pyconvx.functional._arrays import (
 from pyconvx.functional._options import ConvOptions
 from pyconvx.functional._packing import PackedWeights, compute
 from pyconvx.functional._plan import check_input_size, plan_conv
+from pyconvx.functional._replay import Key
 
 
 def weight_to_last(w: Array, rank: int, first: bool) -> Array:
@@ -54,6 +55,11 @@ def read_bias(b: ArrayLike | None, channels: int, like: Array) -> Array | None:
     if array.shape != (channels,):
         raise ShapeError(f"b has shape {array.shape}; wanted ({channels},), one number for each output channel")
     return np.ascontiguousarray(array)
+
+
+def forward_key(rank: int, x: Any, w: Any, b: Any, options: Any, activation: str | None) -> Key:
+    """What `_core.recall` knows a call of `forward` by."""
+    return ("conv", rank, x, w, b, options, activation)
 
 
 def forward(
@@ -98,7 +104,7 @@ def _forward(
     call = compute(plan, "forward", options, source, tensor, bias, activation == "relu", result.array)
     y = result.finish()
     if out is None and not first:
-        _core.remember_conv(*call, y.shape, ("conv", rank, x, w, b, asked, activation))
+        _core.remember_conv(*call, y.shape, forward_key(rank, x, w, b, asked, activation))
     return y
 
 

@@ -6,6 +6,7 @@ Its input x plays dy, its result plays x: out_channels of the transposed are in_
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,6 +28,7 @@ from pyconvx.functional._conv import full_shape, read_bias, read_weight, weight_
 from pyconvx.functional._options import ConvOptions
 from pyconvx.functional._packing import PackedWeights, compute
 from pyconvx.functional._plan import ConvPlan, plan_conv, transposed_size
+from pyconvx.functional._replay import Key
 
 
 def _plan(x_shape: tuple[int, ...], w_shape: tuple[int, ...], options: ConvOptions) -> ConvPlan:
@@ -42,6 +44,11 @@ def _plan(x_shape: tuple[int, ...], w_shape: tuple[int, ...], options: ConvOptio
     if plan.y_shape != x_shape:
         raise ShapeError(f"x has shape {x_shape}, and no size of result gives it back; nearest is {plan.y_shape}")
     return plan
+
+
+def forward_key(rank: int, x: Any, w: Any, b: Any, options: Any, activation: str | None) -> Key:
+    """What `_core.recall` knows a call of `forward` by."""
+    return ("conv_transpose", rank, x, w, b, options, activation)
 
 
 def forward(
@@ -72,7 +79,7 @@ def forward(
     call = compute(plan, "input_grad", options, source, tensor, bias, activation == "relu", result.array)
     y = result.finish()
     if out is None and not first:
-        _core.remember_conv(*call, y.shape, ("conv_transpose", rank, x, w, b, options, activation))
+        _core.remember_conv(*call, y.shape, forward_key(rank, x, w, b, options, activation))
     return y
 
 

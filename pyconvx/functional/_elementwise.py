@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pyconvx import _core
 from pyconvx.functional._arrays import Array, empty
+from pyconvx.functional._replay import Key
 
 Bits = NDArray[np.uint8]
 
 
-def add(a: Array, b: Array, relu: bool, out: Array | None = None) -> Array:
-    """`a + b` of one shape and type, and its ReLU if wanted; in `out` if possible, which may be `a` or `b`."""
-    y = out if out is not None and out.flags.c_contiguous else empty(a.shape, a.dtype)
+def add_key(a: Any, b: Any, relu: bool, into: int | None) -> Key:
+    """What `_core.recall` knows a call of `add` by."""
+    return ("add", a, b, relu, into)
+
+
+def add(a: Array, b: Array, relu: bool, into: int | None = None) -> Array:
+    """`a + b` of one shape and type, and its ReLU if wanted; in the place of argument `into` if that can be written."""
+    known: Array | None = _core.recall("add", a, b, relu, into)
+    if known is not None:
+        return known
+    out = None if into is None else (a, b)[into]
+    y = out if out is not None and out.flags.c_contiguous and out.flags.writeable else empty(a.shape, a.dtype)
     _core.add_arrays(np.ascontiguousarray(a), np.ascontiguousarray(b), relu, y)
+    _core.remember_add(y.itemsize == 8, y.shape, relu, into, add_key(a, b, relu, into))
     return y
+
+
+def relu_key(x: Any) -> Key:
+    """What `_core.recall` knows a call of `relu` by."""
+    return ("relu", x)
 
 
 def relu(x: Array) -> Array:
@@ -26,7 +44,7 @@ def relu(x: Array) -> Array:
     source = np.ascontiguousarray(x).reshape(x.shape)  # ascontiguousarray gives a scalar an axis
     y = empty(x.shape, x.dtype)
     _core.relu(source, y)
-    _core.remember_relu(x.itemsize == 8, y.shape, ("relu", x))
+    _core.remember_relu(x.itemsize == 8, y.shape, relu_key(x))
     return y
 
 

@@ -24,6 +24,7 @@ from pyconvx.functional._arrays import (
     to_last,
 )
 from pyconvx.functional._conv import full_shape
+from pyconvx.functional._replay import Key
 
 _Sizes = tuple[int, ...]
 _F32 = np.dtype(np.float32)
@@ -108,6 +109,22 @@ def _check_sizes(
             )
 
 
+def max_key(
+    rank: int,
+    x: Any,
+    kernel_size: PerAxis,
+    stride: PerAxis | None,
+    padding: Padding,
+    dilation: PerAxis,
+    ceil_mode: bool,
+    return_indices: bool,
+    data_format: str,
+) -> Key:
+    """What `_core.recall` knows a call of `max_forward` by."""
+    options = (kernel_size, stride, padding, dilation, ceil_mode, return_indices, data_format)
+    return ("max_pool", rank, x, options)
+
+
 def max_forward(
     rank: int,
     x: ArrayLike,
@@ -120,8 +137,7 @@ def max_forward(
     data_format: str,
     out: Array | None,
 ) -> Any:
-    options = (kernel_size, stride, padding, dilation, ceil_mode, return_indices, data_format)
-    args = ("max_pool", rank, x, options)
+    args = max_key(rank, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices, data_format)
     known = _core.recall(*args) if out is None else None
     if known is not None:
         return known
@@ -190,6 +206,20 @@ def max_grad(
     return dx
 
 
+def avg_key(
+    rank: int,
+    x: Any,
+    kernel_size: PerAxis,
+    stride: PerAxis | None,
+    padding: Padding,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    data_format: str,
+) -> Key:
+    """What `_core.recall` knows a call of `avg_forward` by."""
+    return ("avg_pool", rank, x, (kernel_size, stride, padding, ceil_mode, count_include_pad, data_format))
+
+
 def avg_forward(
     rank: int,
     x: ArrayLike,
@@ -201,8 +231,7 @@ def avg_forward(
     data_format: str,
     out: Array | None,
 ) -> Array:
-    options = (kernel_size, stride, padding, ceil_mode, count_include_pad, data_format)
-    args = ("avg_pool", rank, x, options)
+    args = avg_key(rank, x, kernel_size, stride, padding, ceil_mode, count_include_pad, data_format)
     known: Array | None = _core.recall(*args) if out is None else None
     if known is not None:
         return known

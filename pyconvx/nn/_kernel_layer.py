@@ -12,6 +12,7 @@ from pyconvx.errors import ShapeError
 from pyconvx.functional._elementwise import keep_passed, passed_bits
 from pyconvx.functional._options import ConvOptions
 from pyconvx.functional._packing import PackedWeights
+from pyconvx.functional._replay import Key
 from pyconvx.nn._arrays import Array, check_channels, check_same_type, positive
 from pyconvx.nn._packed import Packed
 from pyconvx.nn._start import kernel_start
@@ -24,6 +25,7 @@ class KernelLayer(FusesReLU):
 
     _functions: ClassVar[ModuleType]
     _rank: ClassVar[int]
+    _makes_new = True
 
     in_channels: int
     out_channels: int
@@ -58,6 +60,12 @@ class KernelLayer(FusesReLU):
 
     def _forward(self, x: Array, relu: bool = False) -> Array:
         return self._compute(x, self._packed.present(), relu)
+
+    def _key(self, relu: bool) -> Key:
+        bias = None if self.bias is None else self.bias.value
+        activation = "relu" if relu else None
+        key: Key = self._functions.forward_key(self._rank, ..., self._packed.present(), bias, self._options, activation)
+        return key
 
     def _compute(self, x: Array, packed: PackedWeights, relu: bool) -> Array:
         name = type(self).__name__

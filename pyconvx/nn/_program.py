@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
+from pyconvx.functional._replay import Flow, Key
 from pyconvx.nn.activation import ReLU
 from pyconvx.nn.layer import FusesReLU, Layer
 from pyconvx.nn.merge import Add, Merge
@@ -32,7 +33,7 @@ class Program:
     def __init__(self) -> None:
         self.steps: list[Step | None] = [None]  # step 0 is the input
         self.names: dict[str, int] = {}
-        self._plans: dict[frozenset[int], list[Task]] = {}
+        self._plans: dict[frozenset[int], Plan] = {}
 
     def add(self, layer: Layer | Merge, sources: tuple[int, ...], name: str) -> int:
         """Append a leaf and return its index."""
@@ -41,14 +42,14 @@ class Program:
         self._plans = {}
         return self.names[name]
 
-    def plan(self, outputs: Collection[int]) -> list[Task]:
+    def plan(self, outputs: Collection[int]) -> Plan:
         """What to run for `outputs`, in order; found out once, which for 30 layers takes as long as 4 MFLOP."""
         wanted = frozenset(outputs)
         plan = self._plans.get(wanted)
         if plan is None:
             if len(self._plans) >= _MOST_PLANS:
                 self._plans = {}
-            plan = self._plans[wanted] = _with_ends(self._tasks(wanted))
+            plan = self._plans[wanted] = _planned(self._tasks(wanted), wanted)
         return plan
 
     def _tasks(self, outputs: Collection[int]) -> list[Task]:
@@ -90,7 +91,8 @@ class Task(NamedTuple):
     """A step to run; with `relu`, its output is that of the ReLU at `place`. No task reads `done` after it.
 
     With `mask`, the gradient passes only where the output is above zero: after a ReLU, or in its place after a max
-    pooling that alone reads it, where there are fewer numbers to ask. `read` says whether a task reads the output.
+    pooling that alone reads it, where there are fewer numbers to ask. `read` says whether a task reads the output,
+    `wanted` whether it was asked for, `spare` which of the first two inputs of a sum it may overwrite.
     """
 
     place: int
@@ -99,14 +101,41 @@ class Task(NamedTuple):
     mask: bool = False
     done: tuple[int, ...] = ()
     read: bool = False
+    wanted: bool = False
+    spare: int | None = None
+
+    def key(self) -> Key | None:
+        """What `_core.recall` knows the task by, with `...` in the place of each input; None if by nothing."""
+        layer = self.step.layer
+        if isinstance(layer, Layer):
+            return layer._key(self.relu)
+        return layer._key(len(self.step.sources), self.relu, self.spare) if isinstance(layer, Add) else None
 
 
-def _with_ends(tasks: list[Task]) -> list[Task]:
+class Plan(NamedTuple):
+    """What to run, in order, and where each task's arrays come from and go."""
+
+    tasks: list[Task]
+    flows: list[Flow]
+
+
+def _planned(tasks: list[Task], wanted: Collection[int]) -> Plan:
     last = {source: task.place for task in tasks for source in task.step.sources}
-    return [
-        task._replace(
-            done=tuple(source for source in set(task.step.sources) if last[source] == task.place),
-            read=task.place in last,
-        )
-        for task in tasks
-    ]
+    spares = _spares(tasks, wanted)
+    ended = []
+    for task in tasks:
+        sources = task.step.sources
+        done = tuple(source for source in dict.fromkeys(sources) if last[source] == task.place)
+        spare = None
+        if isinstance(task.step.layer, Add):
+            free = (i for i, s in enumerate(sources[:2]) if s in done and s in spares and sources.count(s) == 1)
+            spare = next(free, None)
+        ended.append(task._replace(done=done, read=task.place in last, wanted=task.place in wanted, spare=spare))
+    return Plan(ended, [(task.step.sources, task.place, task.done, task.wanted) for task in ended])
+
+
+def _spares(tasks: list[Task], wanted: Collection[int]) -> set[int]:
+    """Whose outputs nobody holds but the tasks: new when made, not asked for, and in no result of who reads them."""
+    new = {task.place for task in tasks if task.step.layer._makes_new}
+    held = {source for task in tasks if not task.step.layer._makes_new for source in task.step.sources}
+    return new - held - set(wanted)

@@ -9,6 +9,7 @@ import numpy as np
 
 from pyconvx.errors import OptionError
 from pyconvx.functional._elementwise import add, keep_passed, passed_bits
+from pyconvx.functional._replay import replay
 from pyconvx.nn._arrays import Array
 from pyconvx.nn._program import Program, Task
 from pyconvx.nn.layer import FusesReLU, Gradients, Layer, Wants
@@ -23,57 +24,47 @@ RunPullback = Callable[[Mapping[int, list[Given]]], tuple[Array | None, Gradient
 Deliver = Callable[[int, Array], None]
 
 
-class _Live:
-    """The activations that some task has still to read, and which of them share memory or are held by others."""
-
-    def __init__(self, x: Array, outputs: Collection[int], deliver: Deliver) -> None:
-        self._outputs = outputs
-        self._deliver = deliver
-        self._arrays = {0: x}
-        self._memory = {0: 0}  # of a step: the first step whose output lies in the same place
-        self._held = {0}  # the memory of the caller, and what was delivered
-        if 0 in outputs:
-            deliver(0, x)
-
-    def take(self, task: Task) -> list[Array]:
-        """The inputs of a task; what it is the last to read is let go."""
-        inputs = [self._arrays[source] for source in task.step.sources]
-        for source in task.done:
-            del self._arrays[source]
-        return inputs
-
-    def spare(self, task: Task, inputs: list[Array]) -> int | None:
-        """Which of the first two inputs nobody needs after the task; some layers return their input, or a view."""
-        read = [self._memory[source] for source in task.step.sources]
-        needed = self._held.union(self._memory[place] for place in self._arrays)
-        for index, memory in enumerate(read[:2]):
-            if memory not in needed and read.count(memory) == 1 and inputs[index].flags.writeable:
-                return index
-        return None
-
-    def put(self, task: Task, inputs: list[Array], y: Array) -> None:
-        same = (s for s, x in zip(task.step.sources, inputs, strict=True) if np.may_share_memory(x, y))
-        memory = self._memory[task.place] = next((self._memory[source] for source in same), task.place)
-        if task.read:
-            self._arrays[task.place] = y
-        if task.place in self._outputs:
-            self._held.add(memory)
-            self._deliver(task.place, y)
-
-
 def run(program: Program, x: Array, outputs: Collection[int], deliver: Deliver) -> None:
-    """Compute the wanted steps and deliver each at once; an activation goes when its last reader has run."""
-    live = _Live(x, outputs, deliver)
-    for task in program.plan(outputs):
-        inputs = live.take(task)
-        layer = task.step.layer
-        if isinstance(layer, Add):
-            layer._check(inputs)
-            y = layer._sum(inputs, task.relu, live.spare(task, inputs))
-        else:
-            y = _forward(task, inputs)
-        live.put(task, inputs, y)
-        del inputs, y
+    """Compute the wanted steps and deliver each at once; an activation goes when its last reader has run.
+
+    What was computed before, with arrays of the same sizes, the core computes again, task after task.
+    """
+    tasks, flows = program.plan(outputs)
+    values = {0: x}  # by step
+    if 0 in outputs:
+        deliver(0, x)
+    keys = [task.key() for task in tasks]
+    count = 0  # of the tasks that have run
+    while count < len(tasks):
+        before, count = count, replay(keys, flows, values, count)
+        if count == before:
+            _run_task(tasks[count], values)
+            count += 1
+        latest = tasks[count - 1]
+        if latest.wanted:
+            _hand_out(latest, values, deliver)
+
+
+def _run_task(task: Task, values: dict[int, Array]) -> None:
+    inputs = _take(task, values)
+    layer = task.step.layer
+    if isinstance(layer, Add):
+        layer._check(inputs)
+        values[task.place] = layer._sum(inputs, task.relu, task.spare)
+    else:
+        values[task.place] = _forward(task, inputs)
+
+
+def _take(task: Task, values: dict[int, Array]) -> list[Array]:
+    """The inputs of a task; what it is the last to read is let go."""
+    inputs = [values[source] for source in task.step.sources]
+    for source in task.done:
+        del values[source]
+    return inputs
+
+
+def _hand_out(task: Task, values: dict[int, Array], deliver: Deliver) -> None:
+    deliver(task.place, values[task.place] if task.read else values.pop(task.place))
 
 
 def run_vjp(
@@ -83,22 +74,27 @@ def run_vjp(
 
     `canonical` maps every name of a parameter to the one under which its gradients are summed.
     """
-    live = _Live(x, outputs, deliver)
+    tasks, _ = program.plan(outputs)
+    values = {0: x}  # by step
+    if 0 in outputs:
+        deliver(0, x)
     carries = {0: wants.input}  # whether anything upstream of a step's output wants a gradient
     tape: list[tuple[Task, _StepBackward]] = []
-    for task in program.plan(outputs):
+    for task in tasks:
         layer, sources, _ = task.step
         feeds = any(carries[source] for source in sources)
         learns = wants.parameters and isinstance(layer, Layer) and bool(layer.named_parameters())
         carries[task.place] = feeds or learns
-        inputs = live.take(task)
+        inputs = _take(task, values)
         if feeds or learns:
             y, backward = _vjp(task, inputs, Wants(feeds, learns))
             tape.append((task, backward))
         else:
             y = _forward(task, inputs)
-        live.put(task, inputs, y)
+        values[task.place] = y
         del inputs, y
+        if task.wanted:
+            _hand_out(task, values, deliver)
     shape, dtype = x.shape, x.dtype
     used = False
 
@@ -200,5 +196,5 @@ def _join(flows: dict[int, _Flow], index: int, more: _Flow) -> None:
     if present is None:
         flows[index] = more
     else:
-        target = present.array if present.ours else more.array if more.ours else None
-        flows[index] = _Flow(add(present.array, more.array, False, target), True)
+        into = 0 if present.ours else 1 if more.ours else None
+        flows[index] = _Flow(add(present.array, more.array, False, into), True)

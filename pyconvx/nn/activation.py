@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
-from pyconvx.functional._elementwise import keep_passed, passed_bits, relu
+from pyconvx.functional._elementwise import keep_passed, passed_bits, relu, relu_key
+from pyconvx.functional._replay import Key
 from pyconvx.nn._arrays import Array, check_axes, check_channels, check_same_type, positive
 from pyconvx.nn.layer import Backward, Gradients, Layer, Wants
 from pyconvx.nn.parameter import Parameter
@@ -18,8 +19,13 @@ class ReLU(Layer):
     after a convolution in a `Sequential` or `Graph` it is computed together with it.
     """
 
+    _makes_new = True
+
     def _forward(self, x: Array) -> Array:
         return relu(x)
+
+    def _key(self, relu: bool) -> Key:
+        return relu_key(...)
 
     def _vjp(self, x: Array, wants: Wants) -> tuple[Array, Backward]:
         y = relu(x)
@@ -47,6 +53,8 @@ class PReLU(Layer):
     ----------
     He et al., Delving Deep into Rectifiers, 2015, equations 1 and 9.
     """
+
+    _makes_new = True
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float32) -> None:
         super().__init__()

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pyconvx.errors import DTypeError, OptionError, ShapeError, WeightsError
+from pyconvx.functional._replay import Key
 from pyconvx.nn import safetensors
 from pyconvx.nn._arrays import Array, as_float
 from pyconvx.nn._state import Layout, Mismatch, check_layout, export_state, import_state
@@ -46,6 +47,17 @@ class Layer:
 
     Layers compute as in use until `train()` is called; that matters to `BatchNorm` and `Dropout` only.
     """
+
+    # Whether what `_forward` returns lies in memory that is new and nobody else's: a sum may overwrite it then.
+    _makes_new: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """What a class says of `_forward` holds for that one, and not for one that a subclass has in its place."""
+        super().__init_subclass__(**options)
+        if "_forward" in vars(cls):
+            for name in ("_makes_new", "_key"):
+                if name not in vars(cls):
+                    setattr(cls, name, vars(Layer)[name])
 
     def __init__(self) -> None:
         self.training = False
@@ -95,6 +107,10 @@ class Layer:
 
     def _forward(self, x: Array) -> Array:
         raise NotImplementedError(f"{type(self).__name__} does not compute")
+
+    def _key(self, relu: bool) -> Key | None:
+        """What `_core.recall` knows `_forward` by, with `...` in the place of x; None if by nothing."""
+        return None
 
     def _vjp(self, x: Array, wants: Wants) -> tuple[Array, Backward]:
         raise NotImplementedError(f"{type(self).__name__} has no derivative")

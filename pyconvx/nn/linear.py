@@ -41,6 +41,8 @@ class Linear(FusesReLU):
     alone or among others, which NumPy's own product does not promise.
     """
 
+    _makes_new = True
+
     def __init__(
         self,
         in_features: int,

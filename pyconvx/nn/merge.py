@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from pyconvx.errors import DTypeError, ShapeError
-from pyconvx.functional._elementwise import add, relu_over
+from pyconvx.functional._elementwise import add, add_key, relu_over
+from pyconvx.functional._replay import Key
 from pyconvx.nn._arrays import Array
 
 # Takes dy; returns the gradient of every input. They may share memory with dy.
@@ -16,6 +18,9 @@ MergeBackward = Callable[[Array], tuple[Array, ...]]
 
 class Merge:
     """Base of what joins branches: `y = merge(a, b, ...)`."""
+
+    # As a layer's: whether the result lies in memory that is new and nobody else's, or in that of an input that was.
+    _makes_new: ClassVar[bool] = False
 
     def __call__(self, *inputs: Array) -> Array:
         """Join the inputs."""
@@ -57,8 +62,14 @@ class Add(Merge):
     A ReLU directly after it in a `Graph` is computed together with it.
     """
 
+    _makes_new = True
+
     def _forward(self, *inputs: Array) -> Array:
         return self._sum(inputs, False, None)
+
+    def _key(self, count: int, relu: bool, spare: int | None) -> Key | None:
+        """As a layer's, with `...` in the place of each of `count` inputs."""
+        return add_key(..., ..., relu, spare) if count == 2 else None
 
     def _backward(self, *inputs: Array) -> MergeBackward:
         count = len(inputs)
@@ -71,9 +82,9 @@ class Add(Merge):
         """
         first, *others = inputs
         if len(others) == 1 and first.shape == others[0].shape:  # as nearly always, and in one pass
-            return add(first, others[0], relu, None if spare is None else inputs[spare])
+            return add(first, others[0], relu, spare)
         shape = tuple(map(max, zip(*(array.shape for array in inputs), strict=True)))
-        if spare is not None and inputs[spare].shape == shape:
+        if spare is not None and inputs[spare].shape == shape and inputs[spare].flags.writeable:
             y = inputs[spare]
             others = [array for index, array in enumerate(inputs) if index != spare]
         else:
@@ -110,6 +121,8 @@ class PaddedAdd(Add):
 class Multiply(Merge):
     """The product of arrays of one shape, element by element."""
 
+    _makes_new = True
+
     def _forward(self, *inputs: Array) -> Array:
         return _product(list(inputs))
 
@@ -122,6 +135,8 @@ class Multiply(Merge):
 
 class Concat(Merge):
     """Arrays side by side along the channels, the last axis; the other axes are the same."""
+
+    _makes_new = True
 
     def _comparable(self, array: Array) -> tuple[int, ...]:
         return (array.ndim, *array.shape[:-1])

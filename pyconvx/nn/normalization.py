@@ -58,6 +58,8 @@ class BatchNorm(FusesReLU):
     Ioffe and Szegedy, Batch Normalization, 2015, algorithms 1 and 2.
     """
 
+    _makes_new = True
+
     def __init__(
         self,
         num_features: int,
@@ -173,6 +175,8 @@ class L2Normalize(Layer):
     eps : float
         Below this norm the vector is only scaled, and a vector of zeros stays one.
     """
+
+    _makes_new = True
 
     def __init__(self, eps: float = 1e-12) -> None:
         super().__init__()

@@ -11,6 +11,7 @@ from pyconvx.errors import OptionError
 from pyconvx.functional import _pool
 from pyconvx.functional._arguments import Padding, PerAxis, padding_pairs, per_axis
 from pyconvx.functional._elementwise import keep_passed, passed_bits, relu_over
+from pyconvx.functional._replay import Key
 from pyconvx.nn._arrays import Array, check_axes
 from pyconvx.nn.layer import Backward, FusesReLU, Gradients, Layer, Wants
 
@@ -57,6 +58,7 @@ _AVG = (
 
 class _MaxPool(FusesReLU):
     _rank: ClassVar[int]
+    _makes_new = True
     takes_mask = True
 
     def __init__(
@@ -78,6 +80,9 @@ class _MaxPool(FusesReLU):
         y: Array = _pool.max_forward(self._rank, x, *self._geometry(), False, "channels_last", None)
         return relu_over(y) if relu else y
 
+    def _key(self, relu: bool) -> Key | None:
+        return None if relu else _pool.max_key(self._rank, ..., *self._geometry(), False, "channels_last")
+
     def _vjp(self, x: Array, wants: Wants, relu: bool = False, mask: bool = False) -> tuple[Array, Backward]:
         y, indices = _pool.max_forward(self._rank, x, *self._geometry(), True, "channels_last", None)
         y = relu_over(y) if relu else y
@@ -97,6 +102,7 @@ class _MaxPool(FusesReLU):
 
 class _AvgPool(Layer):
     _rank: ClassVar[int]
+    _makes_new = True
 
     def __init__(
         self,
@@ -114,6 +120,9 @@ class _AvgPool(Layer):
 
     def _forward(self, x: Array) -> Array:
         return _pool.avg_forward(self._rank, x, *self._geometry(), "channels_last", None)
+
+    def _key(self, relu: bool) -> Key:
+        return _pool.avg_key(self._rank, ..., *self._geometry(), "channels_last")
 
     def _vjp(self, x: Array, wants: Wants) -> tuple[Array, Backward]:
         shape = x.shape
@@ -159,6 +168,8 @@ class AvgPool3d(_AvgPool):
 
 class GlobalAvgPool(Layer):
     """The mean over all spatial axes: `(batch, *spatial, channels)` to `(batch, channels)`; needs the batch axis."""
+
+    _makes_new = True
 
     def _forward(self, x: Array) -> Array:
         check_axes(x, 3, "GlobalAvgPool", "(batch, *spatial, channels), with a batch axis")
