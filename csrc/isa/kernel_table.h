@@ -240,6 +240,7 @@ struct Distances {
   Difference difference;
   T scale;
   bool root;
+  bool far;  // rows of b come from memory
 };
 
 constexpr index short_weights = 4;  // vectors of weights that stay in registers

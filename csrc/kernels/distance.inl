@@ -23,6 +23,56 @@ struct TileColumns {
 
 PCX_INLINE index tile_column(const TileColumns& take, index c) { return c / 2 * take.apart + c % 2; }
 
+// The partial sums of a tile; the next one's columns lie `ahead` of these.
+template <class T, Difference D, int Rows, int Columns>
+PCX_INLINE void sum_pairs(const T* const (&a)[Rows], const T* const (&b)[Columns], index depth, index ahead,
+                          decltype(zero<T>())* sum) {
+  index i = 0;
+  for (; i + lanes<T> <= depth; i += lanes<T>) {
+    decltype(zero<T>()) ai[Rows];
+    PCX_UNROLL
+    for (int r = 0; r < Rows; ++r) ai[r] = load(a[r] + i);
+    PCX_UNROLL
+    for (int c = 0; c < Columns; ++c) {
+      // What the next tile will read: of each pair in the order of memory, as the processor expects.
+      if (c % 2 == 0) {
+        for (int at = 0; at < 2 * lanes<T>; at += 64 / int(sizeof(T))) prefetch(b[c] + ahead + 2 * i + at);
+      }
+      const auto bi = load(b[c] + i);
+      PCX_UNROLL
+      for (int r = 0; r < Rows; ++r) sum[r * Columns + c] = add_difference<D>(ai[r], bi, sum[r * Columns + c]);
+    }
+  }
+  if (i < depth) {  // lanes past the end are zero in both, and so is their difference
+    decltype(zero<T>()) ai[Rows];
+    PCX_UNROLL
+    for (int r = 0; r < Rows; ++r) ai[r] = load_first(a[r] + i, depth - i);
+    PCX_UNROLL
+    for (int c = 0; c < Columns; ++c) {
+      const auto bi = load_first(b[c] + i, depth - i);
+      PCX_UNROLL
+      for (int r = 0; r < Rows; ++r) sum[r * Columns + c] = add_difference<D>(ai[r], bi, sum[r * Columns + c]);
+    }
+  }
+}
+
+// The same for one row and columns that come from memory: each as a whole, since processors fetch by themselves what
+// follows. Asked for line by line, from several columns or by instructions, lines come at two thirds of the speed on
+// Zen 4.
+template <class T, Difference D, int Columns>
+PCX_INLINE void sum_from_far(const T* a, const T* const (&b)[Columns], index depth, index ahead,
+                             decltype(zero<T>())* sum) {
+  PCX_UNROLL
+  for (int c = 0; c < Columns; ++c) {
+    index i = 0;
+    for (; i + lanes<T> <= depth; i += lanes<T>) {
+      prefetch_near(b[c] + ahead + i);
+      sum[c] = add_difference<D>(load(a + i), load(b[c] + i), sum[c]);
+    }
+    if (i < depth) sum[c] = add_difference<D>(load_first(a + i, depth - i), load_first(b[c] + i, depth - i), sum[c]);
+  }
+}
+
 // rows <= Rows, columns <= Columns; what is missing is computed from the last row again and not stored.
 template <class T, Difference D, int Rows, int Columns>
 static void distance_tile(const Distances<T>& p, const T* a, index rows, const T* b, index columns,
@@ -38,33 +88,10 @@ static void distance_tile(const Distances<T>& p, const T* a, index rows, const T
   vec sum[blocks * lanes<T>];
   PCX_UNROLL
   for (int i = 0; i < blocks * lanes<T>; ++i) sum[i] = zero<T>();
-  index i = 0;
-  for (; i + lanes<T> <= p.depth; i += lanes<T>) {
-    vec ai[Rows];
-    PCX_UNROLL
-    for (int r = 0; r < Rows; ++r) ai[r] = load(ar[r] + i);
-    PCX_UNROLL
-    for (int c = 0; c < Columns; ++c) {
-      // What the next tile will read: of each pair in the order of memory, as the processor expects.
-      if (c % 2 == 0) {
-        for (int at = 0; at < 2 * lanes<T>; at += 64 / int(sizeof(T))) prefetch(br[c] + ahead + 2 * i + at);
-      }
-      const vec bi = load(br[c] + i);
-      PCX_UNROLL
-      for (int r = 0; r < Rows; ++r) sum[r * Columns + c] = add_difference<D>(ai[r], bi, sum[r * Columns + c]);
-    }
-  }
-  if (i < p.depth) {  // lanes past the end are zero in both, and so is their difference
-    vec ai[Rows];
-    PCX_UNROLL
-    for (int r = 0; r < Rows; ++r) ai[r] = load_first(ar[r] + i, p.depth - i);
-    PCX_UNROLL
-    for (int c = 0; c < Columns; ++c) {
-      const vec bi = load_first(br[c] + i, p.depth - i);
-      PCX_UNROLL
-      for (int r = 0; r < Rows; ++r) sum[r * Columns + c] = add_difference<D>(ai[r], bi, sum[r * Columns + c]);
-    }
-  }
+  if (Rows == 1 && p.far)
+    sum_from_far<T, D, Columns>(ar[0], br, p.depth, ahead, sum);
+  else
+    sum_pairs<T, D, Rows, Columns>(ar, br, p.depth, ahead, sum);
   T result[blocks * lanes<T>];
   const vec scale = set1(p.scale);
   PCX_UNROLL

@@ -87,6 +87,7 @@ void distance_block(Metric metric, index depth, const Rows<T>& a, index a_first,
   p.rows = rows;
   p.columns = columns;
   p.d_stride = d_stride;
+  p.far = b.far;
   kernels<T>().distances(p);
   for (index row : a.zeros) {
     if (row < a_first || row >= a_first + rows) continue;

@@ -19,6 +19,7 @@ template <class T>
 struct Rows {
   const T* data;
   std::vector<index> zeros;
+  bool far = false;  // they come from memory
 
   // `scratch` holds count * depth elements where the metric is cosine.
   Rows(Metric metric, const T* rows, index count, index depth, T* scratch) : data(rows) {

@@ -7,6 +7,7 @@
 
 #include "base/division.h"
 #include "base/parallel.h"
+#include "base/touch.h"
 #include "ops/metric.h"
 
 namespace pcx {
@@ -78,7 +79,8 @@ class Search {
         count_(count),
         query_scratch_(scratch_of(count)),
         queries_(metric, queries, count, depth, query_scratch_.data()),
-        gallery_(gallery) {
+        gallery_(gallery),
+        far_(metric != Metric::cosine && size * depth * index(sizeof(T)) > far_bytes) {
     const index row_bytes = std::max<index>(1, depth * static_cast<index>(sizeof(T)));
     const index entry = static_cast<index>(sizeof(Candidate<T>));
     piece_ = std::clamp(piece_bytes / row_bytes, least_rows, most_rows);
@@ -126,7 +128,8 @@ class Search {
     T* d = scratch;
     for (index row = begin; row < end; row += piece_) {
       const index rows = std::min(piece_, end - row);
-      const Rows<T> piece(metric_, gallery_ + row * depth_, rows, depth_, scratch + block_ * piece_);
+      Rows<T> piece(metric_, gallery_ + row * depth_, rows, depth_, scratch + block_ * piece_);
+      piece.far = far_;
       distance_block(metric_, depth_, queries_, first, queries, piece, 0, rows, d, piece_);
       const index filled = std::min(k_, row - begin);
       for (index q = 0; q < queries; ++q) offer_row(lists + q * k_, k_, filled, d + q * piece_, rows, row);
@@ -146,6 +149,7 @@ class Search {
   const Buffer<T> query_scratch_;
   const Rows<T> queries_;
   const T* gallery_;
+  const bool far_;
   int workers_;
   index piece_, block_, blocks_, parts_;
 };

@@ -250,6 +250,9 @@ PCX_INLINE __m256d permute(__m256d v, __m256i numbers) {
   return _mm256_castps_pd(_mm256_permutevar8x32_ps(_mm256_castpd_ps(v), numbers));
 }
 PCX_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+PCX_INLINE void prefetch_near(const void* p) {
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1);
+}  // the second cache
 PCX_INLINE __m256 root(__m256 a) { return _mm256_sqrt_ps(a); }
 PCX_INLINE __m256d root(__m256d a) { return _mm256_sqrt_pd(a); }
 

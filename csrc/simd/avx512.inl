@@ -199,6 +199,9 @@ PCX_INLINE __m512i lane_numbers(const std::int32_t* from) {
 PCX_INLINE __m512 permute(__m512 v, __m512i numbers) { return _mm512_permutexvar_ps(numbers, v); }
 PCX_INLINE __m512d permute(__m512d v, __m512i numbers) { return _mm512_permutexvar_pd(numbers, v); }
 PCX_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+PCX_INLINE void prefetch_near(const void* p) {
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1);
+}  // the second cache
 PCX_INLINE __m512 root(__m512 a) { return _mm512_sqrt_ps(a); }
 PCX_INLINE __m512d root(__m512d a) { return _mm512_sqrt_pd(a); }
 

@@ -184,6 +184,7 @@ PCX_INLINE float64x2_t permute(float64x2_t v, uint8x16_t numbers) {
   return vreinterpretq_f64_u8(vqtbl1q_u8(vreinterpretq_u8_f64(v), numbers));
 }
 PCX_INLINE void prefetch(const void*) {}  // left to the hardware
+PCX_INLINE void prefetch_near(const void*) {}
 PCX_INLINE float32x4_t root(float32x4_t a) { return vsqrtq_f32(a); }
 PCX_INLINE float64x2_t root(float64x2_t a) { return vsqrtq_f64(a); }
 

@@ -102,6 +102,8 @@ PCX_INLINE T permute(T v, int) {
 }
 template <class T>
 PCX_INLINE void prefetch(const T*) {}
+template <class T>
+PCX_INLINE void prefetch_near(const T*) {}
 PCX_INLINE float root(float a) { return sqrtf(a); }
 PCX_INLINE double root(double a) { return sqrt(a); }
 template <class T>

@@ -25,6 +25,7 @@ void check_block(Report& report, Random& random, index rows, index columns, inde
   p.difference = random.pick<Difference>({Difference::squared, Difference::absolute, Difference::chi2});
   p.scale = random.coin() ? T(1) : T(0.5);
   p.root = random.below(4) == 0;
+  p.far = random.coin();
   const bool exact = p.difference != Difference::chi2 && !p.root && random.coin();
   const Edge edge = random.edge();
   Guarded<T> a((rows - 1) * p.a_stride + depth, edge), b((columns - 1) * p.b_stride + depth, random.edge());
@@ -36,9 +37,9 @@ void check_block(Report& report, Random& random, index rows, index columns, inde
   p.a = a.data();
   p.b = b.data();
   p.d = d.data();
-  report.start("%zu bytes, rows %lld, columns %lld, depth %lld, difference %d, scale %g, root %d", sizeof(T),
+  report.start("%zu bytes, rows %lld, columns %lld, depth %lld, difference %d, scale %g, root %d, far %d", sizeof(T),
                static_cast<long long>(rows), static_cast<long long>(columns), static_cast<long long>(depth),
-               static_cast<int>(p.difference), static_cast<double>(p.scale), p.root);
+               static_cast<int>(p.difference), static_cast<double>(p.scale), p.root, p.far);
   tested<T>().distances(p);
   for (index i = 0; i < d.size(); ++i) {
     const index r = i / p.d_stride, c = i % p.d_stride;
@@ -60,6 +61,7 @@ void check_block(Report& report, Random& random, index rows, index columns, inde
     alone.b += i % p.d_stride * p.b_stride;
     alone.d = &d[i];
     alone.rows = alone.columns = 1;
+    alone.far = random.coin();
     tested<T>().distances(alone);
     report.expect(d[i] == among, "a pair has other bits alone than in a block");
   }
