@@ -55,9 +55,10 @@ PCX_INLINE void output_transform(const Vector (&in)[Size], Vector (&out)[Tile]) 
   }
 }
 
+// Many lines at a time, more than the first cache can wait for.
 template <class T>
-PCX_INLINE void prefetch_line(const T* p, index channels) {
-  for (index k = 0; k < channels; k += 64 / int(sizeof(T))) prefetch(p + k);
+PCX_INLINE void prefetch_pixel(const T* p, index channels) {
+  for (index k = 0; k < channels; k += 64 / int(sizeof(T))) prefetch_near(p + k);
 }
 
 template <class T, int Tile, int Kernel, bool Whole>
@@ -70,7 +71,7 @@ PCX_INLINE void input_pass(const TransformPass<T>& pass) {
       T* to = p.out + r * p.out_outer + c * p.out_inner;
       if (p.ahead) {  // the first Kernel - 1 entries were read before
         PCX_UNROLL
-        for (int i = Kernel - 1; i < size; ++i) prefetch_line(from + i * p.in_step + p.ahead, p.fetched);
+        for (int i = Kernel - 1; i < size; ++i) prefetch_pixel(from + i * p.in_step + p.ahead, p.fetched);
       }
       for (index k = 0; k < p.channels; k += lanes<T>) {
         decltype(zero<T>()) in[size], out[size];
@@ -172,7 +173,7 @@ PCX_INLINE bool output_pass(const TransformPass<T>& pass) {
       T* to = p.out + r * p.out_outer + c * p.out_inner;
       if (Last && p.ahead) {
         PCX_UNROLL
-        for (int i = 0; i < Tile; ++i) prefetch_line(to + i * p.out_step + p.ahead, p.fetched);
+        for (int i = 0; i < Tile; ++i) prefetch_pixel(to + i * p.out_step + p.ahead, p.fetched);
       }
       for (index k = 0; k < p.channels; k += lanes<T>) {
         vec in[size], out[Tile];
