@@ -13,10 +13,10 @@ namespace {
 constexpr index longest_chunk = 64;
 constexpr index block_bytes = 400 << 10;  // of a block's transformed input and products: they stay in the L2 cache
 constexpr index most_tiles = 192, least_tiles = 72;
-constexpr index most_bytes = 48 << 20;  // however many channels there are, while a register tile has all its rows
-constexpr index line = 16;              // floats of a cache line
-constexpr index far_floats = 2 << 20;   // of a picture that the caches of a core do not hold
-constexpr index small_floats = 3072;    // of an array between two axes: it and another one stay in the L1 cache
+constexpr index most_bytes = 48 << 20;   // however many channels there are, while a register tile has all its rows
+constexpr index line = 16;               // floats of a cache line
+constexpr index far_floats = 128 << 10;  // of a picture that leaves the caches of a core little else
+constexpr index small_floats = 3072;     // of an array between two axes: it and another one stay in the L1 cache
 
 // An odd number of cache lines: the elements of a tile then lie in different cache sets.
 index spread(index floats) { return (divide_up(floats, line) | 1) * line; }

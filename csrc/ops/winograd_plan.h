@@ -78,7 +78,7 @@ struct WinogradPlan {
   index chunk_row;          // elements from tile to tile of the transformed input
   index input_element;      // elements from one element of the transform to the next
   index product_element;
-  bool far;        // the picture comes from memory: all that the next tile reads is fetched ahead
+  bool far;        // the picture comes from afar: all that the next tile reads is fetched ahead
   index strip;     // channels of a tile that go through all axes of the input's transform together
   index together;  // neighbouring tiles that do so in the output's
 
