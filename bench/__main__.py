@@ -71,7 +71,7 @@ def one_run(orders: Orders) -> dict[str, Any]:
         command = [sys.executable, "-m", "bench.one_run", json.dumps(orders._replace(output=str(output))._asdict())]
         process = subprocess.run(
             command,
-            env=environment.settings(orders.isa, orders.threads, orders.tuned_malloc),
+            env=environment.settings(orders.isa, orders.threads, orders.tuned_malloc, peers=not orders.check),
             cwd=environment.ROOT,
             check=False,
         )

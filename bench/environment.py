@@ -34,8 +34,12 @@ STARTED = "PYCONVX_BENCH_STARTED"
 ROOT = Path(__file__).parent.parent
 
 
-def settings(isa: str, threads: int, tuned_malloc: bool = True) -> dict[str, str]:
-    """The environment of a process that measures."""
+def settings(isa: str, threads: int, tuned_malloc: bool = True, peers: bool = True) -> dict[str, str]:
+    """The environment of a process that measures, or without peers only computes.
+
+    Alone, NumPy's OpenBLAS stays what it is: 0.3.34, in NumPy 2.5, crashes on a Zen 4 that is to be a Haswell
+    (OpenBLAS issues 6021, 6026).
+    """
     environment = dict(os.environ)
     environment.pop("GLIBC_TUNABLES", None)
     if tuned_malloc:
@@ -44,7 +48,7 @@ def settings(isa: str, threads: int, tuned_malloc: bool = True) -> dict[str, str
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [environment.get("PYTHONPATH")])])
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         environment[name] = str(threads)
-    if isa == "avx2":
+    if isa == "avx2" and peers:
         environment |= HELD_TO_AVX2
     return environment
 
