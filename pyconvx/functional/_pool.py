@@ -109,19 +109,8 @@ def _check_sizes(
             )
 
 
-def max_key(
-    rank: int,
-    x: Any,
-    kernel_size: PerAxis,
-    stride: PerAxis | None,
-    padding: Padding,
-    dilation: PerAxis,
-    ceil_mode: bool,
-    return_indices: bool,
-    data_format: str,
-) -> Key:
-    """What `_core.recall` knows a call of `max_forward` by."""
-    options = (kernel_size, stride, padding, dilation, ceil_mode, return_indices, data_format)
+def max_key(rank: int, x: Any, *options: Any) -> Key:
+    """What `_core.recall` knows a call of `max_forward` by; options in its order, without `out`."""
     return ("max_pool", rank, x, options)
 
 
@@ -206,18 +195,9 @@ def max_grad(
     return dx
 
 
-def avg_key(
-    rank: int,
-    x: Any,
-    kernel_size: PerAxis,
-    stride: PerAxis | None,
-    padding: Padding,
-    ceil_mode: bool,
-    count_include_pad: bool,
-    data_format: str,
-) -> Key:
-    """What `_core.recall` knows a call of `avg_forward` by."""
-    return ("avg_pool", rank, x, (kernel_size, stride, padding, ceil_mode, count_include_pad, data_format))
+def avg_key(rank: int, x: Any, *options: Any) -> Key:
+    """What `_core.recall` knows a call of `avg_forward` by; options in its order, without `out`."""
+    return ("avg_pool", rank, x, options)
 
 
 def avg_forward(
