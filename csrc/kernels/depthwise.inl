@@ -6,19 +6,34 @@
 template <int Taps>
 constexpr int window_pixels = Taps == 0 || Taps > 5 ? 7 : 10;
 
+// Three taps follow each other so closely that each waits for the sum of the one before it, where there is one port for
+// 512 bits: then both halves of the pixels take turns, and two columns are loaded twice. 90 FMAs from the first-level
+// cache took 92 cycles of a Zen 4 instead of 115 to 150. With 16 registers there is no room for a second column.
+template <int Taps, int Pixels>
+constexpr bool in_halves = Taps == 3 && Pixels > 3 && registers > 16;
+
+// Column q of pixels [First, End), for tap i of pixel First + q - i.
+template <int First, int End, class Vector, int Taps, int Pixels>
+PCX_INLINE void add_taps(int q, Vector column, const Vector (&w)[Taps], Vector (&sum)[Pixels]) {
+  PCX_UNROLL
+  for (int i = 0; i < Taps; ++i) {
+    const int p = First + q - i;
+    if (p >= First && p < End) sum[p] = fmadd(column, w[i], sum[p]);
+  }
+}
+
 template <class T, int Taps, int Pixels, class Vector>
 PCX_INLINE void slide(const T* x, index x_step, const T* w, Vector (&sum)[Pixels]) {
+  constexpr int half = in_halves<Taps, Pixels> ? (Pixels + 1) / 2 : Pixels;
   Vector wi[Taps];
   PCX_UNROLL
   for (int i = 0; i < Taps; ++i) wi[i] = load(w + i * lanes<T>);
+  const T* second = x + half * x_step;
   PCX_UNROLL
-  for (int q = 0; q < Pixels + Taps - 1; ++q, x += x_step) {
+  for (int q = 0; q < half + Taps - 1; ++q, x += x_step, second += x_step) {
     // Of three taps and more the column stays in a register anyway, or there is none for it.
-    const Vector column = Taps == 2 ? held(load(x)) : load(x);
-    PCX_UNROLL
-    for (int i = 0; i < Taps; ++i) {
-      if (q - i >= 0 && q - i < Pixels) sum[q - i] = fmadd(column, wi[i], sum[q - i]);
-    }
+    add_taps<0, half>(q, Taps == 2 || half < Pixels ? held(load(x)) : load(x), wi, sum);
+    if (q < Pixels - half + Taps - 1 && half < Pixels) add_taps<half, Pixels>(q, held(load(second)), wi, sum);
   }
 }
 
