@@ -17,7 +17,7 @@ template <int First, int End, class T, class Vector, int Rows, int Taps>
 PCX_INLINE void add_column(const T* const (&x)[Rows], index at, const Vector (&dy)[Taps], Vector (&acc)[Rows][Taps]) {
   PCX_UNROLL
   for (int r = 0; r < Rows; ++r) {
-    const Vector column = load(x[r] + at);
+    const Vector column = End - First > 1 ? held(load(x[r] + at)) : load(x[r] + at);
     PCX_UNROLL
     for (int i = First; i < End; ++i) acc[r][i] = fmadd(column, dy[i], acc[r][i]);
   }

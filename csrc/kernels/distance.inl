@@ -2,9 +2,9 @@
 // for every i % lanes, and they are added as sum_each does it, neighbours first. There are two ways to this:
 // - Few rows of a, or deep ones: lanes run over the depth; a tile keeps one vector of partial sums a pair, so a step of
 //   four rows by four columns loads 8 vectors for 16 differences.
-// - Many: a panel of b is transposed, lanes over its rows, and an element of a is broadcast. With 6 x 2 a step loads 8
-//   times for 12 subtractions and 12 FMAs, which have pipes of their own. The depth is passed `lanes` times, so that a
-//   pass is one partial sum.
+// - Many, of vectors under 64 bytes: a panel of b is transposed, lanes over its rows, and an element of a is broadcast.
+//   With 6 x 2 a step loads 8 times for 12 subtractions and 12 FMAs, which have pipes of their own. The depth is passed
+//   `lanes` times, so that a pass is one partial sum: with more lanes that takes longer than adding up lanes.
 template <Difference D, class Vector>
 PCX_INLINE Vector add_difference(Vector a, Vector b, Vector sum) {
   const Vector d = sub(a, b);
@@ -126,6 +126,10 @@ static void distance_rows(const Distances<T>& p, index row, index rows) {
 // Deeper rows would leave the cache before they are used again.
 template <class T>
 constexpr index panel_depth = 2048 / int(sizeof(T));
+// From here on few rows are not worth a panel.
+template <class T>
+constexpr index deep_rows = 512 / int(sizeof(T));
+constexpr index few_tiles = 4;
 constexpr int log2_of(int n) { return n > 1 ? 1 + log2_of(n / 2) : 0; }
 
 // Elements of one row that have the same i % lanes; b[pass][i / lanes][c] stand together.
@@ -227,11 +231,17 @@ static void distance_panels(const Distances<T>& p) {
   }
 }
 
+template <class T>
+PCX_INLINE bool fits_panels(const Distances<T>& p) {
+  const index least = p.depth > deep_rows<T> ? few_tiles * tile_pixels<T> : tile_pixels<T>;
+  return p.rows >= least && p.depth <= panel_depth<T>;
+}
+
 template <class T, Difference D>
 static void distance_tiles(const Distances<T>& p) {
   constexpr int rows = distance_tile_rows<T>;
-  if constexpr (D != Difference::chi2) {  // its quotients take so long that loads and sums do not count
-    if (p.rows >= tile_pixels<T> && p.depth <= panel_depth<T>) return distance_panels<T, D>(p);
+  if constexpr (D != Difference::chi2 && lanes<T> * sizeof(T) < 64) {  // a quotient takes longer than loads and sums
+    if (fits_panels(p)) return distance_panels<T, D>(p);
   }
   index r = 0;
   for (; r + 1 < p.rows; r += rows) distance_rows<T, D, rows, 4>(p, r, p.rows - r < rows ? p.rows - r : rows);

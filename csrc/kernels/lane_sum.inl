@@ -42,10 +42,10 @@ template <class T, class Vector, int Channels, int Vectors>
 PCX_INLINE void lane_sum_step(const T* const (&each)[Vectors], index p, const T* d, Vector (&acc)[Channels][Vectors]) {
   Vector x[Vectors];
   PCX_UNROLL
-  for (int v = 0; v < Vectors; ++v) x[v] = load(each[v] + p);
+  for (int v = 0; v < Vectors; ++v) x[v] = Channels > 1 ? held(load(each[v] + p)) : load(each[v] + p);
   PCX_UNROLL
   for (int c = 0; c < Channels; ++c) {
-    const Vector dc = set1(d[c]);
+    const Vector dc = Vectors > 1 ? held(set1(d[c])) : set1(d[c]);
     PCX_UNROLL
     for (int v = 0; v < Vectors; ++v) acc[c][v] = fmadd(x[v], dc, acc[c][v]);
   }

@@ -19,7 +19,7 @@ PCX_INLINE void pixel_sum_step(const T* const* each, index p, const T* dy, const
   PCX_UNROLL
   for (int v = 0; v < Vectors; ++v) {
     if constexpr (Whole)
-      d[v] = load(dy + v * lanes<T>);
+      d[v] = Channels > 1 ? held(load(dy + v * lanes<T>)) : load(dy + v * lanes<T>);
     else
       d[v] = load_lanes(dy + v * lanes<T>, columns.part[v]);
   }
