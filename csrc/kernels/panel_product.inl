@@ -19,7 +19,12 @@ PCX_INLINE void product_steps(const T* (&x)[(Rows + 2) / 3], index stride, const
     for (int r = 0; r < Rows; ++r) {
       const Vector xi = set1(x[r / 3][r % 3 * stride + s]);
       PCX_UNROLL
-      for (int v = 0; v < Vectors; ++v) accumulate(sum[r][v], xi, wi[v]);
+      for (int v = 0; v < Vectors; ++v) {
+        if constexpr (Vectors == 1)  // an element that is used once is best an operand in memory
+          sum[r][v] = fmadd(xi, wi[v], sum[r][v]);
+        else
+          accumulate(sum[r][v], xi, wi[v]);
+      }
     }
   }
   w += Steps * Vectors * lanes<T>;

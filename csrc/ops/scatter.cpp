@@ -21,6 +21,8 @@ namespace pcx {
 namespace {
 
 constexpr index near_bytes = 16 << 10;  // of partial results whose rows of taps are added one after the other: L1
+// Of x, from where on it is brought near a block at a time: less of it is found in the last cache.
+constexpr index touched_bytes = 12 << 20;
 
 template <class T>
 class Scatterer {
@@ -32,7 +34,7 @@ class Scatterer {
         cut_(p_, plan_, k_.lanes, sizeof(T)),
         phases_(static_cast<index>(plan_.phases.size())),
         apart_(plan_.apart(p_)),
-        touches_(p_.batch * p_.pixels() * p_.in_pixel() * index(sizeof(T)) > far_bytes),
+        touches_(p_.batch * p_.pixels() * p_.in_pixel() * index(sizeof(T)) > touched_bytes),
         x_(x),
         products_(p_, plan_, cut_, packed),
         store_(p_, plan_, bias, relu, y) {
