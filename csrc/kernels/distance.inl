@@ -129,7 +129,7 @@ constexpr index panel_depth = 2048 / int(sizeof(T));
 // From here on few rows are not worth a panel.
 template <class T>
 constexpr index deep_rows = 512 / int(sizeof(T));
-constexpr index few_tiles = 4;
+constexpr index least_tiles = 4;
 constexpr int log2_of(int n) { return n > 1 ? 1 + log2_of(n / 2) : 0; }
 
 // Elements of one row that have the same i % lanes; b[pass][i / lanes][c] stand together.
@@ -233,7 +233,7 @@ static void distance_panels(const Distances<T>& p) {
 
 template <class T>
 PCX_INLINE bool fits_panels(const Distances<T>& p) {
-  const index least = p.depth > deep_rows<T> ? few_tiles * tile_pixels<T> : tile_pixels<T>;
+  const index least = p.depth > deep_rows<T> ? least_tiles * tile_pixels<T> : tile_pixels<T>;
   return p.rows >= least && p.depth <= panel_depth<T>;
 }
 
