@@ -24,6 +24,7 @@ constexpr double dot = 1, dot_column = 10, term = 1.3, row_call = 185, near_elem
 constexpr double emitted = 0.6, cell = 2.6, line_stored = 15, store_call = 60;
 // The same in planes.
 constexpr double plane_term = 1.3, plane_call = 60, plane_stored = 2;
+constexpr double few_elements = 32;   // of a pixel: tiles of fewer pixels
 constexpr double copied = 0.17;       // an element of x
 constexpr double far_weights = 6144;  // of columns that are summed over lanes: more of them leave the nearest cache
 constexpr double far_product = 1.5;   // which takes so many times as long
@@ -39,16 +40,16 @@ constexpr double overlapped = 25;                     // products that run besid
 // from up to four.
 constexpr index column_tile = 10, dealt_from_one = 6, dealt_from_more = 16;
 
-// What depends on the vectors: what a register tile takes besides its products, in channels; a run of x, and beside
-// one vector; a panel of that, next to half a panel of two; a column that is summed over lanes, a vector of x, its
-// product with a column, a run; a pixel that is copied, and a row of them; a vector of pixels in the row kernel, a step
-// of a tile of few sums; a vector of a scattered cell.
+// What depends on the vectors: what a register tile takes besides its products, in channels, and where a pixel has few
+// elements; a run of x, and beside one vector; a panel of that, next to half a panel of two; a column that is summed
+// over lanes, a vector of x, its product with a column, a run; a pixel that is copied, and a row of them; a vector of
+// pixels in the row kernel, a step of a tile of few sums; a vector of a scattered cell.
 struct Pace {
-  double tile, run, single_run, single, column, dot_load, dot_product, dot_run, pixel, filled, row_load, row_wait,
+  double tile, few, run, single_run, single, column, dot_load, dot_product, dot_run, pixel, filled, row_load, row_wait,
       swept;
 };
-constexpr Pace narrow_pace{4.5, 0.6, 2, 1.2, 5, 0.85, 0.42, 2, 3.2, 48, 1, 5, 2.5};
-constexpr Pace wide_pace{10, 0.85, 0.85, 1.3, 4.5, 1.45, 0.9, 1.6, 2, 35, 2, 0, 5.2};
+constexpr Pace narrow_pace{4.5, 3.5, 0.6, 2, 1.2, 5, 0.85, 0.42, 2, 3.2, 48, 1, 5, 2.5};
+constexpr Pace wide_pace{10, 6.5, 0.85, 0.85, 1.3, 4.5, 1.45, 0.9, 1.6, 2, 35, 2, 0, 5.2};
 
 // Depthwise: a vector's multiply-add; a column loaded for some of them; a column copied, dealt out from vectors, or
 // lane by lane; a piece of a row of x; a row of positions, and of its vectors; a row of taps of one; by how much all
@@ -67,7 +68,7 @@ double columns_cost(const Kernels<float>& k, index columns) {
 }
 
 double products(const Kernels<float>& k, double rows, double depth, double columns) {
-  return rows * columns * (depth + pace().tile) / (2 * k.lanes);
+  return rows * columns * (depth + (depth <= few_elements ? pace().few : pace().tile)) / (2 * k.lanes);
 }
 
 double short_cycles(const Kernels<float>& k, index depth, double columns) {
