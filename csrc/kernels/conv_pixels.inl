@@ -219,7 +219,7 @@ PCX_INLINE void few_tile(const ConvPixels<T>& tile, const Elements& elements, in
   vec sum[Pixels][Vectors];
   begin_sums<false>(tile.sums, sum);
   index fetched = 0;
-  if (fetches_ahead && Vectors > 1 && Pixels > 1 && !tile.streamed) {
+  if (fetches_ahead && Vectors > 1 && !tile.streamed) {
     fetched = elements.count < Pixels ? elements.count : Pixels;
     few_steps<true>(x, w, elements.at, fetched, tile.y, y_at, sum);
   }
@@ -233,15 +233,13 @@ static void few_tiles(const ConvPixels<T>& given, const Elements& elements) {
   const ConvPixels<T> tile = given;  // a copy, that no store can alias
   index p = 0;
   for (; p + few_pixels <= tile.pixels; p += few_pixels) few_tile<Whole, T, Vectors, few_pixels>(tile, elements, p);
-  if (p < tile.pixels && p > 0)
-    return few_tile<Whole, T, Vectors, few_pixels>(tile, elements, tile.pixels - few_pixels);
-  for (; p < tile.pixels; ++p) few_tile<Whole, T, Vectors, 1>(tile, elements, p);
+  if (p < tile.pixels) few_tile<Whole, T, Vectors, few_pixels>(tile, elements, tile.pixels - few_pixels);
 }
 
 // Whether that took it.
 template <class T, int Vectors>
 static bool takes_few(const ConvPixels<T>& tile) {
-  if (tile.accumulate || tile.resumed || tile.incomplete) return false;
+  if (tile.pixels < few_pixels || tile.accumulate || tile.resumed || tile.incomplete) return false;
   Elements elements;
   if (!elements.take(tile.runs, tile.run_count)) return false;
   if (tile.columns == Vectors * lanes<T>)
