@@ -50,19 +50,20 @@ static void fourier_steps(const FourierStep<T>& s) {
     const T* twiddle = s.twiddles;
     for (index j = 0; j < part; ++j, twiddle += 2 * (Radix - 1)) {
       const index first = (t * s.length + j) * s.step;
+      Complex<T> root[Radix];
+      PCX_UNROLL
+      for (int r = 1; r < Radix; ++r) root[r] = {held(set1(twiddle[2 * r - 2])), held(set1(twiddle[2 * r - 1]))};
       for (index v = first; v < first + s.inner * lanes<T>; v += lanes<T>) {
         Complex<T> a[Radix];
         PCX_UNROLL
         for (int r = 0; r < Radix; ++r) {
-          a[r] = {load(s.re + v + r * stride), load(s.im + v + r * stride)};
-          const Complex<T> root{set1(twiddle[2 * (r > 0 ? r - 1 : 0)]), set1(twiddle[2 * (r > 0 ? r - 1 : 0) + 1])};
-          if (Inverse && !Plain && r > 0) a[r] = times_conjugate(a[r], root);
+          a[r] = {held(load(s.re + v + r * stride)), held(load(s.im + v + r * stride))};
+          if (Inverse && !Plain && r > 0) a[r] = times_conjugate(a[r], root[r]);
         }
         butterfly<Inverse>(a);
         PCX_UNROLL
         for (int r = 0; r < Radix; ++r) {
-          const Complex<T> root{set1(twiddle[2 * (r > 0 ? r - 1 : 0)]), set1(twiddle[2 * (r > 0 ? r - 1 : 0) + 1])};
-          if (!Inverse && !Plain && r > 0) a[r] = times(a[r], root);
+          if (!Inverse && !Plain && r > 0) a[r] = times(a[r], root[r]);
           store(s.to_re + v + r * stride, a[r].re);
           store(s.to_im + v + r * stride, a[r].im);
         }

@@ -61,6 +61,12 @@ PCX_INLINE void prefetch_pixel(const T* p, index channels) {
   for (index k = 0; k < channels; k += 64 / int(sizeof(T))) prefetch_near(p + k);
 }
 
+// What a transform uses more than once is loaded once, where there are registers beside the constants of an input's.
+template <bool Output, class Vector>
+PCX_INLINE Vector kept(Vector v) {
+  return Output || registers > 16 ? held(v) : v;
+}
+
 template <class T, int Tile, int Kernel, bool Whole>
 PCX_INLINE void input_pass(const TransformPass<T>& pass) {
   constexpr int size = Tile + Kernel - 1;
@@ -76,7 +82,7 @@ PCX_INLINE void input_pass(const TransformPass<T>& pass) {
       for (index k = 0; k < p.channels; k += lanes<T>) {
         decltype(zero<T>()) in[size], out[size];
         PCX_UNROLL
-        for (int i = 0; i < size; ++i) in[i] = load_part<Whole>(from + i * p.in_step + k, p.channels - k);
+        for (int i = 0; i < size; ++i) in[i] = kept<false>(load_part<Whole>(from + i * p.in_step + k, p.channels - k));
         input_transform<T, Tile, Kernel>(in, out);
         PCX_UNROLL
         for (int i = 0; i < size; ++i) store_part<Whole>(to + i * p.out_step + k, out[i], p.channels - k);
@@ -178,7 +184,7 @@ PCX_INLINE bool output_pass(const TransformPass<T>& pass) {
       for (index k = 0; k < p.channels; k += lanes<T>) {
         vec in[size], out[Tile];
         PCX_UNROLL
-        for (int i = 0; i < size; ++i) in[i] = load_part<Whole>(from + i * p.in_step + k, p.channels - k);
+        for (int i = 0; i < size; ++i) in[i] = kept<true>(load_part<Whole>(from + i * p.in_step + k, p.channels - k));
         output_transform<T, Tile, Kernel>(in, out);
         PCX_UNROLL
         for (int i = 0; i < Tile; ++i) {
