@@ -95,6 +95,8 @@ step_native() {
     $nice cmake --build "$work/plain" --target check_avx512
     $nice "$work/plain/tests/native/check_avx512" --isa avx512
   fi
+  $nice cmake --build "$work/plain" --target kernel_times
+  "$work/plain/kernel_times"
   count_cases native "every spoiled kernel is seen"
 }
 
