@@ -2,14 +2,13 @@
 // channels, and x is read as it stands. A tile keeps one vector of partial sums for each (pixel, output channel); with
 // 4 x 3 a step loads 4 vectors of pixels and 3 of weights for 12 FMAs.
 
-// As many pixels as leave room for the weights, and fill a vector of results where there is one column. Where these are
-// too few sums to keep the ports busy, there are more, and some weights come from memory for each use.
+// As many pixels as leave room for the weights. Where these are too few sums to keep the ports busy, there are more,
+// and some weights come from memory for each use.
 constexpr int dot_sums = 12;
 template <int Columns>
 constexpr int dot_room = (registers - 1 - Columns) / Columns;
 template <int Columns>
-constexpr int dot_pixels = Columns == 1 && dot_room<Columns> >= 16   ? 16
-                           : dot_room<Columns> >= 8                  ? 8
+constexpr int dot_pixels = dot_room<Columns> >= 8                    ? 8
                            : dot_room<Columns> * Columns >= dot_sums ? dot_room<Columns>
                                                                      : dot_sums / Columns;
 
