@@ -71,7 +71,7 @@ class Times {
     std::printf("%s, %.1f multiply-adds a nanosecond at most\n", pcx::active_table().isa, peak_ * 1e-9);
   }
 
-  void run() {
+  bool run() {  // whether there is such a kernel
     panel_product();
     conv_pixels();
     over_lanes();
@@ -82,12 +82,14 @@ class Times {
     depthwise_sum();
     distances();
     winograd();
+    return timed_ > 0;
   }
 
  private:
   template <class Call>
-  void say(const char* kernel, const std::string& what, double products, Call call) const {
+  void say(const char* kernel, const std::string& what, double products, Call call) {
     if (!only_.empty() && only_ != kernel) return;
+    ++timed_;
     const double seconds = seconds_of(call);
     std::printf("%-16s%-32s%9.1f ns", kernel, what.c_str(), seconds * 1e9);
     if (products > 0 && peak_ > 0) std::printf("%7.0f%%", 100 * products / seconds / peak_);
@@ -297,6 +299,7 @@ class Times {
   const pcx::Kernels<float>& k_;
   const std::string only_;
   const double peak_;
+  int timed_ = 0;
   std::vector<float> x_, w_, y_;
   std::vector<index> x_at_, y_at_;
   std::vector<pcx::Run> runs_;
@@ -311,5 +314,7 @@ int main(int count, char** arguments) {
     std::fprintf(stderr, "%s\n", error.what());
     return 2;
   }
-  Times(count > 2 ? arguments[2] : "").run();
+  if (Times(count > 2 ? arguments[2] : "").run()) return 0;
+  std::fprintf(stderr, "no kernel is called %s; without a name all are timed and listed\n", arguments[2]);
+  return 2;
 }
