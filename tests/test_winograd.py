@@ -61,6 +61,10 @@ CASES = [
     ConvCase("a column between two of padding", (150, 1), (16, 17), (3, 3), padding=1),
     ConvCase("rows of padding, dilated", (3, 150), (16, 17), (3, 3), padding=(4, 2), dilation=(4, 2)),
     ConvCase("3D, dilated on one axis", (5, 7, 12), (9, 18), (3, 3, 3), padding=(1, 1, 2), dilation=(1, 1, 2)),
+    ConvCase("few output channels: sums over lanes", (22, 23), (70, 3), (3, 3), padding=1, batch=3),
+    ConvCase("few input channels, whose gradient sums over lanes", (22, 23), (4, 300), (3, 3), padding=1),
+    ConvCase("one output channel, parts of a kernel", (60,), (33, 1), (7,), padding=3),
+    ConvCase("few channels on both sides, in groups", (9, 10, 11), (36, 4), (3, 3, 3), padding=1, groups=2),
 ]
 # Forward, residues of x are summed as channels are; of the input gradient each has tiles of its own.
 STRIDED = [
@@ -81,6 +85,11 @@ STRIDED = [
     ConvCase("stride 4, kernel 5", (37, 38), (5, 16), (5, 5), 4, 2),
     ConvCase("as many taps as residues on one axis", (21, 22), (9, 16), (2, 3), 2, 1),
     ConvCase("asymmetric padding", (20, 19), (8, 8), (4, 4), 2, ((0, 3), (3, 0))),
+    ConvCase("a first layer", (45, 46), (3, 40), (7, 7), 2, 3),
+    ConvCase("residues joined, a picture of no whole number of them", (38, 37), (1, 65), (11, 5), (4, 2), 2, batch=2),
+    ConvCase("residues joined on two axes of three", (5, 21, 23), (2, 33), (3, 7, 8), (1, 2, 3), (1, 6, 7)),
+    ConvCase("residues joined in one row, and dilated across", (90, 20), (4, 24), (9, 3), (4, 1), (3, 2), (1, 2)),
+    ConvCase("residues joined in two panels", (40, 41), (12, 32), (6, 6), 3, 2),
 ]
 
 
@@ -509,3 +518,32 @@ def test_precision_reaches_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
         pyconvx.conv2d_weight_grad(draw_normal(size, "float32", 3), y, (5, 3), precision=precision)
         directions = [direction for direction, fast in asked if fast == bool(i)]
         assert sorted(directions) == sorted(["forward", "input_grad", "weight_grad"] * 3)
+
+
+def test_joined_residues_serve_pictures_of_other_sizes(isa: str) -> None:
+    w, b = draw_normal((7, 7, 3, 48), "float32", 1), draw_normal((3,), "float32", 2)
+    packed = PackedWeights(w)
+    for size in [(43, 50), (50, 43), (8, 9)]:
+        dy = draw_normal((2, *size, 48), "float32", 3)
+        options: dict[str, Any] = {"stride": 2, "padding": 3, "output_padding": 1}
+        y = pyconvx.conv_transpose2d(dy, packed, b, algorithm="winograd", activation="relu", **options)
+        wide = [array.astype(float) for array in (dy, w, b)]
+        assert_close(y, pyconvx.conv_transpose2d(*wide, activation="relu", **options), contract_tolerance(48))
+
+
+def test_a_joined_gradient_that_is_not_finite_is_computed_again(isa: str) -> None:
+    dy, w = draw_normal((3, 30, 31, 32), "float32", 7), draw_normal((4, 4, 3, 32), "float32", 8)
+    dy[1, 3, 4, 5] = np.nan
+    options: dict[str, Any] = {"stride": 2, "padding": 1}
+    dx = pyconvx.conv2d_input_grad(dy, w, (3, 60, 62, 3), algorithm="winograd", **options)
+    assert_same_bits(dx[1], pyconvx.conv2d_input_grad(dy[1], w, (60, 62, 3), algorithm="direct", **options))
+    with pyconvx.num_threads(3):
+        assert_same_bits(pyconvx.conv2d_input_grad(dy, w, (3, 60, 62, 3), algorithm="winograd", **options), dx)
+    assert np.isfinite(dx[[0, 2]]).all()
+
+
+def test_a_first_layer_has_its_residues_joined() -> None:
+    """7x7 with stride 2 is 4x4 for each of 4 residues of 3 channels: F(3, 4), once for all of them."""
+    found = pyconvx.explain("conv2d_input_grad", (1, 224, 224, 3), (7, 7, 3, 64), stride=2, padding=3, kept=True)
+    assert (found.algorithm, found.tile) == ("winograd", (3, 3))
+    assert found.multiplications == 38 * 38 * 6**2 * 64 * 12

@@ -21,7 +21,7 @@ std::mutex& forms_mutex() { return fork_mutex<struct AllForms>(); }
 
 template <class T>
 bool worth_keeping(const PackedWeight<T>& form, const ConvShape& shape) {
-  const std::vector<Correlation> parts = parts_of(shape, form.direction);
+  const std::vector<Correlation> parts = parts_of(shape, form.direction, form.tiles);
   const bool winograd = form.tiles != Tiles{1, 1, 1} && !is_fourier(form.tiles) && parts.size() == 1;
   if (form.size * static_cast<index>(sizeof(T)) <= large_form || !winograd) return true;
   const double share = winograd_making_share(parts[0], form.tiles);

@@ -28,8 +28,13 @@ inline bool sees_padding(const CorrelationAxis& a) { return sees_padding(a, 0, a
 struct Correlation {
   index batch, groups, in_channels, out_channels;  // channels of one group
   std::array<CorrelationAxis, 3> axis;
-  index all_products = 0;  // where it is one of several that are computed in turn: of all
+  index all_products = 0;  // where it is one of several that are computed in turn, or they are joined: of all
+  // Output positions that are computed as one on each axis, one after the other: output channels are those of the first
+  // of them, the second, and so on. Only Winograd's algorithm knows of it.
+  std::array<index, 3> joined{1, 1, 1};
 
+  bool is_joined() const { return joined[0] * joined[1] * joined[2] > 1; }
+  index pixel_channels() const { return out_channels / (joined[0] * joined[1] * joined[2]); }
   index taps() const { return axis[0].taps * axis[1].taps * axis[2].taps; }
   index positions() const { return axis[0].positions * axis[1].positions * axis[2].positions; }
   double products() const {

@@ -39,7 +39,7 @@ double amplification_of(const ConvShape& shape, Direction direction, const Tiles
       most *= axis_amplification(winograd_weight_grad_scheme(tiles[a], shape, a).kernel, tiles[a]);
     return most;
   }
-  for (const Correlation& part : parts_of(shape, direction)) {
+  for (const Correlation& part : parts_of(shape, direction, tiles)) {
     const Tiles own = part_tiles(part, tiles);
     if (is_fourier(own)) continue;
     double product = 1;
@@ -64,7 +64,7 @@ Cost cost_of(const ConvShape& shape, Direction direction, const Tiles& tiles, bo
     cost.packed = scatter_packed_size<T>(scatter_of(shape, direction)) * index(sizeof(T));
     return cost;
   }
-  for (const Correlation& part : parts_of(shape, direction)) {
+  for (const Correlation& part : parts_of(shape, direction, tiles)) {
     const Tiles own = part_tiles(part, tiles);
     const bool by_turns = !kept && packs_by_turns<T>(part, own);
     cost.works.push_back(work_of<T>(part, own, {nullptr, by_turns, strides_of(shape, direction)}));

@@ -8,17 +8,24 @@
 #include "isa/dispatch.h"
 #include "ops/depthwise.h"
 #include "ops/fourier.h"
+#include "ops/joined.h"
 #include "ops/scatter.h"
 #include "ops/weight_grad.h"
 #include "ops/winograd.h"
 
 namespace pcx {
 
+namespace {
+
+void trim_axes(Correlation& part) {
+  for (CorrelationAxis& axis : part.axis) trim(axis, axis.positions, axis.in);
+}
+
+}  // namespace
+
 std::vector<Correlation> parts_of(const ConvShape& shape, Direction direction) {
   std::vector<Correlation> parts = direction == Direction::forward ? forward_parts(shape) : input_grad_parts(shape);
-  for (Correlation& part : parts) {
-    for (CorrelationAxis& axis : part.axis) trim(axis, axis.positions, axis.in);
-  }
+  for (Correlation& part : parts) trim_axes(part);
   if (parts.size() == 1) return parts;
   index all = 0;
   for (const Correlation& part : parts) all += static_cast<index>(part.products());
@@ -26,9 +33,17 @@ std::vector<Correlation> parts_of(const ConvShape& shape, Direction direction) {
   return parts;
 }
 
+std::vector<Correlation> parts_of(const ConvShape& shape, Direction direction, const Tiles& tiles) {
+  const bool joined = direction == Direction::input_grad && can_join(shape) && joins(shape, tiles);
+  return joined ? joined_parts(shape) : parts_of(shape, direction);
+}
+
 double relative_terms(const std::vector<Correlation>& parts, const Correlation& part) {
   double all = 0, results = 1;
   for (const Correlation& p : parts) all += static_cast<double>(p.positions()) * static_cast<double>(p.taps());
+  if (part.is_joined())  // whose taps are zero for some results
+    all = static_cast<double>(part.all_products) /
+          static_cast<double>(part.batch * part.groups * part.in_channels * part.pixel_channels());
   for (const CorrelationAxis& axis : part.axis) results *= static_cast<double>(axis.out);
   return all > 0 ? static_cast<double>(part.taps()) * results / all : 1;
 }
@@ -59,14 +74,15 @@ bool same_taps(const std::array<Axis, 3>& a, const std::array<Axis, 3>& b) {
 }
 
 // Whether pictures of both shapes meet the same taps, and their weights are packed alike.
-bool same_taps(const ConvShape& a, const ConvShape& b, Direction direction, bool scattered) {
+bool same_taps(const ConvShape& a, const ConvShape& b, Direction direction, const Tiles& tiles, bool scattered) {
   if (scattered) {
     const Scatter own = scatter_of(a, direction), other = scatter_of(b, direction);
     return own.planar == other.planar && same_taps(own.axis, other.axis);
   }
-  const std::vector<Correlation> own = parts_of(a, direction), other = parts_of(b, direction);
-  return std::equal(own.begin(), own.end(), other.begin(), other.end(),
-                    [](const Correlation& x, const Correlation& y) { return same_taps(x.axis, y.axis); });
+  const std::vector<Correlation> own = parts_of(a, direction, tiles), other = parts_of(b, direction, tiles);
+  return std::equal(own.begin(), own.end(), other.begin(), other.end(), [](const Correlation& x, const Correlation& y) {
+    return same_taps(x.axis, y.axis) && x.joined == y.joined;
+  });
 }
 
 // Lengths of Fourier transforms, or tiles of Winograd's algorithm, and the cycles that they take for a picture.
@@ -106,7 +122,11 @@ Tiles choose_tiles(const ConvShape& shape, Direction direction, Algorithm algori
   if (direction == Direction::weight_grad) return weight_grad_tiles<T>(shape, algorithm);
   const std::vector<Correlation> parts = parts_of(shape, direction);
   if (algorithm == Algorithm::fft) return fourier_candidate<T>(parts, true, kept, none).tiles;
-  const Candidate winograd = winograd_candidate<T>(parts, algorithm == Algorithm::winograd, kept, fast, none);
+  Candidate winograd = winograd_candidate<T>(parts, algorithm == Algorithm::winograd, kept, fast, none);
+  if (direction == Direction::input_grad && can_join(shape)) {
+    const Candidate joined = winograd_candidate<T>(joined_parts(shape), false, kept, fast, none);
+    if (joined.cycles < winograd.cycles) winograd = joined;
+  }
   if (algorithm == Algorithm::winograd) return winograd.tiles;
   const Candidate fourier = fourier_candidate<T>(parts, false, kept, none);
   const Candidate& best = fourier.cycles < winograd.cycles ? fourier : winograd;
@@ -151,7 +171,7 @@ index part_packed_size(const Correlation& part, const Tiles& tiles) {
 
 template <class T>
 bool packs_by_turns(const Correlation& part, const Tiles& tiles) {
-  if (is_fourier(tiles) || part_packed_size<T>(part, tiles) < least_by_turns) return false;
+  if (is_fourier(tiles) || part.is_joined() || part_packed_size<T>(part, tiles) < least_by_turns) return false;
   if constexpr (sizeof(T) == 4) {
     if (tiles != Tiles{1, 1, 1}) return winograd_reads_once(part, tiles);
   }
@@ -169,7 +189,7 @@ PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const T
     scatter_pack(problem, w, strides, packed.data.data());
     return packed;
   }
-  const std::vector<Correlation> parts = parts_of(shape, direction);
+  const std::vector<Correlation> parts = parts_of(shape, direction, tiles);
   for (const Correlation& part : parts) {
     const Tiles own = part_tiles(part, tiles);
     const bool by_turns = lent && packs_by_turns<T>(part, own);
@@ -179,7 +199,13 @@ PackedWeight<T> pack_weight(const ConvShape& shape, Direction direction, const T
   packed.data = Buffer<T>(packed.size, lent ? Stay::brief : Stay::lasting);
   for (std::size_t i = 0; i < parts.size(); ++i) {
     if (packed.parts[i] == not_packed) continue;
-    pack_part(parts[i], part_tiles(parts[i], tiles), w, strides, packed.data.data() + packed.parts[i]);
+    T* const to = packed.data.data() + packed.parts[i];
+    if (parts[i].is_joined()) {
+      const JoinedWeight<T> joined(shape, w, strides);
+      pack_part(parts[i], tiles, joined.w.data(), joined.strides, to);
+    } else {
+      pack_part(parts[i], part_tiles(parts[i], tiles), w, strides, to);
+    }
   }
   return packed;
 }
@@ -194,7 +220,8 @@ bool scattered(const PackedWeight<T>& w) {
 // Parts that are computed directly are packed for the way that they take.
 template <class T>
 bool same_ways(const PackedWeight<T>& w, const ConvShape& shape, Direction direction) {
-  const std::vector<Correlation> packed = parts_of(w.shape, direction), now = parts_of(shape, direction);
+  const std::vector<Correlation> packed = parts_of(w.shape, direction, w.tiles),
+                                 now = parts_of(shape, direction, w.tiles);
   for (std::size_t i = 0; i < packed.size(); ++i) {
     const bool direct = part_tiles(packed[i], w.tiles) == Tiles{1, 1, 1};
     if (direct && way_of<T>(packed[i]) != way_of<T>(now[i])) return false;
@@ -210,7 +237,7 @@ template <class T>
 bool serves(const PackedWeight<T>& w, const ConvShape& shape, Direction direction) {
   if (w.table != &active_table() || w.direction != direction || !same_weight(w.shape, shape)) return false;
   if (w.shape.in == shape.in && w.shape.out == shape.out) return true;
-  return same_taps(w.shape, shape, direction, scattered(w)) &&
+  return same_taps(w.shape, shape, direction, w.tiles, scattered(w)) &&
          (w.tiles != Tiles{1, 1, 1} || scattered(w) == scatter_suits<T>(shape, direction)) &&
          (scattered(w) || same_ways(w, shape, direction));
 }
@@ -225,7 +252,7 @@ std::vector<index> run_parts(const ConvShape& shape, Direction direction, const 
     scatter(scatter_of(shape, direction), x, w.data.data(), bias, relu, y);
     return {};
   }
-  const std::vector<Correlation> parts = parts_of(shape, direction);
+  const std::vector<Correlation> parts = parts_of(shape, direction, w.tiles);
   const WeightStrides strides = strides_of(shape, direction);
   std::vector<index> not_finite;
   for (std::size_t i = 0; i < parts.size(); ++i) {

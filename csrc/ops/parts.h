@@ -10,6 +10,8 @@ std::vector<Correlation> forward_parts(const ConvShape& shape);
 // Only residues that some tap reaches, whatever the size of the picture.
 std::vector<Correlation> input_grad_parts(const ConvShape& shape);
 std::vector<Correlation> parts_of(const ConvShape& shape, Direction direction);
+// The same for these tiles: residues of an input gradient may be joined.
+std::vector<Correlation> parts_of(const ConvShape& shape, Direction direction, const Tiles& tiles);
 
 // How many products a result of this part sums, over the mean of all results, those that no tap reaches included. The
 // root of it says by how much more the part's rounding errors weigh beside the rms of the whole.

@@ -39,7 +39,7 @@ class Winograd {
         k_(kernels<float>()),
         x_(x),
         weight_(weight),
-        bias_(bias),
+        bias_(joined_bias(bias)),
         y_(y),
         relu_(relu),
         group_size_(winograd_packed_size(problem, tiles) / problem.groups),
@@ -47,6 +47,10 @@ class Winograd {
         failed_(new std::atomic<bool>[static_cast<std::size_t>(p_.batch)]) {
     for (index i = 0; i < p_.batch; ++i) failed_[i] = false;
     if (weight.by_turns) filter_.emplace(problem, tiles, weight.strides);
+    for (index t = 0; plan_.over_lanes && t < plan_.pictures * plan_.block; ++t) {
+      rows_at_.push_back(t * plan_.chunk_row);
+      sums_at_.push_back(t * plan_.panel);
+    }
   }
 
   Work work() const {
@@ -54,7 +58,8 @@ class Winograd {
     const index each = (3 * plan_.small_size() + making_size()) * bytes;
     const index block = (plan_.input_size() + plan_.product_size()) * bytes;
     const bool alone = !worth_threads(p_, products, parallel_products);
-    Work work{products, plan_.chunk + plan_.chunks, 0, each, 1};
+    const index lanes = plan_.over_lanes ? k_.lanes : 1;
+    Work work{products, divide_up(plan_.chunk, lanes) + plan_.chunks, 0, each, 1};
     if (whole_blocks()) {
       work.scratch += block;
       if (!alone) work.workers = std::min(blocks(), std::max<index>(1, scratch_bytes / work.scratch));
@@ -66,7 +71,7 @@ class Winograd {
   }
 
   // Each panel of a group by one task.
-  bool reads_once() const { return blocks() == p_.groups; }
+  bool reads_once() const { return blocks() == p_.groups && !plan_.over_lanes; }
 
   std::vector<index> run() {
     const Work work = this->work();
@@ -84,6 +89,13 @@ class Winograd {
   }
 
  private:
+  // That of each of the positions that are joined.
+  const float* joined_bias(const float* bias) {
+    if (!bias || !p_.is_joined()) return bias;
+    for (index k = 0; k < p_.out_channels; ++k) biases_.push_back(bias[k % p_.pixel_channels()]);
+    return biases_.data();
+  }
+
   // Tiles of one picture, or all of several.
   struct Block {
     index image, pictures, group, number, each;
@@ -156,12 +168,13 @@ class Winograd {
     return x_ + (b.image + picture) * size + b.group * p_.in_channels;
   }
   float* y_of(const Block& b, index picture) const {
-    const index size = p_.axis[0].out * p_.axis[1].out * p_.axis[2].out * p_.groups * p_.out_channels;
-    return y_ + (b.image + picture) * size + b.group * p_.out_channels;
+    const index size = p_.axis[0].out * p_.axis[1].out * p_.axis[2].out * p_.groups * p_.pixel_channels();
+    return y_ + (b.image + picture) * size + b.group * p_.pixel_channels();
   }
 
   // The room for a weight that is made stands behind that for tiles on their way.
   void multiply(const Block& b, index first, index last, const float* input, float* products, float* small) const {
+    if (plan_.over_lanes) return multiply_over_lanes(b, input, products);
     if (!weight_.by_turns) return multiply_packed(b, first, last, input, products);
     for (index panel = first; panel < last; ++panel)
       multiply_making(b, panel, input, products, small + 3 * plan_.small_size());
@@ -205,6 +218,29 @@ class Winograd {
           if (add_chunk(product, zeros, e, chunk, input, w + chunk * plan_.chunk * product.width))
             product.accumulate = true;
         }
+      }
+    }
+  }
+
+  void multiply_over_lanes(const Block& b, const float* input, float* products) const {
+    Run run{0, 0};
+    ConvPixels<float> product{};
+    product.x_at = rows_at_.data();
+    product.y_at = sums_at_.data();
+    product.runs = &run;
+    product.run_count = 1;
+    product.pixels = b.tiles();
+    product.columns = static_cast<int>(p_.out_channels);
+    product.over_lanes = true;
+    product.w = weight_.data + b.group * group_size_;
+    for (index e = 0; e < plan_.elements; ++e) {
+      product.y = products + e * plan_.product_element;
+      for (index chunk = 0; chunk < plan_.chunks; ++chunk) {
+        product.x = input + (chunk * plan_.elements + e) * plan_.input_element;
+        run.length = std::min(plan_.chunk, plan_.depth() - chunk * plan_.chunk);
+        product.accumulate = chunk > 0;
+        k_.conv_pixels(product);
+        product.w += round_up(run.length, k_.lanes) * p_.out_channels;
       }
     }
   }
@@ -253,10 +289,12 @@ class Winograd {
   const Kernels<float>& k_;
   const float* x_;
   const Weight<float> weight_;
+  std::vector<float> biases_;
   const float* bias_;
   float* y_;
   const bool relu_;
   const index group_size_;
+  std::vector<index> rows_at_, sums_at_;  // over lanes: of each tile of a block
   const index made_element_;  // floats from one element of a made weight to the next: in other sets of the cache
   std::unique_ptr<std::atomic<bool>[]> failed_;
 };

@@ -37,13 +37,17 @@ struct Costs {
 };
 constexpr Costs narrow_costs{0.9, 24, 6, 4.5, 12, 36, 36, 15, 190, 8 << 20, 8 << 20, 1.5};
 constexpr Costs wide_costs{0.95, 15, 8, 2.5, 9, 50, 50, 20, 100, 1 << 20, 6 << 20, 1.6};
+constexpr double lane_sum_vectors = 3;   // to add up the lanes of a sum
+constexpr double lane_transform = 0.65;  // times as much for a transform in the small blocks of sums over lanes
+constexpr double border = 12;            // an element of a tile there that crosses the border within its rows
 constexpr double first_cycles = 4000;
 constexpr double ragged = 1.7;        // times as much for a transform of channels that are no whole vectors
 constexpr double strided = 1.05;      // times as much for a strided picture, of whose lines a residue uses a part;
 constexpr double few_strided = 1.13;  // and where it has few channels, or vectors are of 64 bytes
 constexpr index few_channels = 16;
-constexpr double wide_lopsided = 1.15;  // times as much with vectors of 64 bytes, as where there are groups
-constexpr double spread_cost = 12;      // an element of a result whose neighbours are of other residues
+constexpr double wide_lopsided = 1.15;    // times as much with vectors of 64 bytes, as where there are groups
+constexpr double joined_positions = 1.2;  // times as much where they are: rows of results are short
+constexpr double spread_cost = 12;        // an element of a result whose neighbours are of other residues
 
 const Costs& costs() { return kernels<float>().wide() ? wide_costs : narrow_costs; }
 
@@ -55,13 +59,31 @@ double far_share(double elements) {  // of a transformed weight
 
 double between(double near, double far, double share) { return near + (far - near) * share; }
 
+// An element of one tile, of all output channels.
+double sums_cost(const WinogradPlan& plan, double columns, double depth) {
+  const Costs& cost = costs();
+  const double chunks = static_cast<double>(plan.chunks);
+  if (!plan.over_lanes) return columns * (cost.product * depth + cost.chunk * chunks);
+  const double lanes = kernels<float>().lanes, vectors = std::ceil(depth / lanes);
+  return columns * lanes * (cost.product * vectors + lane_sum_vectors * chunks);
+}
+
+// Tiles that cross the border on the width axis.
+double border_tiles(const WinogradPlan& plan) {
+  const CorrelationAxis& a = plan.problem.axis[2];
+  const index reach = a.first + (plan.row[2] * plan.scheme[2].tile - 1) * a.step + (a.taps - 1) * a.tap_step;
+  const index ends = (a.first < 0) + (reach >= a.in);
+  return static_cast<double>(plan.tiles()) *
+         std::min(1.0, static_cast<double>(ends) / static_cast<double>(plan.row[2]));
+}
+
 // Of one group, in multiply-adds.
 double transformed_cost(const WinogradPlan& plan) {
   const Correlation& p = plan.problem;
   const index lanes = kernels<float>().lanes, whole = divide_up(p.in_channels, lanes) * lanes;
   const Costs& cost = costs();
   const double cycle = 2.0 * static_cast<double>(lanes), axes = plan.transformed;
-  const double columns = static_cast<double>(divide_up(p.out_channels, lanes) * lanes);
+  const double columns = static_cast<double>(plan.over_lanes ? p.out_channels : round_up(p.out_channels, lanes));
   const double tiles = static_cast<double>(plan.tiles()),
                together = std::min(cost.sharing, static_cast<double>(plan.fitting));
   const double rows = std::max(tiles, 4 / together);
@@ -75,9 +97,10 @@ double transformed_cost(const WinogradPlan& plan) {
   const double weights = static_cast<double>(p.groups) * elements * depth * columns;
   const double far = std::max(cost.read, cost.read_far - cost.product * rows);
   const double weight_read = between(cost.read, far, far_share(weights));
-  const double products =
-      rows * columns * (cost.product * depth + cost.chunk * chunks) + cycle * cost.call_cycles * calls;
-  const double transforms = tiles * axes * cost.transform * channels * read + weight_read / together * depth * columns;
+  const double products = rows * sums_cost(plan, columns, depth) + cycle * cost.call_cycles * calls;
+  double transforms = tiles * axes * cost.transform * channels * read;
+  if (plan.over_lanes) transforms = lane_transform * transforms + border * border_tiles(plan) * channels;
+  transforms += weight_read / together * depth * columns;
   return elements * (products + transforms) + cycle * cost.strip_cycles * axes * tiles * strips * read;
 }
 
@@ -130,6 +153,7 @@ double part_cycles(const Correlation& p, const Tiles& tiles, bool kept) {
   if (p.positions() == 0) return 0;
   if (own == Tiles{1, 1, 1}) return correlate_cycles(p, kept);
   double cost = transformed_cost(WinogradPlan(p, own)) * strided_factor(p) * lopsided_factor(p);
+  if (p.is_joined()) cost *= joined_positions;
   if (!kept) cost += making_cost(p, own) / pictures_of_call;
   if (p.axis[0].out_step * p.axis[1].out_step * p.axis[2].out_step > 1)
     cost += spread_cost * static_cast<double>(p.positions() * p.out_channels);

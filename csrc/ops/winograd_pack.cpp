@@ -15,25 +15,33 @@ namespace {
 constexpr index channels_at_once = 8;  // whose transforms stay in the L2 cache; written in runs of 8 rows
 constexpr index longest_piece = 32;    // of these, one after the other along rows of the weight
 
-}  // namespace
-
-index winograd_packed_size(const Correlation& problem, const Tiles& tiles) {
-  const Kernels<float>& k = kernels<float>();
-  const index full = problem.out_channels / k.panel * k.panel, left = problem.out_channels - full;
-  index elements = 1;
+// Of a group's transformed weight: elements of the transform, and products that each of them sums.
+struct Extent {
+  index elements = 1, depth;
+};
+Extent extent_of(const Correlation& p, const Tiles& tiles) {
+  Extent extent{1, p.in_channels};
   for (int a = 0; a < 3; ++a) {
-    const WinogradScheme scheme = winograd_scheme(tiles[a], problem.axis[a]);
-    elements *= scheme.size() * scheme.parts;
+    const WinogradScheme scheme = winograd_scheme(tiles[a], p.axis[a]);
+    extent.elements *= scheme.size();
+    extent.depth *= scheme.parts;
   }
-  return problem.groups * elements * problem.in_channels * (full + (left ? k.whole_width(left) : 0));
+  return extent;
 }
 
-void winograd_pack(const Correlation& problem, const Tiles& tiles, const float* w, const WeightStrides& strides,
-                   float* packed) {
+index panels_size(const Correlation& p, const Tiles& tiles) {  // of a group
+  const Kernels<float>& k = kernels<float>();
+  const Extent extent = extent_of(p, tiles);
+  const index full = p.out_channels / k.panel * k.panel, left = p.out_channels - full;
+  return extent.elements * extent.depth * (full + (left ? k.whole_width(left) : 0));
+}
+
+void pack_panels(const Correlation& problem, const Tiles& tiles, const float* w, const WeightStrides& strides,
+                 float* packed) {
   const Kernels<float>& k = kernels<float>();
   const FilterTransform transform(problem, tiles, strides);
   const index panels = divide_up(problem.out_channels, k.panel), channels = problem.in_channels;
-  const index group_size = winograd_packed_size(problem, tiles) / problem.groups;
+  const index group_size = panels_size(problem, tiles);
   const index depth = transform.parts() * channels, at_once = std::min(channels, channels_at_once);
   const index strips = divide_up(channels, at_once);
   // Rows of the weight run over the panels, or over the channels where it is read the other way round.
@@ -57,6 +65,36 @@ void winograd_pack(const Correlation& problem, const Tiles& tiles, const float* 
       }
     }
   });
+}
+
+// The rows of each element of one panel, of vectors with few columns, into lanes.
+void rows_into_lanes(const float* rows, index elements, index depth, index columns, float* to) {
+  const index lanes = kernels<float>().lanes, vectors = divide_up(depth, lanes);
+  for (index e = 0; e < elements; ++e, rows += depth * lanes, to += vectors * columns * lanes) {
+    std::fill(to + (vectors - 1) * columns * lanes, to + vectors * columns * lanes, 0.0f);
+    for (index i = 0; i < depth; ++i) {
+      for (index k = 0; k < columns; ++k) to[(i / lanes * columns + k) * lanes + i % lanes] = rows[i * lanes + k];
+    }
+  }
+}
+
+}  // namespace
+
+index winograd_packed_size(const Correlation& p, const Tiles& tiles) {
+  if (!winograd_over_lanes(p, tiles)) return p.groups * panels_size(p, tiles);
+  const Extent extent = extent_of(p, tiles);
+  return p.groups * extent.elements * round_up(extent.depth, kernels<float>().lanes) * p.out_channels;
+}
+
+void winograd_pack(const Correlation& p, const Tiles& tiles, const float* w, const WeightStrides& strides,
+                   float* packed) {
+  if (!winograd_over_lanes(p, tiles)) return pack_panels(p, tiles, w, strides, packed);
+  const index size = panels_size(p, tiles), lanes_size = winograd_packed_size(p, tiles) / p.groups;
+  const Extent extent = extent_of(p, tiles);
+  Buffer<float> panels(p.groups * size);
+  pack_panels(p, tiles, w, strides, panels.data());
+  for (index g = 0; g < p.groups; ++g)
+    rows_into_lanes(panels.data() + g * size, extent.elements, extent.depth, p.out_channels, packed + g * lanes_size);
 }
 
 }  // namespace pcx

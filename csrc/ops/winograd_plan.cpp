@@ -10,9 +10,10 @@ namespace pcx {
 
 namespace {
 
-constexpr index longest_chunk = 64;
+constexpr index longest_chunk = 64, lane_chunk = 16;  // of a sum, or of one lane's
 constexpr index block_bytes = 400 << 10;  // of a block's transformed input and products: they stay in the L2 cache
 constexpr index most_tiles = 192, least_tiles = 72;
+constexpr index lane_block_bytes = 200 << 10, least_lane_tiles = 8;  // over lanes: the weight is small
 constexpr index most_bytes = 48 << 20;   // however many channels there are, while a register tile has all its rows
 constexpr index line = 16;               // floats of a cache line
 constexpr index far_floats = 128 << 10;  // of a picture that leaves the caches of a core little else
@@ -29,6 +30,13 @@ WinogradScheme winograd_scheme(int tile, const CorrelationAxis& axis) {
   if (tile == 1) return {1, 1, static_cast<int>(axis.taps), axis.taps, axis.taps};
   return winograd_scheme(axis.taps, residues_of(axis), tile,
                          [&](index kernel) { return winograd_axis_for<float>(tile, kernel); });
+}
+
+bool winograd_over_lanes(const Correlation& p, const Tiles& tiles) {
+  for (int a = 0; a < 3; ++a) {
+    if (tiles[a] == 1 && p.axis[a].taps > 1) return false;  // whose parts may be left out
+  }
+  return kernels<float>().over_lanes(p.out_channels, p.in_channels, false);
 }
 
 WinogradPlan::WinogradPlan(const Correlation& correlation, const Tiles& tiles_on)
@@ -50,13 +58,16 @@ WinogradPlan::WinogradPlan(const Correlation& correlation, const Tiles& tiles_on
     const index reach = axis.first + (axis.positions - 1) * axis.step + (axis.taps - 1) * axis.tap_step;
     edged = edged || (!transform[a] && axis.taps > 1 && (axis.first < 0 || reach >= axis.in));
   }
-  chunk = round_up(divide_up(depth(), divide_up(depth(), longest_chunk)), line);
+  over_lanes = winograd_over_lanes(problem, tiles_on);
+  const index longest = over_lanes ? lane_chunk * k.lanes : longest_chunk;
+  chunk = round_up(divide_up(depth(), divide_up(depth(), longest)), line);
   chunks = divide_up(depth(), chunk);
   chunk_row = chunk;
-  panel = k.whole_width(problem.out_channels);
+  panel = over_lanes ? problem.out_channels : k.whole_width(problem.out_channels);
   panels = divide_up(problem.out_channels, k.panel);
   const index tile_bytes = elements * (chunks * chunk_row + panels * panel) * static_cast<index>(sizeof(float));
-  const index most = std::min(std::clamp(block_bytes / tile_bytes, least_tiles, most_tiles),
+  const index most = std::min(over_lanes ? std::clamp(lane_block_bytes / tile_bytes, least_lane_tiles, most_tiles)
+                                         : std::clamp(block_bytes / tile_bytes, least_tiles, most_tiles),
                               std::max<index>(k.tile, most_bytes / tile_bytes));
   blocks = divide_up(tiles(), most);
   block = std::min(tiles(), round_up(divide_up(tiles(), blocks), k.tile));

@@ -50,6 +50,10 @@ inline bool lopsided(index in_channels, index out_channels) {
   return few <= 32 && many >= 3 * few;
 }
 
+// Whether lanes run along the sum, as output channels are so few: an element's weight is then [depth / lanes][column]
+// [lane]. It does not depend on the size of the picture.
+bool winograd_over_lanes(const Correlation& problem, const Tiles& tiles);
+
 // F(tile, kernel) of the active instruction set; null where the axis is not transformed.
 template <class T>
 const WinogradAxis<T>* winograd_axis_for(int tile, index kernel) {
@@ -72,6 +76,7 @@ struct WinogradPlan {
   bool uneven = false;    // some parts are short
   bool edged = false;     // some parts read nothing but padding for some tiles
   index chunk, chunks;    // of the sum over parts and channels: each is summed on its own, which halves rounding errors
+  bool over_lanes;        // few output channels: each sum runs over lanes
   index panels, panel;    // of output channels; elements from row to row of the products
   index block, blocks;    // tiles; of a picture
   index fitting, pictures;  // whose tiles a block has room for, and has: they share a weight's way into the registers

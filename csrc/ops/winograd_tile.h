@@ -39,8 +39,13 @@ struct WinogradOutput {
   bool run(index block, index first_panel, index last_panel) const;
 
  private:
+  struct Goal;
+  Axes y_strides() const;
+  Goal goal_of(const Axes& tile) const;
   index transform(index panel, const Axes& tile, const float* from, index most, bool& finite) const;
-  bool last_axis(int a, TransformPass<float> pass, index tiles, index pitch) const;
+  bool into_rows(int a, TransformPass<float> pass, const Goal& goal, index k0, index columns, index tiles) const;
+  void spread(const Goal& goal, index k0, index columns, const float* from, const Axes& strides) const;
+  bool last_axis(int a, TransformPass<float> pass, index column, index columns, index tiles, index pitch) const;
 };
 
 }  // namespace pcx

@@ -1,7 +1,6 @@
 #include "ops/winograd_weight_grad_tile.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "ops/winograd_pass.h"
 
@@ -11,15 +10,6 @@ namespace {
 
 Axes place(index number, const Axes& counts) {
   return {number / (counts[1] * counts[2]), number / counts[2] % counts[1], number % counts[2]};
-}
-
-index dot(const Axes& a, const Axes& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
-
-void copy_channels(const float* from, index channels, float* to) {
-  if (channels == strip)
-    std::memcpy(to, from, strip * sizeof(float));  // a constant length: a few vector moves
-  else
-    std::copy_n(from, channels, to);
 }
 
 }  // namespace

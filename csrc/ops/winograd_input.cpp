@@ -1,41 +1,9 @@
-#include "ops/winograd_tile.h"
-
 #include <algorithm>
-#include <cstring>
 
 #include "ops/winograd_pass.h"
+#include "ops/winograd_tile.h"
 
 namespace pcx {
-
-namespace {
-
-constexpr index line = 16;  // floats of a cache line
-
-void advance(Axes& tile, index by, const Axes& counts) {
-  tile[2] += by;
-  for (int a : {2, 1}) {
-    if (tile[a] < counts[a]) return;
-    tile[a] = 0;
-    ++tile[a - 1];
-  }
-}
-
-index dot(const Axes& a, const Axes& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
-
-void copy_channels(const float* from, index channels, float* to) {
-  index c = 0;
-  for (; c + line <= channels; c += line) std::memcpy(to + c, from + c, line * sizeof(float));  // a few vector moves
-  if (c < channels) std::copy(from + c, from + channels, to + c);
-}
-
-// The tiles of a pass: the other axes have one line for its outer loop, which goes over tiles instead.
-void over_tiles(TransformPass<float>& pass, index tiles, index in_pitch, index out_pitch) {
-  pass.outer = tiles;
-  pass.in_outer = in_pitch;
-  pass.out_outer = out_pitch;
-}
-
-}  // namespace
 
 // A run of channels of one part of the kernel, and where it goes in a row of the chunk. Where taps that follow one
 // another are parts of their own, as those of a strided axis are, the run goes on through neighbouring pixels.
@@ -185,7 +153,7 @@ void WinogradInput::through_axes(const Patch& patch, index tiles, index channels
     }
     TransformPass<float> pass =
         winograd_pass(a, from, strides, to + skipped, to_strides, lines, first ? channels : tiles * channels);
-    if (!plan.far) pass.fetched = std::min(line, pass.fetched);
+    if (!plan.far) pass.fetched = std::min(channel_line, pass.fetched);
     if (!first || tiles == 1) {
       if (first && left) pass.ahead = patch.pitch;
       plan.transform[a]->input(pass);
@@ -204,85 +172,6 @@ void WinogradInput::first_axis(int a, TransformPass<float> pass, index tiles, in
     return plan.transform[a]->input(pass);
   }
   for (index t = 0; t < tiles; ++t, pass.in += in_pitch, pass.out += out_pitch) plan.transform[a]->input(pass);
-}
-
-bool WinogradOutput::run(index block, index first_panel, index last_panel) const {
-  const index first = block * plan.block, count = std::min(plan.block, plan.tiles() - first);
-  Axes tile = plan.place(first);
-  bool finite = true;
-  for (index t = 0; t < count;) {
-    index done = 0;
-    for (index panel = first_panel; panel < last_panel; ++panel) {  // all of a pixel's: they share its cache lines
-      const float* const from = products + panel * plan.elements * plan.product_element + t * plan.panel;
-      done = transform(panel, tile, from, count - t, finite);
-    }
-    t += done;
-    advance(tile, done, plan.count);
-  }
-  return finite;
-}
-
-// Neighbouring whole tiles go together: to all axes but the last they are as more channels. Returns how many; `finite`
-// becomes false where a sum is not.
-index WinogradOutput::transform(index panel, const Axes& at, const float* from, index most, bool& finite) const {
-  const Correlation& p = plan.problem;
-  const index k0 = panel * kernels<float>().panel, columns = std::min<index>(plan.panel, p.out_channels - k0);
-  Axes y_strides = dense({p.axis[0].out, p.axis[1].out, p.axis[2].out}, p.groups * p.out_channels);
-  Axes inside{}, extents = plan.size;
-  float* goal = y + k0;
-  bool whole = true;
-  for (int a = 0; a < 3; ++a) {
-    const index start = plan.first_position(a, at[a]), step = plan.spacing[a];
-    goal += (p.axis[a].out_first + start * p.axis[a].out_step) * y_strides[a];
-    y_strides[a] *= step * p.axis[a].out_step;
-    inside[a] = std::max<index>(0, (p.axis[a].positions - start + step - 1) / step);
-    whole = whole && inside[a] >= plan.scheme[a].tile;
-  }
-  const index joined = plan.transformed == 1 ? most : std::min(most, plan.together);
-  const index tiles = whole ? std::min(joined, inside[2] / plan.scheme[2].tile) : 1;
-  Axes strides = dense(plan.size, plan.product_element);
-  int left = plan.transformed;
-  for (int a : {0, 1, 2}) {
-    if (!plan.transform[a]) continue;
-    --left;
-    extents[a] = plan.scheme[a].tile;
-    const bool to_y = left == 0 && whole;
-    float* const to = to_y ? goal : small + left * plan.small_size();
-    const Axes to_strides = to_y ? y_strides : dense(extents, tiles * plan.panel);
-    TransformPass<float> pass =
-        winograd_pass(a, from, strides, to, to_strides, extents, left ? tiles * plan.panel : columns);
-    if (left) {
-      plan.transform[a]->output(pass);
-    } else {
-      pass.bias = bias ? bias + k0 : nullptr;
-      pass.relu = relu;
-      if (!last_axis(a, pass, tiles, to_y ? plan.scheme[2].tile * y_strides[2] : 0)) finite = false;
-    }
-    from = to;
-    strides = to_strides;
-  }
-  if (whole) return tiles;
-  for (int a = 0; a < 3; ++a) inside[a] = std::min<index>(inside[a], plan.scheme[a].tile);
-  for (index d = 0; d < inside[0]; ++d) {
-    for (index h = 0; h < inside[1]; ++h) {
-      for (index w = 0; w < inside[2]; ++w)
-        copy_channels(from + dot({d, h, w}, strides), columns, goal + dot({d, h, w}, y_strides));
-    }
-  }
-  return 1;
-}
-
-bool WinogradOutput::last_axis(int a, TransformPass<float> pass, index tiles, index pitch) const {
-  pass.ahead = tiles * pitch;
-  if (pass.outer == 1) {
-    over_tiles(pass, tiles, plan.panel, pitch);
-    return plan.transform[a]->last(pass);
-  }
-  bool finite = true;
-  for (index t = 0; t < tiles; ++t, pass.in += plan.panel, pass.out += pitch) {
-    if (!plan.transform[a]->last(pass)) finite = false;
-  }
-  return finite;
 }
 
 }  // namespace pcx
