@@ -72,7 +72,12 @@ PCX_INLINE void finish_pixels(const ConvPixels<T>& tile, const index* y_at, Vect
   for (int p = 0; p < Pixels; ++p) {
     T* y = to + y_at[p];
     PCX_UNROLL
-    for (int v = 0; v < Vectors; ++v) store_first(y + v * lanes<T>, sum[p][v], columns - v * lanes<T>);
+    for (int v = 0; v < Vectors; ++v) {
+      if (v == 0 && Vectors > 1)
+        store(y, sum[p][v]);
+      else
+        store_pieces(y + v * lanes<T>, sum[p][v], columns - v * lanes<T>);
+    }
   }
 }
 

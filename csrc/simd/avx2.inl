@@ -86,6 +86,10 @@ PCX_INLINE void store_first(double* p, __m256d v, index n) {
   if (n & 1) _mm_store_sd(p, rest);
 }
 
+template <class T, class Vector>
+PCX_INLINE void store_pieces(T* p, Vector v, index n) {
+  store_first(p, v, n);
+}
 PCX_INLINE __m256 rounded(const __m256d (&v)[2]) {
   return _mm256_set_m128(_mm256_cvtpd_ps(v[1]), _mm256_cvtpd_ps(v[0]));
 }

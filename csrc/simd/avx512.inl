@@ -54,6 +54,28 @@ PCX_INLINE __m512 load_lanes(const float* p, __mmask16 lanes) { return _mm512_ma
 PCX_INLINE __m512d load_lanes(const double* p, __mmask8 lanes) { return _mm512_maskz_loadu_pd(lanes, p); }
 PCX_INLINE void store_first(float* p, __m512 v, index n) { _mm512_mask_storeu_ps(p, __mmask16(first(n, 16)), v); }
 PCX_INLINE void store_first(double* p, __m512d v, index n) { _mm512_mask_storeu_pd(p, __mmask8(first(n, 8)), v); }
+// The same for n < 16, without a mask: stores under one hold up those that follow where lines come from memory (Zen 4).
+PCX_INLINE void store_pieces(float* p, __m512 v, index n) {
+  __m256 half = _mm512_castps512_ps256(v);
+  if (n & 8) {
+    _mm256_storeu_ps(p, half);
+    half = _mm512_extractf32x8_ps(v, 1);
+    p += 8;
+  }
+  __m128 rest = _mm256_castps256_ps128(half);
+  if (n & 4) {
+    _mm_storeu_ps(p, rest);
+    rest = _mm256_extractf128_ps(half, 1);
+    p += 4;
+  }
+  if (n & 2) {
+    _mm_storel_pi(reinterpret_cast<__m64*>(p), rest);
+    rest = _mm_movehl_ps(rest, rest);
+    p += 2;
+  }
+  if (n & 1) _mm_store_ss(p, rest);
+}
+PCX_INLINE void store_pieces(double* p, __m512d v, index n) { store_first(p, v, n); }
 PCX_INLINE __m512 rounded(const __m512d (&v)[2]) {
   const __m256d low = _mm256_castps_pd(_mm512_cvtpd_ps(v[0])), high = _mm256_castps_pd(_mm512_cvtpd_ps(v[1]));
   return _mm512_castpd_ps(_mm512_insertf64x4(_mm512_castpd256_pd512(low), high, 1));

@@ -62,6 +62,10 @@ PCX_INLINE void store_first(double* p, float64x2_t v, index n) {
   vst1q_f64(part, v);
   for (index i = 0; i < n && i < 2; ++i) p[i] = part[i];
 }
+template <class T, class Vector>
+PCX_INLINE void store_pieces(T* p, Vector v, index n) {
+  store_first(p, v, n);
+}
 
 PCX_INLINE float32x4_t rounded(const float64x2_t (&v)[2]) {
   return vcombine_f32(vcvt_f32_f64(v[0]), vcvt_f32_f64(v[1]));

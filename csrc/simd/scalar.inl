@@ -53,6 +53,10 @@ template <class T>
 PCX_INLINE void store_first(T* p, T v, index n) {
   if (n > 0) *p = v;
 }
+template <class T, class Vector>
+PCX_INLINE void store_pieces(T* p, Vector v, index n) {
+  store_first(p, v, n);
+}
 PCX_INLINE float rounded(const double (&v)[1]) { return float(v[0]); }
 PCX_INLINE void widen(float v, double (&to)[1]) { to[0] = v; }
 template <class T>
