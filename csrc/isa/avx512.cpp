@@ -34,6 +34,6 @@ namespace {
 PCX_TARGET_END
 
 namespace pcx {
-const KernelTable avx512_table{"avx512", avx512::kernels_of<float>(), avx512::kernels_of<double>()};
+const KernelTable avx512_table{"avx512", avx512::kernels_of<float>(), avx512::kernels_of<double>(), &avx2_table};
 }
 #endif

@@ -314,6 +314,7 @@ struct KernelTable {
   const char* isa;
   Kernels<float> f32;
   Kernels<double> f64;
+  const KernelTable* half = nullptr;  // of vectors half as long, which such a processor has, too
 };
 
 extern const KernelTable scalar_table;

@@ -31,6 +31,7 @@ class Scatterer {
       : p_(problem),
         k_(kernels<T>()),
         plan_(ScatterPlan::of<T>(p_)),
+        cells_(plan_.cell_kernels<T>(p_)),
         cut_(p_, plan_, k_.lanes, sizeof(T)),
         phases_(static_cast<index>(plan_.phases.size())),
         apart_(plan_.apart(p_)),
@@ -204,7 +205,7 @@ class Scatterer {
           sum.part_length = phase.part_length;
           sum.length = p_.planar ? cells : phase.length;
           sum.y = sums + place(f, 0, od, i, y_line) + (q - f.first[2]) * plan_.cell;
-          k_.shift_add(sum);
+          cells_.shift_add(sum);
         }
       }
     }
@@ -267,6 +268,7 @@ class Scatterer {
   const Scatter p_;
   const Kernels<T>& k_;
   const ScatterPlan plan_;
+  const Kernels<T>& cells_;
   const ScatterCut cut_;
   const index phases_;
   const bool apart_, touches_;

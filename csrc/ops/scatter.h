@@ -6,6 +6,7 @@
 #include <array>
 #include <vector>
 
+#include "isa/dispatch.h"
 #include "ops/correlation.h"
 
 namespace pcx {
@@ -65,13 +66,19 @@ struct ScatterPlan {
   std::vector<ScatterPhase> phases;
   index reach = 0;              // cells further that taps lead, at most
   index gap = 0;                // zeros between two rows of pixels; in planes sums run on into them by whole vectors
-  index cell = 0;               // elements of a cell of one phase: whole vectors, or one
+  index longest = 0;            // elements of a phase in a cell
+  index cell = 0;               // those that a cell of one phase has room for: whole vectors, or one
   index stride = 0;             // of a row of partial results
   index chunk = 0, packed = 0;  // channels of x summed in registers; elements of a group's packed weight
 
   template <class T>
   static ScatterPlan of(const Scatter& problem);
   bool apart(const Scatter& problem) const;  // no two taps lead to the same pixel of y: nothing is summed
+  // Whose vectors cells are.
+  template <class T>
+  const Kernels<T>& cell_kernels(const Scatter& problem) const {
+    return problem.planar ? kernels<T>() : kernels_for<T>(longest);
+  }
 };
 
 template <class T>

@@ -35,7 +35,8 @@ void add_term(ScatterPlan& plan, const Scatter& p, index pixel, index t, index t
   }
 }
 
-void list_phases(ScatterPlan& plan, const Scatter& p, index lanes) {
+template <class T>
+void list_phases(ScatterPlan& plan, const Scatter& p) {
   const ScatterAxis& axis = p.axis[2];
   const index together = !p.planar && axis.tap_step == 1 ? axis.step : 1;
   const bool apart = plan.apart(p);
@@ -47,10 +48,9 @@ void list_phases(ScatterPlan& plan, const Scatter& p, index lanes) {
       phase_of(plan, pixel, c, 1).terms.push_back({t * p.out_channels + c, cells});
     }
   }
-  for (const ScatterPhase& phase : plan.phases) {
-    plan.cell = std::max(plan.cell, p.planar ? 1 : whole(phase.length, lanes));
-  }
-  plan.gap = plan.reach + (p.planar ? lanes : 0);
+  for (const ScatterPhase& phase : plan.phases) plan.longest = std::max(plan.longest, phase.length);
+  plan.cell = p.planar ? 1 : whole(plan.longest, plan.cell_kernels<T>(p).lanes);
+  plan.gap = plan.reach + (p.planar ? kernels<T>().lanes : 0);
 }
 
 }  // namespace
@@ -116,7 +116,7 @@ ScatterPlan ScatterPlan::of(const Scatter& p) {
     plan.passes.push_back(pass);
     first += pass.rows;
   }
-  list_phases(plan, p, k.lanes);
+  list_phases<T>(plan, p);
   return plan;
 }
 

@@ -76,7 +76,7 @@ void CellStore<T>::store(const Line& line, index row, index rows, const T* sums,
       cells.p = sums + piece.from + q * c;
       cells.y = y + piece.to + q * p_.out_pixel();
       cells.bias = cell_bias_ + piece.bias + q * c;
-      kernels<T>().store_cells(cells);
+      plan_.cell_kernels<T>(p_).store_cells(cells);
     }
   }
 }

@@ -171,7 +171,7 @@ double scatter_cycles(const Scatter& p) {
     const double vectors = std::ceil(static_cast<double>(phase.length) / k.lanes);
     terms += wide * vectors * term * static_cast<double>(phase.terms.size() + (phase.part_length > 0) + 2);
     stored += line_stored + cell * wide * static_cast<double>(p.groups == 1 ? 1 : phase.length / p.out_channels);
-    if (!apart) stored += pace().swept * wide * static_cast<double>(plan.cell / k.lanes);
+    if (!apart) stored += pace().swept * wide * static_cast<double>(divide_up(plan.cell, k.lanes));
   }
   const double emits = emitted * static_cast<double>(aw.out * p.out_channels);
   // Rows whose partial results lie near are added in one call.
