@@ -2,9 +2,13 @@
 // of neighbouring taps, whose weights stay in registers: 10 pixels and 3 taps take 15 loads for 30 FMAs. A row is cut
 // into tiles of window_pixels or a little less, so that no tile is small: a sum is a chain of FMAs, and it takes more
 // than eight chains to keep two ports busy that need four cycles for each. Of 7 taps there are registers for no more
-// than 7 pixels; with 8 GCC keeps some of them in memory.
+// than 7 pixels; with 8 GCC keeps some of them in memory. Without vectors all but three taps make do with few tiles,
+// and are of one kind: every one of them is code.
+constexpr bool few_kinds = lanes<float> == 1;
 template <int Taps>
-constexpr int window_pixels = Taps == 0 || Taps > 5 ? 7 : 10;
+constexpr int window_pixels = few_kinds && Taps != 3  ? 4
+                              : Taps == 0 || Taps > 5 ? 7
+                                                      : 10;
 
 // Three taps follow each other so closely that each waits for the sum of the one before it, where there is one port for
 // 512 bits: then both halves of the pixels take turns, and two columns are loaded twice. 90 FMAs from the first-level
@@ -162,7 +166,8 @@ template <class T>
 static void depthwise_row(const DepthwiseRow<T>& row) {
   const index first = row.runs->taps, second = row.run_count == 2 ? row.runs[1].taps : 0;
   if (row.taps == row.run_count) return depthwise_tiles<T, 0, 1, 0>(row);  // dilated, or one column of taps
-  if (row.run_count > 2) return depthwise_tiles<T, 0, 0, 0>(row);
+  if (row.run_count > 2 || (few_kinds && 8 * first + second != 8 * 3)) return depthwise_tiles<T, 0, 0, 0>(row);
+  if constexpr (few_kinds) return depthwise_tiles<T, 0, 3, 0>(row);
   switch (8 * first + second) {
     case 8 * 2:
       return depthwise_tiles<T, 0, 2, 0>(row);

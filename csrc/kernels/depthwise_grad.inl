@@ -7,10 +7,10 @@ constexpr bool sums_slide = Taps == 2 || Taps == 3;
 // lanes of dy take one of them.
 constexpr int most_sums = registers > 16 ? 15 : 14;
 template <int Taps>
-constexpr int sum_rows = Taps == 1   ? 8
-                         : Taps == 2 ? 6
+constexpr int sum_rows = Taps == 1   ? few_kinds ? 3 : 8
+                         : Taps == 2 ? few_kinds ? 3 : 6
                          : Taps == 3 ? (most_sums - Taps) / Taps
-                                     : most_sums / Taps;
+                                     : most_sums / Taps / (few_kinds ? 2 : 1);
 
 // The products of a column: tap i meets dy[i], where First <= i < End.
 template <int First, int End, class T, class Vector, int Rows, int Taps>
