@@ -83,9 +83,18 @@ PCX_INLINE void finish_pixels(const ConvPixels<T>& tile, const index* y_at, Vect
 
 constexpr int weights_ahead = 32;  // vectors, 16 steps: where pixels are few, weights come from L3 or from memory
 
+// Half: of the last vector the lower half alone has columns.
+template <bool Half, class T, class Vector, int Vectors>
+PCX_INLINE void add_products(T x, const Vector (&w)[Vectors], Vector (&sum)[Vectors]) {
+  const Vector xp = Half && Vectors == 1 ? set1_half(x) : set1(x);
+  PCX_UNROLL
+  for (int v = 0; v < Vectors; ++v)
+    sum[v] = Half && v == Vectors - 1 ? fmadd_half(xp, w[v], sum[v]) : fmadd(xp, w[v], sum[v]);
+}
+
 // Elements [begin, end) of the pixels. Where asked, each step fetches the results of one pixel, to which the sums will
 // go: all of them at once would keep what the products need waiting.
-template <bool Fetch, class T, class Vector, int Pixels, int Vectors>
+template <bool Half, bool Fetch, class T, class Vector, int Pixels, int Vectors>
 PCX_INLINE void pixels_steps(const T* const (&x)[Pixels], const T*& w, index begin, index end, const T* y,
                              const index* y_at, Vector (&sum)[Pixels][Vectors]) {
   for (index i = begin; i < end; ++i, w += Vectors * lanes<T>) {
@@ -97,14 +106,10 @@ PCX_INLINE void pixels_steps(const T* const (&x)[Pixels], const T*& w, index beg
     PCX_UNROLL
     for (int v = 0; v < Vectors; ++v) {
       if constexpr (fetches_ahead && Vectors > 1) prefetch(w + (v + weights_ahead) * lanes<T>);
-      wi[v] = load(w + v * lanes<T>);
+      wi[v] = Half && v == Vectors - 1 ? load_half(w + v * lanes<T>) : load(w + v * lanes<T>);
     }
     PCX_UNROLL
-    for (int p = 0; p < Pixels; ++p) {
-      const Vector xp = set1(x[p][i]);
-      PCX_UNROLL
-      for (int v = 0; v < Vectors; ++v) sum[p][v] = fmadd(xp, wi[v], sum[p][v]);
-    }
+    for (int p = 0; p < Pixels; ++p) add_products<Half>(x[p][i], wi, sum[p]);
   }
 }
 
@@ -126,7 +131,7 @@ PCX_INLINE void leave_sums(const Vector (&sum)[Pixels][Vectors], T* to) {
   }
 }
 
-template <class T, int Pixels, int Vectors>
+template <class T, int Pixels, int Vectors, bool Half>
 static void pixels_tile(const ConvPixels<T>& tile, index first) {
   using vec = decltype(zero<T>());
   const index *const x_at = tile.x_at + first, *const y_at = tile.y_at + first;
@@ -146,32 +151,32 @@ static void pixels_tile(const ConvPixels<T>& tile, index first) {
     if constexpr (fetches_ahead && sizeof(T) == 4 && Pixels > 6) {
       if (r == 0 && !tile.incomplete && !tile.streamed) {
         const index fetched = begin + Pixels < end ? begin + Pixels : end;
-        pixels_steps<true>(x, w, begin, fetched, tile.y, y_at, sum);
+        pixels_steps<Half, true>(x, w, begin, fetched, tile.y, y_at, sum);
         begin = fetched;
       }
     }
-    pixels_steps<false>(x, w, begin, end, tile.y, y_at, sum);
+    pixels_steps<Half, false>(x, w, begin, end, tile.y, y_at, sum);
   }
   if (tile.incomplete) return leave_sums(sum, tile.sums + own);
-  if (tile.columns == Vectors * lanes<T>)
+  if (!Half && tile.columns == Vectors * lanes<T>)
     finish_pixels<true>(tile, y_at, sum);
   else
     finish_pixels<false>(tile, y_at, sum);
 }
 
-template <class T, int Vectors, int Pixels>
+template <class T, int Vectors, bool Half, int Pixels>
 PCX_INLINE void pixels_tile_of(index pixels, const ConvPixels<T>& tile, index first) {
-  if (pixels == Pixels) return pixels_tile<T, Pixels, Vectors>(tile, first);
-  if constexpr (Pixels > 1) pixels_tile_of<T, Vectors, Pixels - 1>(pixels, tile, first);
+  if (pixels == Pixels) return pixels_tile<T, Pixels, Vectors, Half>(tile, first);
+  if constexpr (Pixels > 1) pixels_tile_of<T, Vectors, Half, Pixels - 1>(pixels, tile, first);
 }
 
-template <class T, int Vectors, int Pixels>
+template <class T, int Vectors, bool Half, int Pixels>
 static void pixels_tiles(const ConvPixels<T>& tile) {
   const index tiles = (tile.pixels + Pixels - 1) / Pixels;
   const index least = tile.pixels / tiles, longer = tile.pixels % tiles;
   for (index t = 0, p = 0; t < tiles; ++t) {
     const index pixels = least + (t < longer);
-    pixels_tile_of<T, Vectors, Pixels>(pixels, tile, p);
+    pixels_tile_of<T, Vectors, Half, Pixels>(pixels, tile, p);
     p += pixels;
   }
 }
@@ -194,7 +199,7 @@ struct Elements {
   }
 };
 
-template <bool Fetch, class T, class Vector, int Pixels, int Vectors>
+template <bool Half, bool Fetch, class T, class Vector, int Pixels, int Vectors>
 PCX_INLINE void few_steps(const T* const (&x)[Pixels], const T*& w, const index* at, index count, const T* y,
                           const index* y_at, Vector (&sum)[Pixels][Vectors]) {
   for (index i = 0; i < count; ++i, w += Vectors * lanes<T>) {
@@ -204,17 +209,14 @@ PCX_INLINE void few_steps(const T* const (&x)[Pixels], const T*& w, const index*
     }
     Vector wi[Vectors];
     PCX_UNROLL
-    for (int v = 0; v < Vectors; ++v) wi[v] = held(load(w + v * lanes<T>));
+    for (int v = 0; v < Vectors; ++v)
+      wi[v] = held(Half && v == Vectors - 1 ? load_half(w + v * lanes<T>) : load(w + v * lanes<T>));
     PCX_UNROLL
-    for (int p = 0; p < Pixels; ++p) {
-      const Vector xp = set1(x[p][at[i]]);
-      PCX_UNROLL
-      for (int v = 0; v < Vectors; ++v) sum[p][v] = fmadd(xp, wi[v], sum[p][v]);
-    }
+    for (int p = 0; p < Pixels; ++p) add_products<Half>(x[p][at[i]], wi, sum[p]);
   }
 }
 
-template <bool Whole, class T, int Vectors, int Pixels>
+template <bool Whole, bool Half, class T, int Vectors, int Pixels>
 PCX_INLINE void few_tile(const ConvPixels<T>& tile, const Elements& elements, index first) {
   using vec = decltype(zero<T>());
   const index *const x_at = tile.x_at + first, *const y_at = tile.y_at + first;
@@ -226,37 +228,41 @@ PCX_INLINE void few_tile(const ConvPixels<T>& tile, const Elements& elements, in
   index fetched = 0;
   if (fetches_ahead && Vectors > 1 && !tile.streamed) {
     fetched = elements.count < Pixels ? elements.count : Pixels;
-    few_steps<true>(x, w, elements.at, fetched, tile.y, y_at, sum);
+    few_steps<Half, true>(x, w, elements.at, fetched, tile.y, y_at, sum);
   }
-  few_steps<false>(x, w, elements.at + fetched, elements.count - fetched, tile.y, y_at, sum);
+  few_steps<Half, false>(x, w, elements.at + fetched, elements.count - fetched, tile.y, y_at, sum);
   finish_pixels<Whole>(tile, y_at, sum);
 }
 
 // The last pixels of the list are computed twice rather than one by one.
-template <bool Whole, class T, int Vectors>
+template <bool Whole, bool Half, class T, int Vectors>
 static void few_tiles(const ConvPixels<T>& given, const Elements& elements) {
   const ConvPixels<T> tile = given;  // a copy, that no store can alias
   index p = 0;
-  for (; p + few_pixels <= tile.pixels; p += few_pixels) few_tile<Whole, T, Vectors, few_pixels>(tile, elements, p);
-  if (p < tile.pixels) few_tile<Whole, T, Vectors, few_pixels>(tile, elements, tile.pixels - few_pixels);
+  for (; p + few_pixels <= tile.pixels; p += few_pixels)
+    few_tile<Whole, Half, T, Vectors, few_pixels>(tile, elements, p);
+  if (p < tile.pixels) few_tile<Whole, Half, T, Vectors, few_pixels>(tile, elements, tile.pixels - few_pixels);
 }
 
 // Whether that took it.
-template <class T, int Vectors>
+template <class T, int Vectors, bool Half>
 static bool takes_few(const ConvPixels<T>& tile) {
   if (tile.pixels < few_pixels || tile.accumulate || tile.resumed || tile.incomplete) return false;
   Elements elements;
   if (!elements.take(tile.runs, tile.run_count)) return false;
-  if (tile.columns == Vectors * lanes<T>)
-    few_tiles<true, T, Vectors>(tile, elements);
+  if (!Half && tile.columns == Vectors * lanes<T>)
+    few_tiles<!Half, Half, T, Vectors>(tile, elements);
   else
-    few_tiles<false, T, Vectors>(tile, elements);
+    few_tiles<false, Half, T, Vectors>(tile, elements);
   return true;
 }
 
-template <class T, int Vectors, int Pixels>
+template <class T, int Vectors, int Pixels, bool Half = false>
 static void pixels_of(const ConvPixels<T>& tile) {
-  if (!takes_few<T, Vectors>(tile)) pixels_tiles<T, Vectors, Pixels>(tile);
+  if constexpr (has_halves && sizeof(T) == 4 && !Half) {
+    if (tile.columns <= Vectors * lanes<T> - lanes<T> / 2) return pixels_of<T, Vectors, Pixels, true>(tile);
+  }
+  if (!takes_few<T, Vectors, Half>(tile)) pixels_tiles<T, Vectors, Half, Pixels>(tile);
 }
 
 template <class T>

@@ -18,3 +18,17 @@ template <class T>
 PCX_INLINE void copy_elements(const T* from, T* to, index count) {
   for (index i = 0; i < count; i += lanes<T>) store_first(to + i, load_first(from + i, count - i), count - i);
 }
+
+// Where an instruction set has no operations on half a vector they are those on a whole one.
+template <class T>
+PCX_INLINE auto load_half(const T* p) {
+  return load(p);
+}
+template <class T>
+PCX_INLINE auto set1_half(T a) {
+  return set1(a);
+}
+template <class Vector>
+PCX_INLINE Vector fmadd_half(Vector a, Vector b, Vector c) {
+  return fmadd(a, b, c);
+}

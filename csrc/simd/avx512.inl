@@ -4,6 +4,7 @@ constexpr int unrolled_steps = 4;     // of panel_product
 constexpr bool fetches_ahead = true;  // conv_pixels: results and weights
 // Such processors fetch enough by themselves: on an Emerald Rapids asking for more took up to 1.17 times as long.
 constexpr bool fetches_rows = false;  // depthwise: x for the next row
+constexpr bool has_halves = true;     // operations on the lower half of a vector alone, which some do in half the time
 template <class T>
 constexpr int lanes = 64 / sizeof(T);
 template <class T>
@@ -87,6 +88,13 @@ PCX_INLINE void widen(__m512 v, __m512d (&to)[2]) {
 
 PCX_INLINE __m512 fmadd(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a, b, c); }
 PCX_INLINE __m512d fmadd(__m512d a, __m512d b, __m512d c) { return _mm512_fmadd_pd(a, b, c); }
+// The lower half alone, the upper one is undefined.
+PCX_INLINE __m512 load_half(const float* p) { return _mm512_castps256_ps512(_mm256_loadu_ps(p)); }
+PCX_INLINE __m512 set1_half(float a) { return _mm512_castps256_ps512(_mm256_set1_ps(a)); }
+PCX_INLINE __m512 fmadd_half(__m512 a, __m512 b, __m512 c) {
+  return _mm512_castps256_ps512(
+      _mm256_fmadd_ps(_mm512_castps512_ps256(a), _mm512_castps512_ps256(b), _mm512_castps512_ps256(c)));
+}
 // sum += a * b in the register where it is. GCC 12 moves sums of panel_product about: 4% of it. Kernels whose factors
 // come from memory at each use are faster without.
 #if defined(__GNUC__) && !defined(PCX_EMULATED)
