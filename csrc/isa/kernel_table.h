@@ -24,7 +24,8 @@ struct ConvRow {
 };
 
 // Rows of a matrix times one panel of another, the products of Winograd's convolution:
-//   y[r][k] (+)= sum over i < depth of x[r * x_stride + i] * w[i][k],  k < width, which is lanes or panel.
+//   y[r][k] (+)= sum over i < depth of x[r * x_stride + i] * w[i][k],  k < width, which is lanes or panel; from
+// `columns` on y has any number.
 // Every sum runs over i in order, so a result does not depend on the number of rows. Meanwhile w[ahead] and what
 // follows is fetched.
 template <class T>
@@ -33,7 +34,7 @@ struct PanelProduct {
   const T* w;
   T* y;
   index depth, rows, x_stride, y_stride;
-  index width;
+  index width, columns;
   bool accumulate;
   index ahead;
 };

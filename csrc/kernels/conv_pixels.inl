@@ -83,15 +83,6 @@ PCX_INLINE void finish_pixels(const ConvPixels<T>& tile, const index* y_at, Vect
 
 constexpr int weights_ahead = 32;  // vectors, 16 steps: where pixels are few, weights come from L3 or from memory
 
-// Half: of the last vector the lower half alone has columns.
-template <bool Half, class T, class Vector, int Vectors>
-PCX_INLINE void add_products(T x, const Vector (&w)[Vectors], Vector (&sum)[Vectors]) {
-  const Vector xp = Half && Vectors == 1 ? set1_half(x) : set1(x);
-  PCX_UNROLL
-  for (int v = 0; v < Vectors; ++v)
-    sum[v] = Half && v == Vectors - 1 ? fmadd_half(xp, w[v], sum[v]) : fmadd(xp, w[v], sum[v]);
-}
-
 // Elements [begin, end) of the pixels. Where asked, each step fetches the results of one pixel, to which the sums will
 // go: all of them at once would keep what the products need waiting.
 template <bool Half, bool Fetch, class T, class Vector, int Pixels, int Vectors>

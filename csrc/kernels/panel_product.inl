@@ -8,22 +8,25 @@ constexpr int panel = vectors<T> * lanes<T>;
 template <class T>
 constexpr index product_line = 64 / sizeof(T);  // elements of a cache line
 
-template <class T, int Rows, int Vectors, int Steps, class Vector>
+template <class T, int Rows, int Vectors, bool Half, int Steps, class Vector>
 PCX_INLINE void product_steps(const T* (&x)[(Rows + 2) / 3], index stride, const T*& w, Vector (&sum)[Rows][Vectors]) {
   PCX_UNROLL
   for (int s = 0; s < Steps; ++s) {
     Vector wi[Vectors];
     PCX_UNROLL
-    for (int v = 0; v < Vectors; ++v) wi[v] = load(w + (s * Vectors + v) * lanes<T>);
+    for (int v = 0; v < Vectors; ++v) {
+      const T* const from = w + (s * Vectors + v) * lanes<T>;
+      wi[v] = Half && v == Vectors - 1 ? load_half(from) : load(from);
+    }
     PCX_UNROLL
     for (int r = 0; r < Rows; ++r) {
-      const Vector xi = set1(x[r / 3][r % 3 * stride + s]);
-      PCX_UNROLL
-      for (int v = 0; v < Vectors; ++v) {
-        if constexpr (Vectors == 1)  // an element that is used once is best an operand in memory
-          sum[r][v] = fmadd(xi, wi[v], sum[r][v]);
-        else
-          accumulate(sum[r][v], xi, wi[v]);
+      const T xi = x[r / 3][r % 3 * stride + s];
+      if constexpr (Vectors == 1 || Half) {  // an element that is used once is best an operand in memory
+        add_products<Half>(xi, wi, sum[r]);
+      } else {
+        const Vector all = set1(xi);
+        PCX_UNROLL
+        for (int v = 0; v < Vectors; ++v) accumulate(sum[r][v], all, wi[v]);
       }
     }
   }
@@ -32,7 +35,7 @@ PCX_INLINE void product_steps(const T* (&x)[(Rows + 2) / 3], index stride, const
   for (int g = 0; g < (Rows + 2) / 3; ++g) x[g] += Steps;
 }
 
-template <class T, int Rows, int Vectors>
+template <class T, int Rows, int Vectors, bool Half>
 PCX_INLINE void product_tile(const PanelProduct<T>& p, const T* x, T* y, const T* ahead, index lines) {
   using vec = decltype(zero<T>());
   const index stride = p.x_stride, y_stride = p.y_stride;
@@ -50,9 +53,9 @@ PCX_INLINE void product_tile(const PanelProduct<T>& p, const T* x, T* y, const T
   const index some = (lines * steps + p.depth - 1) / p.depth;  // before each round of steps
   for (index i = p.depth / steps; i > 0; --i) {
     for (index j = some < lines ? some : lines; j > 0; --j, --lines, ahead += product_line<T>) prefetch(ahead);
-    product_steps<T, Rows, Vectors, steps>(xr, stride, w, sum);
+    product_steps<T, Rows, Vectors, Half, steps>(xr, stride, w, sum);
   }
-  for (index i = p.depth % steps; i > 0; --i) product_steps<T, Rows, Vectors, 1>(xr, stride, w, sum);
+  for (index i = p.depth % steps; i > 0; --i) product_steps<T, Rows, Vectors, Half, 1>(xr, stride, w, sum);
   if (p.accumulate) {
     PCX_UNROLL
     for (int r = 0; r < Rows; ++r) {
@@ -76,33 +79,41 @@ struct ProductRun {
   index fetched;  // elements a tile
 };
 
-template <class T, int Rows, int Vectors>
+template <class T, int Rows, int Vectors, bool Half>
 static void product_run(const PanelProduct<T>& given, ProductRun<T>& run, index tiles) {
   const PanelProduct<T> p = given;  // a copy, that no store can alias
   for (; tiles > 0; --tiles, run.x += Rows * p.x_stride, run.y += Rows * p.y_stride, run.ahead += run.fetched)
-    product_tile<T, Rows, Vectors>(p, run.x, run.y, run.ahead, run.fetched / product_line<T>);
+    product_tile<T, Rows, Vectors, Half>(p, run.x, run.y, run.ahead, run.fetched / product_line<T>);
 }
 
-template <class T, int Vectors, int Rows>
+template <class T, int Vectors, bool Half, int Rows>
 PCX_INLINE void product_run_of(index rows, const PanelProduct<T>& p, ProductRun<T>& run, index tiles) {
-  if (rows == Rows) return product_run<T, Rows, Vectors>(p, run, tiles);
-  if constexpr (Rows > 1) product_run_of<T, Vectors, Rows - 1>(rows, p, run, tiles);
+  if (rows == Rows) return product_run<T, Rows, Vectors, Half>(p, run, tiles);
+  if constexpr (Rows > 1) product_run_of<T, Vectors, Half, Rows - 1>(rows, p, run, tiles);
 }
 
-template <class T, int Vectors>
+template <class T, int Vectors, bool Half>
 static void product_tiles(const PanelProduct<T>& p) {
   if (p.rows == 0) return;
   const index tiles = (p.rows + tile_pixels<T> - 1) / tile_pixels<T>;
   const index least = p.rows / tiles, longer = p.rows % tiles;
   ProductRun<T> run{p.x, p.y, p.w + p.ahead, p.depth * Vectors * lanes<T> / tiles};
-  product_run_of<T, Vectors, tile_pixels<T>>(least + 1, p, run, longer);
-  product_run_of<T, Vectors, tile_pixels<T>>(least, p, run, tiles - longer);
+  product_run_of<T, Vectors, Half, tile_pixels<T>>(least + 1, p, run, longer);
+  product_run_of<T, Vectors, Half, tile_pixels<T>>(least, p, run, tiles - longer);
+}
+
+template <class T, int Vectors>
+static void product_of(const PanelProduct<T>& p) {
+  if constexpr (has_halves && sizeof(T) == 4) {
+    if (p.columns <= Vectors * lanes<T> - lanes<T> / 2) return product_tiles<T, Vectors, true>(p);
+  }
+  product_tiles<T, Vectors, false>(p);
 }
 
 template <class T>
 static void panel_product(const PanelProduct<T>& p) {
   if (p.width <= lanes<T>)
-    product_tiles<T, 1>(p);
+    product_of<T, 1>(p);
   else
-    product_tiles<T, vectors<T>>(p);
+    product_of<T, vectors<T>>(p);
 }

@@ -32,3 +32,12 @@ template <class Vector>
 PCX_INLINE Vector fmadd_half(Vector a, Vector b, Vector c) {
   return fmadd(a, b, c);
 }
+
+// One element of x times vectors of weights. Half: of the last vector the lower half alone has columns.
+template <bool Half, class T, class Vector, int Vectors>
+PCX_INLINE void add_products(T x, const Vector (&w)[Vectors], Vector (&sum)[Vectors]) {
+  const Vector xp = Half && Vectors == 1 ? set1_half(x) : set1(x);
+  PCX_UNROLL
+  for (int v = 0; v < Vectors; ++v)
+    sum[v] = Half && v == Vectors - 1 ? fmadd_half(xp, w[v], sum[v]) : fmadd(xp, w[v], sum[v]);
+}

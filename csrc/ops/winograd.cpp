@@ -187,7 +187,8 @@ class Winograd {
     product.rows = b.tiles();
     product.x_stride = plan_.chunk_row;
     product.y_stride = plan_.panel;
-    product.width = k_.whole_width(columns_of(panel));
+    product.columns = columns_of(panel);
+    product.width = k_.whole_width(product.columns);
     return product;
   }
 

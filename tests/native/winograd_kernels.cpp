@@ -148,7 +148,7 @@ void check_widened(Report& report, Random& random, index columns) {
 
 // Products of rows and a panel, for every number of rows that a register tile can have.
 template <class T>
-void check_product(Report& report, Random& random, index rows, index width) {
+void check_product(Report& report, Random& random, index rows, index width, index columns) {
   const Numbers numbers = random.coin() ? Numbers::integers : Numbers::reals;
   const index depth = random.pick<index>({1, 2, 3, 16, 37}), x_stride = depth + random.pick<index>({0, 1, 16});
   const index y_stride = width + random.pick<index>({0, 0, 5});
@@ -163,16 +163,18 @@ void check_product(Report& report, Random& random, index rows, index width) {
       if (accumulate) y[r * y_stride + k] = static_cast<T>(k - r);
     }
   }
-  report.start("product of %zu bytes, rows %lld, width %lld, depth %lld, accumulate %d", sizeof(T),
-               static_cast<long long>(rows), static_cast<long long>(width), static_cast<long long>(depth), accumulate);
+  report.start("product of %zu bytes, rows %lld, width %lld, columns %lld, depth %lld, accumulate %d", sizeof(T),
+               static_cast<long long>(rows), static_cast<long long>(width), static_cast<long long>(columns),
+               static_cast<long long>(depth), accumulate);
   tested<T>().panel_product(
-      {x.data(), w.data(), y.data(), depth, rows, x_stride, y_stride, width, accumulate, depth * width});
+      {x.data(), w.data(), y.data(), depth, rows, x_stride, y_stride, width, columns, accumulate, depth * width});
   for (index i = 0; i < y.size(); ++i) {
     const index r = i / y_stride, k = i % y_stride;
     if (k >= width) {
       report.expect(std::isnan(y[i]), "an element between two rows was written");
       continue;
     }
+    if (k >= columns) continue;  // any number
     double sum = accumulate ? static_cast<double>(k - r) : 0.0, extent = std::fabs(sum);
     for (index d = 0; d < depth; ++d) {
       const double product = static_cast<double>(x[r * x_stride + d]) * static_cast<double>(w[d * width + k]);
@@ -189,8 +191,10 @@ void check_products(Report& report) {
   Random random{10};
   const Kernels<T> k = tested<T>();
   for (index rows = 1; rows <= 31; ++rows) {  // register tiles have up to 14: two of them and a rest
-    for (int repeat = 0; repeat < 6; ++repeat)
-      check_product<T>(report, random, rows, random.coin() ? k.lanes : k.panel);
+    for (int repeat = 0; repeat < 12; ++repeat) {
+      const index columns = 1 + random.below(k.panel);
+      check_product<T>(report, random, rows, k.whole_width(columns), columns);
+    }
   }
 }
 
