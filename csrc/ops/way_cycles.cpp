@@ -25,6 +25,7 @@ constexpr double emitted = 0.6, cell = 2.6, line_stored = 15, store_call = 60;
 // The same in planes.
 constexpr double plane_term = 1.3, plane_call = 60, plane_stored = 2;
 constexpr double few_elements = 32;   // of a pixel: tiles of fewer pixels
+constexpr double half_wide = 0.85;    // times as much where the last vector of 64 bytes is half a one
 constexpr double copied = 0.17;       // an element of x
 constexpr double far_weights = 6144;  // of columns that are summed over lanes: more of them leave the nearest cache
 constexpr double far_product = 1.5;   // which takes so many times as long
@@ -63,8 +64,9 @@ constexpr ColumnPace wide_columns{1, 0, 3, 6, 10, 0, 250, 15, 5, 1.2};
 const Pace& pace() { return kernels<float>().wide() ? wide_pace : narrow_pace; }
 
 double columns_cost(const Kernels<float>& k, index columns) {
-  const index full = columns / k.panel * k.panel, left = columns - full;
-  return static_cast<double>(full) + (left == 0 ? 0 : left <= k.lanes ? pace().single * k.lanes : k.panel);
+  const index full = columns / k.panel * k.panel, left = columns - full, last = left > k.lanes ? left - k.lanes : left;
+  const double lasting = left == 0 ? 0 : left <= k.lanes ? pace().single * k.lanes : k.panel;
+  return static_cast<double>(full) + lasting * (k.wide() && 2 * last <= k.lanes ? half_wide : 1);
 }
 
 double products(const Kernels<float>& k, double rows, double depth, double columns) {
