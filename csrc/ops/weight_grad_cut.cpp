@@ -72,8 +72,8 @@ LaneRuns::LaneRuns(const ConvShape& s, index channels, index lanes) : taps(1), s
 template <class T>
 WeightGradCut<T>::WeightGradCut(const ConvShape& shape)
     : s(shape),
-      k(kernels<T>()),
       in_lanes(lanes_take_x<T>(s)),
+      k(in_lanes ? kernels_for<T>(s.kernel[2] * s.group_in()) : kernels<T>()),
       few(!in_lanes && s.group_in() <= line / index(sizeof(T))),
       far(s.x_size() * index(sizeof(T)) > far_bytes),
       near(s.taps() > 1 && s.y_size() * index(sizeof(T)) <= near_bytes),

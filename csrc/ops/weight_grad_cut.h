@@ -33,12 +33,12 @@ struct WeightGradCut {
   explicit WeightGradCut(const ConvShape& shape);
 
   const ConvShape& s;
-  const Kernels<T>& k;
-  bool in_lanes;  // lanes_take_x
-  bool few;       // otherwise: a cache line has all channels of a group: rows of dw are those of all taps in one list
-  bool far;       // x is so large that it comes from memory
-  bool near;      // all of dy: its panels take turns at some channels of x, so that dw is written along its rows
-  index strip;    // channels of x that lie together: a cache line, or all where there are fewer or they lie in lanes
+  bool in_lanes;        // lanes_take_x
+  const Kernels<T>& k;  // of half as long vectors, where these hold what a row of taps reads
+  bool few;     // otherwise: a cache line has all channels of a group: rows of dw are those of all taps in one list
+  bool far;     // x is so large that it comes from memory
+  bool near;    // all of dy: its panels take turns at some channels of x, so that dw is written along its rows
+  index strip;  // channels of x that lie together: a cache line, or all where there are fewer or they lie in lanes
   ChannelParts parts;
   LaneRuns runs;
   index together;       // parts of a task: groups that lie in the same cache lines take turns at a block
