@@ -203,7 +203,8 @@ Cut cut_for(const Correlation& p, bool in_place, const Chunks& chunks, bool smal
     while (count() < least_tasks && c.images > 1 && c.positions() >= 2 * least) c.images = divide_up(c.images, 2);
   };
   cut_pictures(few_positions);
-  while (count() < least_tasks && c.panels_each > 2) c.panels_each = divide_up(c.panels_each, 2);
+  const index least_panels = in_place && p.taps() == 1 ? 1 : 2;  // nothing is copied then
+  while (count() < least_tasks && c.panels_each > least_panels) c.panels_each = divide_up(c.panels_each, 2);
   if (c.panel_groups == 1) cut_pictures(1);
   while (count() < least_tasks && c.block[1] > 4) c.block[1] = divide_up(c.block[1], 2);
   return c;
