@@ -105,7 +105,8 @@ class Times {
     for (index width : {k_.lanes, k_.panel}) {
       for (index depth : {16, 64, 256}) {
         for (index rows : {4, 14, 56}) {
-          pcx::PanelProduct<float> p{x_.data(), w_.data(), y_.data(), depth, rows, depth, width, width, width, false, 0};
+          pcx::PanelProduct<float> p{x_.data(), w_.data(), y_.data(), depth, rows, depth,
+                                     width,     width,     width,     false, 0};
           say("panel_product", text("depth", depth, "rows", rows, "width", width),
               static_cast<double>(rows * depth * width), [&] { k_.panel_product(p); });
         }
