@@ -117,7 +117,7 @@ void WinogradOutput::spread(const Goal& goal, index k0, index columns, const flo
           const index end = std::min(k0 + columns, i * row + std::min(p.joined[2], p.axis[2].out - u) * channels);
           if (begin < end)
             copy_channels(from + dot({d, h, w}, strides) + begin - k0, end - begin,
-                          y + dot({z, v, u}, to) + begin - i * row);
+                          y + (dot({z, v, u}, to) + begin - i * row));
         }
       }
     }
