@@ -134,9 +134,10 @@ inline __m512d double_of(__m256 v) {
   const Lanes<__m256> x(v);
   return each<__m512d>([&](int i) { return static_cast<double>(x.at[i]); });
 }
-inline __m512d first_half(__m256d v) {  // what follows is undefined
-  const Lanes<__m256d> x(v);
-  return each<__m512d>([&](int i) { return i < 4 ? x.at[i] : -1; });
+template <class V, class Q>
+V first_half(Q v) {  // what follows is undefined
+  const Lanes<Q> x(v);
+  return each<V>([&](int i) { return i < x.count ? x.at[i] : -1; });
 }
 inline __m512d insert_half(__m512d v, __m256d part, int half) {
   const Lanes<__m512d> x(v);
@@ -340,6 +341,7 @@ V permute(__m512i numbers, V v) {
 #undef _mm512_insertf32x4
 #undef _mm512_insertf64x2
 #undef _mm512_extractf32x4_ps
+#undef _mm512_extractf32x8_ps
 #undef _mm512_extractf64x4_pd
 #undef _mm512_extractf64x2_pd
 #undef _mm512_shuffle_ps
@@ -352,14 +354,16 @@ V permute(__m512i numbers, V v) {
 #define _mm512_shuffle_ps PCX_E::shuffle
 #define _mm512_shuffle_f32x4 PCX_E::shuffle_quarters<__m512>
 #define _mm512_shuffle_f64x2 PCX_E::shuffle_quarters<__m512d>
-#define _mm512_castpd256_pd512 PCX_E::first_half
+#define _mm512_castpd256_pd512 PCX_E::first_half<__m512d>
 #define _mm512_insertf64x4 PCX_E::insert_half
 #define _mm512_insertf32x4 PCX_E::insert_quarter<__m512, __m128>
 #define _mm512_insertf64x2 PCX_E::insert_quarter<__m512d, __m128d>
 #define _mm512_extractf32x4_ps PCX_E::extract_quarter<__m128>
 #define _mm512_extractf64x2_pd PCX_E::extract_quarter<__m128d>
 #define _mm512_extractf64x4_pd PCX_E::extract_quarter<__m256d>
+#define _mm512_extractf32x8_ps PCX_E::extract_quarter<__m256>
 #define _mm512_castps512_ps256 PCX_E::first_quarter<__m256>
+#define _mm512_castps256_ps512 PCX_E::first_half<__m512>
 #define _mm512_castps512_ps128 PCX_E::first_quarter<__m128>
 #define _mm512_castpd512_pd128 PCX_E::first_quarter<__m128d>
 #define _mm512_zextps128_ps512 PCX_E::zero_but_first<__m512>
