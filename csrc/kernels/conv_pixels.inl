@@ -250,7 +250,7 @@ static bool takes_few(const ConvPixels<T>& tile) {
 
 template <class T, int Vectors, int Pixels, bool Half = false>
 static void pixels_of(const ConvPixels<T>& tile) {
-  if constexpr (has_halves && sizeof(T) == 4 && !Half) {
+  if constexpr (has_halves<T> && !Half) {
     if (tile.columns <= Vectors * lanes<T> - lanes<T> / 2) return pixels_of<T, Vectors, Pixels, true>(tile);
   }
   if (!takes_few<T, Vectors, Half>(tile)) pixels_tiles<T, Vectors, Half, Pixels>(tile);

@@ -2,9 +2,8 @@
 // of neighbouring taps, whose weights stay in registers: 10 pixels and 3 taps take 15 loads for 30 FMAs. A row is cut
 // into tiles of window_pixels or a little less, so that no tile is small: a sum is a chain of FMAs, and it takes more
 // than eight chains to keep two ports busy that need four cycles for each. Of 7 taps there are registers for no more
-// than 7 pixels; with 8 GCC keeps some of them in memory. Without vectors all but three taps make do with few tiles,
-// and are of one kind: every one of them is code.
-constexpr bool few_kinds = lanes<float> == 1;
+// than 7 pixels; with 8 GCC keeps some of them in memory. With few kinds all but three taps make do with few tiles,
+// and are one kind.
 template <int Taps>
 constexpr int window_pixels = few_kinds && Taps != 3  ? 4
                               : Taps == 0 || Taps > 5 ? 7

@@ -240,8 +240,8 @@ PCX_INLINE bool fits_panels(const Distances<T>& p) {
 template <class T, Difference D>
 static void distance_tiles(const Distances<T>& p) {
   constexpr int rows = distance_tile_rows<T>;
-  // A quotient takes longer than loads and sums; without vectors each row is read as fast.
-  if constexpr (D != Difference::chi2 && lanes<T> * sizeof(T) < 64 && lanes<T> > 1) {
+  // A quotient takes longer than loads and sums.
+  if constexpr (D != Difference::chi2 && lanes<T> * sizeof(T) < 64 && !few_kinds) {
     if (fits_panels(p)) return distance_panels<T, D>(p);
   }
   index r = 0;

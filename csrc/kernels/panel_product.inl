@@ -21,7 +21,7 @@ PCX_INLINE void product_steps(const T* (&x)[(Rows + 2) / 3], index stride, const
     PCX_UNROLL
     for (int r = 0; r < Rows; ++r) {
       const T xi = x[r / 3][r % 3 * stride + s];
-      if constexpr (Vectors == 1 || Half) {  // an element that is used once is best an operand in memory
+      if constexpr (Vectors == 1 || Half) {  // used once, it is best an operand in memory; halves have no accumulate
         add_products<Half>(xi, wi, sum[r]);
       } else {
         const Vector all = set1(xi);
@@ -104,7 +104,7 @@ static void product_tiles(const PanelProduct<T>& p) {
 
 template <class T, int Vectors>
 static void product_of(const PanelProduct<T>& p) {
-  if constexpr (has_halves && sizeof(T) == 4) {
+  if constexpr (has_halves<T>) {
     if (p.columns <= Vectors * lanes<T> - lanes<T> / 2) return product_tiles<T, Vectors, true>(p);
   }
   product_tiles<T, Vectors, false>(p);

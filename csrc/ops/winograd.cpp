@@ -70,7 +70,7 @@ class Winograd {
     return work;
   }
 
-  // Each panel of a group by one task.
+  // Each panel of a group by one task; over lanes there are none.
   bool reads_once() const { return blocks() == p_.groups && !plan_.over_lanes; }
 
   std::vector<index> run() {
@@ -223,6 +223,7 @@ class Winograd {
     }
   }
 
+  // All columns at once: they are few.
   void multiply_over_lanes(const Block& b, const float* input, float* products) const {
     Run run{0, 0};
     ConvPixels<float> product{};

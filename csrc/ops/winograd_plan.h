@@ -50,8 +50,8 @@ inline bool lopsided(index in_channels, index out_channels) {
   return few <= 32 && many >= 3 * few;
 }
 
-// Whether lanes run along the sum, as output channels are so few: an element's weight is then [depth / lanes][column]
-// [lane]. It does not depend on the size of the picture.
+// Whether lanes run along the sum, as output channels are so few. The weight of an element of the transform is then
+// [depth / lanes][column][lane]. It does not depend on the size of the picture.
 bool winograd_over_lanes(const Correlation& problem, const Tiles& tiles);
 
 // F(tile, kernel) of the active instruction set; null where the axis is not transformed.

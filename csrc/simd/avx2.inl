@@ -3,6 +3,8 @@ constexpr int registers = 16;
 constexpr int unrolled_steps = 2;      // of panel_product
 constexpr bool fetches_ahead = false;  // conv_pixels: results and weights
 constexpr bool fetches_rows = true;    // depthwise: x for the next row
+constexpr bool few_kinds = false;
+template <class T>
 constexpr bool has_halves = false;
 template <class T>
 constexpr int lanes = 32 / sizeof(T);

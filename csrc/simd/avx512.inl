@@ -4,7 +4,10 @@ constexpr int unrolled_steps = 4;     // of panel_product
 constexpr bool fetches_ahead = true;  // conv_pixels: results and weights
 // Such processors fetch enough by themselves: on an Emerald Rapids asking for more took up to 1.17 times as long.
 constexpr bool fetches_rows = false;  // depthwise: x for the next row
-constexpr bool has_halves = true;     // operations on the lower half of a vector alone, which some do in half the time
+constexpr bool few_kinds = false;
+// Operations on the lower half of a vector alone, which some processors do in half the time.
+template <class T>
+constexpr bool has_halves = sizeof(T) == 4;
 template <class T>
 constexpr int lanes = 64 / sizeof(T);
 template <class T>
