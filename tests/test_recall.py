@@ -20,6 +20,7 @@ from check import assert_same_bits
 import pyconvx
 from pyconvx import _core, nn
 from pyconvx.errors import DTypeError, OptionError, PyconvxError, ShapeError
+from pyconvx.functional._packing import PackedWeights
 
 RNG = np.random.default_rng(0)
 X, W, B = draw_normal((1, 6, 7, 4), "float32", 1), draw_normal((3, 3, 4, 8), "float32", 2), np.ones(8, np.float32)
@@ -112,6 +113,64 @@ def test_errors_stay_what_they_are() -> None:
                 call()
 
 
+INTO: list[Callable[..., Any]] = [
+    lambda x, **out: pyconvx.conv2d(x, W, **out),
+    lambda x, **out: pyconvx.conv2d_input_grad(x, np.ones((3, 3, 5, 4), np.float32), (1, 8, 9, 5), **out),
+    lambda x, **out: pyconvx.conv_transpose2d(x, np.ones((3, 3, 5, 4), np.float32), **out),
+    lambda x, **out: pyconvx.max_pool2d(x, 2, **out),
+    lambda x, **out: pyconvx.max_pool2d(x, 2, return_indices=True, **out)[0],
+    lambda x, **out: pyconvx.max_pool2d_grad(x, np.zeros(x.shape, np.uint8), (1, 12, 14, 4), 2, **out),
+    lambda x, **out: pyconvx.avg_pool2d(x, 2, **out),
+    lambda x, **out: pyconvx.avg_pool2d_grad(x, (1, 12, 14, 4), 2, **out),
+    lambda x, **out: pyconvx.gram(x, **out),
+    lambda x, **out: pyconvx.gram_grad(x, np.ones((1, 4, 4), np.float32), **out),
+]
+
+
+@pytest.mark.parametrize("call", INTO)
+def test_a_remembered_call_writes_where_it_is_told_and_nowhere_else(call: Callable[..., Any]) -> None:
+    x = draw_normal((1, 6, 7, 4), "float32", 1)
+    expected = call(x)
+    for _ in range(3):
+        out = np.full_like(expected, np.nan)
+        assert call(x, out=out) is out
+        assert_same_bits(out, expected)
+    assert_same_bits(call(x), expected)
+    read_only, small = np.zeros_like(expected), np.zeros((*expected.shape[:-1], 1), np.float32)
+    read_only.flags.writeable = False
+    wrong: list[tuple[type[PyconvxError], Any]] = [
+        (OptionError, read_only),
+        (ShapeError, small),
+        (ShapeError, np.zeros((*expected.shape, 2), np.float32)[..., 0]),
+        (DTypeError, np.zeros(expected.shape)),
+        (DTypeError, np.zeros(expected.shape, np.uint32)),
+        (DTypeError, expected.tolist()),
+    ]
+    for error, out in wrong:
+        with pytest.raises(error, match="out "):
+            call(x, out=out)
+    assert not read_only.any() and not small.any()
+
+
+def test_a_remembered_call_does_not_overwrite_what_it_reads() -> None:
+    memory, weight = draw_normal((3000,), "float32", 1), PackedWeights(W)
+    x, w, b = memory[:168].reshape(X.shape), memory[200:488].reshape(W.shape), memory[500:508]
+    before = memory.copy()
+    for reads, used in ((((0, 168), (200, 488), (500, 508)), w), (((0, 168), (500, 508)), weight)):
+        expected = pyconvx.conv2d(x, used, b)
+        for first in (0, 8, 39, 40, 41, 167, 168, 169, 199, 339, 340, 341, 487, 488, 499, 500, 507, 508):
+            out = memory[first : first + 160].reshape(1, 4, 5, 8)
+            if any(first < end and begin < first + 160 for begin, end in reads):
+                with pytest.raises(OptionError, match="shares memory"):
+                    pyconvx.conv2d(x, used, b, out=out)
+                np.testing.assert_array_equal(memory, before)
+            else:
+                assert_same_bits(pyconvx.conv2d(x, used, b, out=out), expected)
+                memory[:] = before
+    with pytest.raises(OptionError, match="shares memory"):
+        pyconvx.conv2d(x, weight, b, out=weight.w.reshape(-1)[:160].reshape(1, 4, 5, 8))
+
+
 def test_a_name_that_is_made_at_run_time_is_the_same_option() -> None:
     name = "".join(["sa", "me"])
     expected = pyconvx.conv2d(X, W, padding=1)
@@ -126,7 +185,8 @@ def test_the_instruction_set_is_part_of_a_call() -> None:
     try:
         for name in pyconvx.available_isas() * 2:
             pyconvx.force_isa(name)
-            np.testing.assert_allclose(pyconvx.conv2d(X, W), pyconvx.conv2d(X, W, out=np.empty((1, 4, 5, 8), "f4")))
+            long_way = pyconvx.conv2d(X, W, stride=[1, 1])  # a list is not remembered
+            np.testing.assert_allclose(pyconvx.conv2d(X, W), long_way)
             layer(X)
         assert layer._packed.present().packed == len(pyconvx.available_isas())
     finally:

@@ -15,12 +15,13 @@ bool is_brief(const ConvShape& s) {
 // args: name, rank, x or dy, w, b or options, ...
 template <class T>
 Call convolution(const ConvShape& shape, Direction direction, const Tiles& tiles, bool relu, const Sizes& sizes) {
-  return [=, brief = is_brief(shape)](PyObject* const* args) -> py::object {
+  return [=, brief = is_brief(shape)](PyObject* const* args, PyObject* out) -> py::object {
     KeptWeight* kept = kept_weight(args[3]);
     const T* x = data_of<T>(args[2]);
     const T* w = data_of<T>(kept ? kept->w.ptr() : args[3]);
     const T* bias = is_plain_array(args[4]) ? data_of<T>(args[4]) : nullptr;
-    py::object y = new_array<T>(sizes);
+    py::object y = result_array<T>(sizes, out);
+    if (!y) return y;
     T* to = data_of<T>(y.ptr());
     PackedForms<T>* forms = kept ? kept->forms<T>() : nullptr;
     without_gil_unless(brief, [&] { convolve(shape, direction, tiles, x, w, forms, bias, relu, to); });
@@ -31,7 +32,7 @@ Call convolution(const ConvShape& shape, Direction direction, const Tiles& tiles
 // args: name, rank, x, dy, ...
 template <class T>
 Call weight_gradient(const ConvShape& shape, const Tiles& tiles, const Sizes& sizes) {
-  return [=, brief = is_brief(shape), channels = Sizes{shape.out_channels}](PyObject* const* args) -> py::object {
+  return [=, brief = is_brief(shape), channels = Sizes{shape.out_channels}](PyObject* const* args, PyObject*) -> py::object {
     const T* x = data_of<T>(args[2]);
     const T* dy = data_of<T>(args[3]);
     py::object dw = new_array<T>(sizes), db = new_array<T>(channels);

@@ -21,9 +21,10 @@ bool is_brief(const PoolShape& s) { return s.y_size() * s.taps() <= brief_elemen
 // args: name, rank, x, ...
 template <class T>
 Call max_forward(const PoolShape& shape, const Sizes& sizes, bool with_indices) {
-  return [=, brief = is_brief(shape)](PyObject* const* args) -> py::object {
+  return [=, brief = is_brief(shape)](PyObject* const* args, PyObject* out) -> py::object {
     const T* x = data_of<T>(args[2]);
-    py::object y = new_array<T>(sizes), indices;
+    py::object y = result_array<T>(sizes, out), indices;
+    if (!y) return y;
     if (with_indices) {
       indices = with_index(shape.index_bytes(), [&](auto type) { return new_array<decltype(type)>(sizes); });
     }
@@ -37,10 +38,11 @@ Call max_forward(const PoolShape& shape, const Sizes& sizes, bool with_indices) 
 // args: name, rank, dy, indices, ...
 template <class T>
 Call max_grad(const PoolShape& shape, const Sizes& sizes) {
-  return [=, brief = is_brief(shape)](PyObject* const* args) -> py::object {
+  return [=, brief = is_brief(shape)](PyObject* const* args, PyObject* out) -> py::object {
     const T* dy = data_of<T>(args[2]);
     const void* positions = data_of<void>(args[3]);
-    py::object dx = new_array<T>(sizes);
+    py::object dx = result_array<T>(sizes, out);
+    if (!dx) return dx;
     T* to = data_of<T>(dx.ptr());
     without_gil_unless(brief, [&] { max_pool_grad(shape, dy, positions, to); });
     return dx;
@@ -50,9 +52,10 @@ Call max_grad(const PoolShape& shape, const Sizes& sizes) {
 // args: name, rank, x or dy, ...
 template <class T>
 Call average(const PoolShape& shape, const Sizes& sizes, bool count_include_pad, bool gradient) {
-  return [=, brief = is_brief(shape)](PyObject* const* args) -> py::object {
+  return [=, brief = is_brief(shape)](PyObject* const* args, PyObject* out) -> py::object {
     const T* from = data_of<T>(args[2]);
-    py::object result = new_array<T>(sizes);
+    py::object result = result_array<T>(sizes, out);
+    if (!result) return result;
     T* to = data_of<T>(result.ptr());
     const auto run = gradient ? avg_pool_grad<T> : avg_pool<T>;
     without_gil_unless(brief, [&] { run(shape, from, count_include_pad, to); });
@@ -64,9 +67,10 @@ Call average(const PoolShape& shape, const Sizes& sizes, bool count_include_pad,
 template <class T>
 Call gram_matrix(const GramShape& shape, const Sizes& sizes, bool normalize) {
   const bool brief = shape.batch * shape.positions * shape.channels * shape.channels <= brief_products;
-  return [=](PyObject* const* args) -> py::object {
+  return [=](PyObject* const* args, PyObject* out) -> py::object {
     const T* x = data_of<T>(args[1]);
-    py::object g = new_array<T>(sizes);
+    py::object g = result_array<T>(sizes, out);
+    if (!g) return g;
     T* to = data_of<T>(g.ptr());
     without_gil_unless(brief, [&] { gram(shape, x, normalize, to); });
     return g;
@@ -77,10 +81,11 @@ Call gram_matrix(const GramShape& shape, const Sizes& sizes, bool normalize) {
 template <class T>
 Call gram_gradient(const GramShape& shape, const Sizes& sizes, bool normalize) {
   const bool brief = shape.batch * shape.positions * shape.channels * shape.channels <= brief_products;
-  return [=](PyObject* const* args) -> py::object {
+  return [=](PyObject* const* args, PyObject* out) -> py::object {
     const T* x = data_of<T>(args[1]);
     const T* dg = data_of<T>(args[2]);
-    py::object dx = new_array<T>(sizes);
+    py::object dx = result_array<T>(sizes, out);
+    if (!dx) return dx;
     T* to = data_of<T>(dx.ptr());
     without_gil_unless(brief, [&] { gram_grad(shape, x, dg, normalize, to); });
     return dx;
@@ -92,7 +97,7 @@ template <class T>
 Call rectified(const Sizes& sizes) {
   index count = 1;
   for (py::ssize_t size : sizes) count *= size;
-  return [=](PyObject* const* args) -> py::object {
+  return [=](PyObject* const* args, PyObject*) -> py::object {
     const T* x = data_of<T>(args[1]);
     py::object y = new_array<T>(sizes);
     T* to = data_of<T>(y.ptr());
@@ -107,7 +112,7 @@ Call sum(const Sizes& sizes, bool with_relu, int into) {
   index count = 1;
   for (py::ssize_t size : sizes) count *= size;
   const T floor = with_relu ? T(0) : -std::numeric_limits<T>::infinity();
-  return [=](PyObject* const* args) -> py::object {
+  return [=](PyObject* const* args, PyObject*) -> py::object {
     const bool over = into >= 0 && py::reinterpret_borrow<py::array>(args[1 + into]).writeable();
     py::object y = over ? py::reinterpret_borrow<py::object>(args[1 + into]) : new_array<T>(sizes);
     T* to = data_of<T>(y.ptr());

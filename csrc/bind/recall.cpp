@@ -19,6 +19,7 @@ constexpr int plain_flags = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::d
 constexpr std::array<int, 5> type_numbers{py::detail::npy_api::NPY_FLOAT_, py::detail::npy_api::NPY_DOUBLE_,
                                           py::detail::npy_api::NPY_UBYTE_, py::detail::npy_api::NPY_USHORT_,
                                           py::detail::npy_api::NPY_UINT_};
+constexpr std::array<int, 5> type_bytes{4, 8, 1, 2, 4};
 
 const py::detail::npy_api* numpy = nullptr;  // set when the module loads
 PyTypeObject* kept_type = nullptr;
@@ -160,12 +161,39 @@ void hold(PyObject* value) {
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(value); ++i) hold(PyTuple_GET_ITEM(value, i));
 }
 
-// pybind11's own way from arguments to a function takes longer than a small convolution.
-PyObject* recall(PyObject*, PyObject* const* args, Py_ssize_t count) {
+// The array of an argument, or null.
+PyObject* array_of(PyObject* value) {
+  if (is_plain_array(value)) return value;
+  const KeptWeight* kept = kept_weight(value);
+  return kept ? kept->w.ptr() : nullptr;
+}
+
+const char* end_of(PyObject* array) {
+  const auto* proxy = py::detail::array_proxy(array);
+  py::ssize_t bytes = type_bytes[static_cast<std::size_t>(type_number(array))];
+  for (int a = 0; a < proxy->nd; ++a) bytes *= proxy->dimensions[a];
+  return data_of<char>(array) + bytes;
+}
+
+// Whether a result may go there: an array that may be written, apart from all that is read.
+bool takes_results(PyObject* out, PyObject* const* args, py::ssize_t count) {
+  if (!is_plain_array(out) || !(py::detail::array_proxy(out)->flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_)) {
+    return false;
+  }
+  return std::none_of(args, args + count, [&](PyObject* arg) {
+    PyObject* const array = array_of(arg);
+    return array && data_of<char>(array) < end_of(out) && data_of<char>(out) < end_of(array);
+  });
+}
+
+// None where the call is not remembered, or the long way has to tell what is wrong with `out`.
+PyObject* result_of(PyObject* out, PyObject* const* args, py::ssize_t count) {
   try {
+    if (out && !takes_results(out, args, count)) Py_RETURN_NONE;
     const std::shared_ptr<const Call> call = recalled(args, count);
     if (!call) Py_RETURN_NONE;
-    return (*call)(args).release().ptr();
+    if (py::object result = (*call)(args, out)) return result.release().ptr();
+    Py_RETURN_NONE;
   } catch (py::error_already_set& error) {
     error.restore();
   } catch (...) {
@@ -174,9 +202,28 @@ PyObject* recall(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return nullptr;
 }
 
-PyMethodDef methods[] = {{"recall", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(recall)), METH_FASTCALL,
-                          "recall($module, /, *args)\n--\n\nThe result of a call that was remembered, or None."},
-                         {nullptr, nullptr, 0, nullptr}};
+// pybind11's own way from arguments to a function takes longer than a small convolution.
+PyObject* recall(PyObject*, PyObject* const* args, Py_ssize_t count) { return result_of(nullptr, args, count); }
+
+PyObject* recall_into(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count == 0) {
+    PyErr_SetString(PyExc_TypeError, "recall_into takes out, or None, and then what recall takes");
+    return nullptr;
+  }
+  return result_of(args[0] == Py_None ? nullptr : args[0], args + 1, count - 1);
+}
+
+template <PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t)>
+constexpr PyMethodDef fast_method(const char* name, const char* doc) {
+  return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function)), METH_FASTCALL, doc};
+}
+
+PyMethodDef methods[] = {
+    fast_method<recall>("recall",
+                        "recall($module, /, *args)\n--\n\nThe result of a call that was remembered, or None."),
+    fast_method<recall_into>("recall_into",
+                             "recall_into($module, out, /, *args)\n--\n\nThe same in `out`, where that is not None."),
+    {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace
 
@@ -229,6 +276,17 @@ py::object new_array(const Sizes& sizes) {
   return py::reinterpret_steal<py::object>(array);
 }
 
+template <class T>
+py::object result_array(const Sizes& sizes, PyObject* out) {
+  if (!out) return new_array<T>(sizes);
+  const auto* proxy = py::detail::array_proxy(out);
+  const bool fits = type_number(out) == (sizeof(T) == 4 ? 0 : 1) && proxy->nd == static_cast<int>(sizes.size()) &&
+                    std::equal(sizes.begin(), sizes.end(), proxy->dimensions);
+  return fits ? py::reinterpret_borrow<py::object>(out) : py::object();
+}
+
+template py::object result_array<float>(const Sizes&, PyObject*);
+template py::object result_array<double>(const Sizes&, PyObject*);
 template py::object new_array<float>(const Sizes&);
 template py::object new_array<double>(const Sizes&);
 template py::object new_array<std::uint8_t>(const Sizes&);

@@ -9,8 +9,9 @@
 
 namespace pcx::bind {
 
-// A call whose arguments are known to be right, without them.
-using Call = std::function<py::object(PyObject* const* args)>;
+// A call whose arguments are known to be right, without them. `out` is where the result goes, or null for a new array;
+// the call is not made, and gives nothing, where it does not fit.
+using Call = std::function<py::object(PyObject* const* args, PyObject* out)>;
 
 // Makes `recall(*args)` run `call` for args like these, on this thread. Nothing happens where an argument is neither a
 // contiguous array nor a plain value, as bool, int, an interned str, None or a tuple of those are. Of an array only
@@ -53,6 +54,9 @@ void bind_pool_calls(py::module_& m);
 using Sizes = std::vector<py::ssize_t>;
 template <class T>
 py::object new_array(const Sizes& sizes);
+// That, or the caller's; nothing where this has other sizes or another type.
+template <class T>
+py::object result_array(const Sizes& sizes, PyObject* out);
 
 inline py::object pair(const py::object& first, const py::object& second) {
   PyObject* both = PyTuple_Pack(2, first.ptr(), second.ptr());

@@ -69,7 +69,7 @@ py::ssize_t replay(const py::list& keys, const py::list& flows, const py::dict& 
     const Arguments args(py::reinterpret_borrow<py::tuple>(key), flow.sources, values);
     const std::shared_ptr<const Call> call = args.recalled();
     if (!call) return task;
-    const py::object result = (*call)(args.data());
+    const py::object result = (*call)(args.data(), nullptr);
     succeed(PyDict_SetItem(values.ptr(), flow.place.ptr(), result.ptr()));
     for (const py::handle& source : flow.done) succeed(PyDict_DelItem(values.ptr(), source.ptr()));
     if (flow.wanted) return task + 1;

@@ -72,10 +72,9 @@ def forward(
     out: Array | None = None,
 ) -> Array:
     """`options` are those of ConvOptions, as one or as a tuple, which is made faster."""
-    if out is None:
-        known: Array | None = _core.recall("conv", rank, x, w, b, options, activation)
-        if known is not None:
-            return known
+    known: Array | None = _core.recall_into(out, "conv", rank, x, w, b, options, activation)
+    if known is not None:
+        return known
     return _forward(rank, x, w, b, options, activation, out)
 
 
@@ -103,7 +102,7 @@ def _forward(
     )
     call = compute(plan, "forward", options, source, tensor, bias, activation == "relu", result.array)
     y = result.finish()
-    if out is None and not first:
+    if not first:
         _core.remember_conv(*call, y.shape, forward_key(rank, x, w, b, asked, activation))
     return y
 
@@ -128,10 +127,9 @@ def input_grad(
     options: ConvOptions | tuple[Any, ...],
     out: Array | None = None,
 ) -> Array:
-    if out is None:
-        known: Array | None = _core.recall("conv_input_grad", rank, dy, w, (input_size, options))
-        if known is not None:
-            return known
+    known: Array | None = _core.recall_into(out, "conv_input_grad", rank, dy, w, (input_size, options))
+    if known is not None:
+        return known
     return _input_grad(rank, dy, w, input_size, options, out)
 
 
@@ -156,7 +154,7 @@ def _input_grad(
     result = Output(x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, w))
     call = compute(plan, "input_grad", options, source, tensor, None, False, result.array)
     dx = result.finish()
-    if out is None and not first:
+    if not first:
         _core.remember_conv(*call, dx.shape, ("conv_input_grad", rank, dy, w, (input_size, asked)))
     return dx
 

@@ -60,10 +60,9 @@ def forward(
     activation: str | None = None,
     out: Array | None = None,
 ) -> Array:
-    if out is None:
-        known: Array | None = _core.recall("conv_transpose", rank, x, w, b, options, activation)
-        if known is not None:
-            return known
+    known: Array | None = _core.recall_into(out, "conv_transpose", rank, x, w, b, options, activation)
+    if known is not None:
+        return known
     options.check()
     choice("activation", activation, (None, "relu"))
     first = is_channels_first(options.data_format)
@@ -78,7 +77,7 @@ def forward(
     )
     call = compute(plan, "input_grad", options, source, tensor, bias, activation == "relu", result.array)
     y = result.finish()
-    if out is None and not first:
+    if not first:
         _core.remember_conv(*call, y.shape, forward_key(rank, x, w, b, options, activation))
     return y
 
@@ -96,10 +95,9 @@ def input_grad(
     options: ConvOptions,
     out: Array | None = None,
 ) -> Array:
-    if out is None:
-        known: Array | None = _core.recall("conv_transpose_input_grad", rank, dy, w, (input_size, options))
-        if known is not None:
-            return known
+    known: Array | None = _core.recall_into(out, "conv_transpose_input_grad", rank, dy, w, (input_size, options))
+    if known is not None:
+        return known
     options.check()
     first = is_channels_first(options.data_format)
     given = as_float("dy", dy)
@@ -112,7 +110,7 @@ def input_grad(
     result = Output(x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, weight, w))
     call = compute(plan, "forward", options, source, tensor, None, False, result.array)
     dx = result.finish()
-    if out is None and not first:
+    if not first:
         _core.remember_conv(*call, dx.shape, ("conv_transpose_input_grad", rank, dy, w, (input_size, options)))
     return dx
 

@@ -127,7 +127,7 @@ def max_forward(
     out: Array | None,
 ) -> Any:
     args = max_key(rank, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices, data_format)
-    known = _core.recall(*args) if out is None else None
+    known = _core.recall_into(out, *args)
     if known is not None:
         return known
     first = is_channels_first(data_format)
@@ -139,7 +139,7 @@ def max_forward(
     indices = _empty_indices(plan) if return_indices else None
     _core.max_pool(plan.shape, tensor, result.array, indices)
     y = result.finish()
-    if out is None and not first:
+    if not first:
         _core.remember_max_pool(plan.shape, bool(return_indices), tensor.itemsize == 8, y.shape, args)
     if indices is None:
         return y
@@ -169,7 +169,7 @@ def max_grad(
 ) -> Array:
     options = (input_size, kernel_size, stride, padding, dilation, ceil_mode, data_format)
     args = ("max_pool_grad", rank, dy, indices, options)
-    known: Array | None = _core.recall(*args) if out is None else None
+    known: Array | None = _core.recall_into(out, *args)
     if known is not None:
         return known
     first = is_channels_first(data_format)
@@ -190,7 +190,7 @@ def max_grad(
     result = Output(x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, dy, positions))
     _core.max_pool_grad(plan.shape, tensor, positions, result.array)
     dx = result.finish()
-    if out is None and not first:
+    if not first:
         _core.remember_max_pool_grad(plan.shape, tensor.itemsize == 8, dx.shape, args)
     return dx
 
@@ -212,7 +212,7 @@ def avg_forward(
     out: Array | None,
 ) -> Array:
     args = avg_key(rank, x, kernel_size, stride, padding, ceil_mode, count_include_pad, data_format)
-    known: Array | None = _core.recall(*args) if out is None else None
+    known: Array | None = _core.recall_into(out, *args)
     if known is not None:
         return known
     first = is_channels_first(data_format)
@@ -223,7 +223,7 @@ def avg_forward(
     result = Output(plan.y_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, x))
     _core.avg_pool(plan.shape, tensor, bool(count_include_pad), result.array)
     y = result.finish()
-    if out is None and not first:
+    if not first:
         _core.remember_avg_pool(plan.shape, bool(count_include_pad), False, tensor.itemsize == 8, y.shape, args)
     return y
 
@@ -242,7 +242,7 @@ def avg_grad(
 ) -> Array:
     options = (input_size, kernel_size, stride, padding, ceil_mode, count_include_pad, data_format)
     args = ("avg_pool_grad", rank, dy, options)
-    known: Array | None = _core.recall(*args) if out is None else None
+    known: Array | None = _core.recall_into(out, *args)
     if known is not None:
         return known
     first = is_channels_first(data_format)
@@ -255,7 +255,7 @@ def avg_grad(
     result = Output(x_shape, tensor.dtype, first=first, unbatched=unbatched, out=out, inputs=(given, dy))
     _core.avg_pool_grad(plan.shape, tensor, bool(count_include_pad), result.array)
     dx = result.finish()
-    if out is None and not first:
+    if not first:
         _core.remember_avg_pool(plan.shape, bool(count_include_pad), True, tensor.itemsize == 8, dx.shape, args)
     return dx
 

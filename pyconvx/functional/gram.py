@@ -58,7 +58,7 @@ def gram(
            [14., 20.]])
     """
     args = ("gram", x, (normalize, data_format))
-    known: Array | None = _core.recall(*args) if out is None else None
+    known: Array | None = _core.recall_into(out, *args)
     if known is not None:
         return known
     first = is_channels_first(data_format)
@@ -69,7 +69,7 @@ def gram(
     flat = _flat(tensor)
     _core.gram(flat, normalize, result.array)
     g = result.finish()
-    if out is None and not first:
+    if not first:
         _core.remember_gram(flat.shape, normalize, False, tensor.itemsize == 8, g.shape, args)
     return g
 
@@ -121,7 +121,7 @@ def gram_grad(
            [6., 8.]])
     """
     args = ("gram_grad", x, dg, (normalize, data_format))
-    known: Array | None = _core.recall(*args) if out is None else None
+    known: Array | None = _core.recall_into(out, *args)
     if known is not None:
         return known
     first = is_channels_first(data_format)
@@ -138,7 +138,7 @@ def gram_grad(
     flat = _flat(tensor)
     _core.gram_grad(flat, square, normalize, _flat(result.array))
     dx = result.finish()
-    if out is None and not first:
+    if not first:
         _core.remember_gram(flat.shape, normalize, True, tensor.itemsize == 8, dx.shape, args)
     return dx
 
