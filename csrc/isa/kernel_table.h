@@ -162,13 +162,14 @@ struct ColumnSum {
 // Taps that read neighbouring columns, the first one that which begins `at` elements after the row's first, for output
 // pixel 0.
 struct TapRun {
-  index at, taps;  // 1 to longest_tap_run taps
+  index at, taps;    // 1 to longest_tap_run taps
+  index begin, end;  // the columns that are there, of all that its taps see; taps / 2 at most are missing at an end
 };
 constexpr index longest_tap_run = 7;
 
 // A row of output pixels in which every channel has weights of its own. x[r], r < rows, holds what the pixels see in
-// one row of taps, in columns `x_step` apart: channel c for tap i of a run and pixel p at
-// x[r][run.at + (i + p) * x_step + c].
+// one row of taps, in columns `x_step` apart: channel c for tap i of a run and pixel p in column i + p, at
+// x[r][run.at + (i + p) * x_step + c]. What would stand in missing columns is left out.
 //   y[p * y_step + c] = sum over r, over the taps of all runs: x * w, + bias[c], max(0, .)
 // w is [c / lanes][r][tap][c % lanes]. A null x[r] is left out. Every sum runs in this order. w and x hold whole
 // vectors. Meanwhile the channels at ahead[i] + p * ahead_step, i < ahead_count, are fetched.

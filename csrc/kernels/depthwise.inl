@@ -25,8 +25,21 @@ PCX_INLINE void add_taps(int q, Vector column, const Vector (&w)[Taps], Vector (
   }
 }
 
+// The columns of a tile that are there.
+struct ColumnsThere {
+  index begin, end;
+
+  ColumnsThere(const TapRun& run, index first) : begin(run.begin - first), end(run.end - first) {}
+};
+
+// Those in the middle always are.
+template <int Taps, int Pixels>
+PCX_INLINE bool is_there(const ColumnsThere& columns, int q) {
+  return (q >= Taps / 2 || q >= columns.begin) && (q < Pixels + Taps - 1 - Taps / 2 || q < columns.end);
+}
+
 template <class T, int Taps, int Pixels, class Vector>
-PCX_INLINE void slide(const T* x, index x_step, const T* w, Vector (&sum)[Pixels]) {
+PCX_INLINE void slide(const T* x, index x_step, const T* w, const ColumnsThere& columns, Vector (&sum)[Pixels]) {
   constexpr int half = in_halves<Taps, Pixels> ? (Pixels + 1) / 2 : Pixels;
   Vector wi[Taps];
   PCX_UNROLL
@@ -35,29 +48,35 @@ PCX_INLINE void slide(const T* x, index x_step, const T* w, Vector (&sum)[Pixels
   PCX_UNROLL
   for (int q = 0; q < half + Taps - 1; ++q, x += x_step, second += x_step) {
     // Of three taps and more the column stays in a register anyway, or there is none for it.
-    add_taps<0, half>(q, Taps == 2 || half < Pixels ? held(load(x)) : load(x), wi, sum);
-    if (q < Pixels - half + Taps - 1 && half < Pixels) add_taps<half, Pixels>(q, held(load(second)), wi, sum);
+    if (is_there<Taps, Pixels>(columns, q)) {
+      add_taps<0, half>(q, Taps == 2 || half < Pixels ? held(load(x)) : load(x), wi, sum);
+    }
+    if (q < Pixels - half + Taps - 1 && half < Pixels && is_there<Taps, Pixels>(columns, half + q)) {
+      add_taps<half, Pixels>(q, held(load(second)), wi, sum);
+    }
   }
 }
 
 template <class T, int Pixels, class Vector>
-PCX_INLINE void slide_over(const TapRun& run, const T* x, index x_step, const T* w, Vector (&sum)[Pixels]) {
+PCX_INLINE void slide_over(const TapRun& run, const T* x, index first, index x_step, const T* w,
+                           Vector (&sum)[Pixels]) {
+  const ColumnsThere columns(run, first);
   x += run.at;
   switch (run.taps) {
     case 1:
-      return slide<T, 1>(x, x_step, w, sum);
+      return slide<T, 1>(x, x_step, w, columns, sum);
     case 2:
-      return slide<T, 2>(x, x_step, w, sum);
+      return slide<T, 2>(x, x_step, w, columns, sum);
     case 3:
-      return slide<T, 3>(x, x_step, w, sum);
+      return slide<T, 3>(x, x_step, w, columns, sum);
     case 4:
-      return slide<T, 4>(x, x_step, w, sum);
+      return slide<T, 4>(x, x_step, w, columns, sum);
     case 5:
-      return slide<T, 5>(x, x_step, w, sum);
+      return slide<T, 5>(x, x_step, w, columns, sum);
     case 6:
-      return slide<T, 6>(x, x_step, w, sum);
+      return slide<T, 6>(x, x_step, w, columns, sum);
     default:
-      return slide<T, 7>(x, x_step, w, sum);
+      return slide<T, 7>(x, x_step, w, columns, sum);
   }
 }
 
@@ -82,6 +101,7 @@ static void depthwise_tile(const DepthwiseRow<T>& row, index first) {
   const T *const *const rows = row.x, *const *const rows_end = row.x + row.rows;
   const index row_weights = row.taps * lanes<T>, x_step = row.x_step, y_step = row.y_step;
   const index second = Second ? runs[1].at - runs->at : 0;
+  const ColumnsThere columns(*runs, first), columns_of_second(runs[Second ? 1 : 0], first);
   const bool relu = row.relu;
   const T *w = row.w, *bias = row.bias;
   T* y = row.y + first * y_step;
@@ -97,7 +117,7 @@ static void depthwise_tile(const DepthwiseRow<T>& row, index first) {
     if constexpr (Rows != 0) {
       PCX_UNROLL
       for (int r = 0; r < Rows; ++r, w += First * lanes<T>) {
-        if (rows[r]) slide<T, First>(rows[r] + at, x_step, w, sum);
+        if (rows[r]) slide<T, First>(rows[r] + at, x_step, w, columns, sum);
       }
     } else {
       for (const T* const* x = rows; x < rows_end; ++x, w += row_weights) {
@@ -105,15 +125,17 @@ static void depthwise_tile(const DepthwiseRow<T>& row, index first) {
         if constexpr (First == 1) {
           const T* wi = w;
           for (const TapRun* run = runs; run < runs_end; wi += lanes<T>, ++run) {
-            slide<T, 1>(*x + at + run->at, x_step, wi, sum);
+            slide<T, 1>(*x + at + run->at, x_step, wi, columns, sum);
           }
         } else if constexpr (First != 0) {
-          slide<T, First>(*x + at, x_step, w, sum);
-          if constexpr (Second != 0) slide<T, Second>(*x + at + second, x_step, w + First * lanes<T>, sum);
+          slide<T, First>(*x + at, x_step, w, columns, sum);
+          if constexpr (Second != 0) {
+            slide<T, Second>(*x + at + second, x_step, w + First * lanes<T>, columns_of_second, sum);
+          }
         } else {
           const T* wi = w;
           for (const TapRun* run = runs; run < runs_end; wi += run->taps * lanes<T>, ++run) {
-            slide_over<T>(*run, *x + at, x_step, wi, sum);
+            slide_over<T>(*run, *x + at, first, x_step, wi, sum);
           }
         }
       }

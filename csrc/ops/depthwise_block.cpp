@@ -62,11 +62,11 @@ bool seen_again(const CorrelationAxis& a) { return (a.taps - 1) * std::abs(a.tap
 // The same of rows of x and rows of positions.
 bool seen_again(const Correlation& p) { return seen_again(p.axis[0]) || seen_again(p.axis[1]); }
 
-// Whether `channels` of pixels of so many find place all over the first-level cache.
+// Whether `channels` of pixels of so many find place all over the first-level cache, or over half of it.
 template <class T>
 bool spreads(index pixel, index channels) {
   constexpr index sets = page_bytes / line_bytes, size = sizeof(T);
-  return pixel * size % line_bytes != 0 || channels * size / line_bytes >= std::gcd(pixel * size / line_bytes, sets);
+  return pixel * size % line_bytes != 0 || 2 * channels * size / line_bytes >= std::gcd(pixel * size / line_bytes, sets);
 }
 
 // `pixels` are seen at once, in as many rows as that takes and as the columns have place for.
@@ -165,23 +165,30 @@ ColumnRows<T>::ColumnRows(const Correlation& problem, const DepthwiseCut& cut, b
   size_ = (deep_ * ring_ + (padding ? 1 : 0)) * row_ + page_bytes / static_cast<index>(sizeof(T));
   buffer_ = Buffer<T>(size_);
   for (const TapColumns::Run& run : taps_.runs) {
-    runs_.push_back({run.column * step_, run.taps});
-    home_runs_.push_back({run.first * p_.groups * p_.in_channels, run.taps});
+    runs_.push_back({run.column * step_, run.taps, 0, taps_.columns});
+    home_runs_.push_back({run.first * p_.groups * p_.in_channels, run.taps, 0, 0});
   }
   if (p_.in_channels != 1 || p_.out_channels != 1) from_.resize(static_cast<std::size_t>(cut.channels));
 }
 
 template <class T>
-bool ColumnRows<T>::stays_home(const DepthwiseBlock& b, index first) const {
+bool ColumnRows<T>::stays_home(const DepthwiseBlock& b, index first) {
   if (!may_stay_) return false;
-  bool inside = true;
-  each_part([&](index, index, index begin, index end, index count) { inside = inside && begin == 0 && end == count; });
+  for (std::size_t i = 0; i < home_runs_.size(); ++i) {
+    TapRun& run = home_runs_[i];
+    const CorrelationAxis& width = p_.axis[2];
+    const index columns = b.size[2] + run.taps - 1;
+    const Inside inside(taps_.runs[i].first + column_ * width.step, width.step, columns, width.in);
+    if (inside.begin > run.taps / 2 || columns - inside.end > run.taps / 2) return false;
+    run.begin = inside.begin;
+    run.end = inside.end;
+  }
   index last = b.image;  // the last pixel that is read; whole vectors of its channels must be there
   for (std::size_t i = 0; i < 3; ++i) {
     const CorrelationAxis& a = p_.axis[i];
     last = last * a.in + std::min(last_seen(a, b.start[i] + b.size[i] - 1), a.in - 1);
   }
-  return inside && last * p_.groups + first + round_up(channels_, kernels<T>().lanes) <= elements_of_x(p_);
+  return last * p_.groups + first + round_up(channels_, kernels<T>().lanes) <= elements_of_x(p_);
 }
 
 template <class T>

@@ -59,7 +59,7 @@ class ColumnRows {
  private:
   template <class Body>
   void each_part(Body&& body) const;
-  bool stays_home(const DepthwiseBlock& block, index first) const;
+  bool stays_home(const DepthwiseBlock& block, index first);
   void look_at(index d, index h, const T** seen);
   void fill(const T* x, T* to) const;
   void pad(T* to) const;
@@ -87,7 +87,7 @@ class ColumnRows {
 
     bool operator==(const Padded& o) const { return data == o.data && column == o.column && channels == o.channels; }
   } padded_{};
-  bool home_ = false;  // the block meets no padding in its rows: x is read where it stands
+  bool home_ = false;  // x is read where it stands, for the kernel leaves out what padding the block's rows meet
 };
 
 }  // namespace pcx

@@ -1,5 +1,5 @@
 // depthwise_row, depthwise_sum, fill_columns and stream_rows: pixels around every tile, channels around every vector,
-// runs of all lengths, rows left out.
+// runs of all lengths, rows and columns left out.
 #include "check.h"
 #include "spoil.h"
 
@@ -28,7 +28,7 @@ struct Problem {
     columns += pixels - 1;
   }
   void add_run(index column, index length) {
-    runs.push_back({column, length});
+    runs.push_back({column, length, 0, pixels + length - 1});
     for (index i = 0; i < length; ++i) tap_column.push_back(column + i);
     columns = std::max(columns, column + length);
     taps += length;
@@ -37,6 +37,19 @@ struct Problem {
     std::vector<TapRun> list = runs;
     for (TapRun& run : list) run.at *= x_step;
     return list;
+  }
+  void leave_out_columns(Random& random) {  // as many as a row of taps may have beside a picture
+    for (TapRun& run : runs) {
+      run.begin = random.below(run.taps / 2 + 1);
+      run.end -= random.below(run.taps / 2 + 1);
+    }
+  }
+  bool leaves_out(index tap, index pixel) const {
+    for (const TapRun& run : runs) {
+      if (tap < run.taps) return tap + pixel < run.begin || tap + pixel >= run.end;
+      tap -= run.taps;
+    }
+    return false;
   }
   index w_at(index c, index r, index tap) const { return ((c / lanes * rows + r) * taps + tap) * lanes + c % lanes; }
 };
@@ -51,7 +64,8 @@ void start(Report& report, const Problem<T>& p, const char* kernel) {
 
 template <class T>
 void check_row(Report& report, Random& random, index pixels, index channels) {
-  const Problem<T> p(random, pixels, channels);
+  Problem<T> p(random, pixels, channels);
+  if (random.coin()) p.leave_out_columns(random);
   const Numbers numbers = random.coin() ? Numbers::integers : Numbers::reals;
   const index step = channels + random.pick<index>({0, 0, 1, 7}), size = (pixels - 1) * step + channels;
   const index whole = p.vectors * p.lanes, x_step = whole + random.pick<index>({0, p.lanes, 3});
@@ -59,6 +73,14 @@ void check_row(Report& report, Random& random, index pixels, index channels) {
   Guarded<T> x(p.rows * row_size, random.edge()), w(p.vectors * p.rows * p.taps * p.lanes, random.edge());
   Guarded<T> bias(channels, random.edge()), y(size, random.edge());
   for (const Guarded<T>* array : {&x, &w, &bias}) fill(*array, random, numbers);
+  for (index r = 0; p.runs.size() == 1 && r < p.rows; ++r) {  // what is left out is not even looked at
+    T* const first = x.data() + r * row_size + p.runs[0].at * x_step;
+    const index columns = pixels + p.runs[0].taps - 1;
+    std::fill_n(first, p.runs[0].begin * x_step, std::numeric_limits<T>::quiet_NaN());
+    for (index q = p.runs[0].end; q < columns; ++q) {
+      std::fill_n(first + q * x_step, whole, std::numeric_limits<T>::quiet_NaN());
+    }
+  }
   std::vector<const T*> rows;
   for (index r = 0; r < p.rows; ++r) rows.push_back(random.below(4) == 0 ? nullptr : x.data() + r * row_size);
   DepthwiseRow<T> row{};
@@ -88,6 +110,7 @@ void check_row(Report& report, Random& random, index pixels, index channels) {
     double sum = row.bias ? bias[c] : T(0), extent = std::fabs(sum);
     for (index r = 0; r < p.rows; ++r) {
       for (index tap = 0; rows[static_cast<std::size_t>(r)] && tap < p.taps; ++tap) {
+        if (p.leaves_out(tap, pixel)) continue;
         const index column = p.tap_column[static_cast<std::size_t>(tap)] + pixel;
         const double term =
             static_cast<double>(x[r * row_size + column * x_step + c]) * static_cast<double>(w[p.w_at(c, r, tap)]);
