@@ -32,7 +32,8 @@ Call convolution(const ConvShape& shape, Direction direction, const Tiles& tiles
 // args: name, rank, x, dy, ...
 template <class T>
 Call weight_gradient(const ConvShape& shape, const Tiles& tiles, const Sizes& sizes) {
-  return [=, brief = is_brief(shape), channels = Sizes{shape.out_channels}](PyObject* const* args, PyObject*) -> py::object {
+  return [=, brief = is_brief(shape), channels = Sizes{shape.out_channels}](PyObject* const* args,
+                                                                            PyObject*) -> py::object {
     const T* x = data_of<T>(args[2]);
     const T* dy = data_of<T>(args[3]);
     py::object dw = new_array<T>(sizes), db = new_array<T>(channels);

@@ -66,7 +66,8 @@ bool seen_again(const Correlation& p) { return seen_again(p.axis[0]) || seen_aga
 template <class T>
 bool spreads(index pixel, index channels) {
   constexpr index sets = page_bytes / line_bytes, size = sizeof(T);
-  return pixel * size % line_bytes != 0 || 2 * channels * size / line_bytes >= std::gcd(pixel * size / line_bytes, sets);
+  return pixel * size % line_bytes != 0 ||
+         2 * channels * size / line_bytes >= std::gcd(pixel * size / line_bytes, sets);
 }
 
 // `pixels` are seen at once, in as many rows as that takes and as the columns have place for.
