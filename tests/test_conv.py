@@ -291,7 +291,7 @@ def test_nan_and_inf_land_exactly_where_a_window_reads_them(case: ConvCase, bad:
     close(function(case.rank)(x, p.w, p.b, **case.options), expected, case.sum_lengths[0], "float32", "y")
 
 
-@pytest.mark.parametrize("size", [(2, 9), (3, 40)])
+@pytest.mark.parametrize("size", [(2, 9), (3, 40), (3, 3), (2, 2)])
 def test_a_weight_of_inf_does_the_same_in_every_call(size: tuple[int, int], isa: str) -> None:
     """Alone or in a batch, packed beforehand or not: what is left out in the padding follows from the picture alone."""
     x, w = draw_normal((9, *size, 40), "float32", 0), draw_normal((5, 3, 40, 64), "float32", 1)

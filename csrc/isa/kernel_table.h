@@ -61,12 +61,12 @@ struct Run {
 //   y[y_at[p] + k] (+)= sum over runs r, i < r.length of x[x_at[p] + r.start + i] * w[(r, i)][k],  then + bias[k],
 //   then max(0, .)
 // w has a row of whole_width(columns) entries for each (r, i), in order, beside those that runs leave out; those past
-// `columns` are computed and not stored. Sums that are not complete yet go to sums[p][k], whole_width(columns) apart,
-// instead, from where they are resumed: their products are then added in the same order as in one call. Where
-// over_lanes, there is none of this; w has `columns` vectors for every `lanes` elements of a run, with zeros where the
-// run ends within them, and a row is as long as `columns`; each lane sums its own elements; adding the lanes up takes
-// as long as 16 products of a column, or less where all is one short run. A result depends neither on the pixel's place
-// in the list nor on the other pixels.
+// `columns` are computed and not stored. Sums that are not complete yet go to sums[p][k] instead,
+// or sums[sums_at[p]][k], whole_width(columns) apart, from where they are resumed: their products are then added in the
+// same order as in one call. Where over_lanes, there is none of this; w has `columns` vectors for every `lanes`
+// elements of a run, with zeros where the run ends within them, and a row is as long as `columns`; each lane sums its
+// own elements; adding the lanes up takes as long as 16 products of a column, or less where all is one short run. A
+// result depends neither on the pixel's place in the list nor on the other pixels.
 template <class T>
 struct ConvPixels {
   const T* x;
@@ -86,6 +86,7 @@ struct ConvPixels {
   bool fetch_x, streamed;
   bool resumed, incomplete;
   T* sums;
+  const index* sums_at;  // or null
 };
 
 // Rows of partial results, each added to the cell that it belongs to:

@@ -104,21 +104,40 @@ PCX_INLINE void pixels_steps(const T* const (&x)[Pixels], const T*& w, index beg
   }
 }
 
-template <bool Resumed, class T, class Vector, int Pixels, int Vectors>
-PCX_INLINE void begin_sums(const T* from, Vector (&sum)[Pixels][Vectors]) {
+template <class T, class Vector, int Pixels, int Vectors>
+PCX_INLINE void begin_sums(Vector (&sum)[Pixels][Vectors]) {
   PCX_UNROLL
   for (int p = 0; p < Pixels; ++p) {
     PCX_UNROLL
-    for (int v = 0; v < Vectors; ++v) sum[p][v] = Resumed ? load(from + (p * Vectors + v) * lanes<T>) : zero<T>();
+    for (int v = 0; v < Vectors; ++v) sum[p][v] = zero<T>();
+  }
+}
+
+// Of pixel p of a tile.
+template <class T, int Vectors>
+PCX_INLINE T* waiting_sums(const ConvPixels<T>& tile, index first, int p) {
+  return tile.sums + (tile.sums_at ? tile.sums_at[first + p] : first + p) * Vectors * lanes<T>;
+}
+
+template <class T, class Vector, int Pixels, int Vectors>
+PCX_INLINE void resume_sums(const ConvPixels<T>& tile, index first, Vector (&sum)[Pixels][Vectors]) {
+  PCX_UNROLL
+  for (int p = 0; p < Pixels; ++p) {
+    const T* from = waiting_sums<T, Vectors>(tile, first, p);
+    PCX_UNROLL
+    for (int v = 0; v < Vectors; ++v) sum[p][v] = load(from + v * lanes<T>);
   }
 }
 
 template <class T, class Vector, int Pixels, int Vectors>
-PCX_INLINE void leave_sums(const Vector (&sum)[Pixels][Vectors], T* to) {
+PCX_INLINE void leave_sums(const ConvPixels<T>& tile, index first, const Vector (&sum)[Pixels][Vectors]) {
+  T* to[Pixels];  // stores could change what tile says
+  PCX_UNROLL
+  for (int p = 0; p < Pixels; ++p) to[p] = waiting_sums<T, Vectors>(tile, first, p);
   PCX_UNROLL
   for (int p = 0; p < Pixels; ++p) {
     PCX_UNROLL
-    for (int v = 0; v < Vectors; ++v) store(to + (p * Vectors + v) * lanes<T>, sum[p][v]);
+    for (int v = 0; v < Vectors; ++v) store(to[p] + v * lanes<T>, sum[p][v]);
   }
 }
 
@@ -126,12 +145,11 @@ template <class T, int Pixels, int Vectors, bool Half>
 static void pixels_tile(const ConvPixels<T>& tile, index first) {
   using vec = decltype(zero<T>());
   const index *const x_at = tile.x_at + first, *const y_at = tile.y_at + first;
-  const index own = first * Vectors * lanes<T>;  // of the sums that wait, if any do
   vec sum[Pixels][Vectors];
   if (tile.resumed)
-    begin_sums<true>(tile.sums + own, sum);
+    resume_sums(tile, first, sum);
   else
-    begin_sums<false>(tile.sums, sum);
+    begin_sums<T>(sum);
   const T *w = tile.w, *x[Pixels];
   PCX_UNROLL
   for (int p = 0; p < Pixels; ++p) x[p] = tile.x + x_at[p];
@@ -148,7 +166,7 @@ static void pixels_tile(const ConvPixels<T>& tile, index first) {
     }
     pixels_steps<Half, false>(x, w, begin, end, tile.y, y_at, sum);
   }
-  if (tile.incomplete) return leave_sums(sum, tile.sums + own);
+  if (tile.incomplete) return leave_sums(tile, first, sum);
   if (!Half && tile.columns == Vectors * lanes<T>)
     finish_pixels<true>(tile, y_at, sum);
   else
@@ -215,7 +233,7 @@ PCX_INLINE void few_tile(const ConvPixels<T>& tile, const Elements& elements, in
   PCX_UNROLL
   for (int p = 0; p < Pixels; ++p) x[p] = tile.x + x_at[p];
   vec sum[Pixels][Vectors];
-  begin_sums<false>(tile.sums, sum);
+  begin_sums<T>(sum);
   index fetched = 0;
   if (fetches_ahead && Vectors > 1 && !tile.streamed) {
     fetched = elements.count < Pixels ? elements.count : Pixels;

@@ -7,12 +7,13 @@
 namespace pcx {
 
 template <class T>
-BlockReads<T>::BlockReads(const Correlation& problem, const Chunks& chunks, bool in_place, const Cut& cut,
-                          const Weight<T>& weight)
+BlockReads<T>::BlockReads(const Correlation& problem, const Chunks& chunks, const std::optional<TapSets>& tap_sets,
+                          bool in_place, const Cut& cut, const Weight<T>& weight)
     : p_(problem),
       chunks_(chunks),
       strides_(weight.strides),
-      home_taps_(run_taps_at_home(p_, chunks_, last_over_lanes<T>(p_))),
+      tap_sets_(tap_sets),
+      home_taps_(tap_sets_ ? 1 : run_taps_at_home(p_, chunks_, last_over_lanes<T>(p_))),
       in_place_(in_place),
       patch_(p_, cut.block, chunks_),
       parts_(picture_parts(p_, in_place_ ? 0 : parted_axes<T>(p_))),
@@ -75,28 +76,55 @@ typename BlockReads<T>::Lists BlockReads<T>::lists_of(index channels, NeededTaps
     needed[2].taps = p_.axis[2].taps;
     lists.lane_runs = list_runs(p_, needed, step, channels, RunLister(chunks_.depth, kernels<T>().lanes), at);
   }
-  if (!slabs_) return lists;
-  std::vector<index> taps;
+  if (slabs_ && !tap_sets_) lists.slabs = SlabList(lists.runs, taps_of(channels, step), false);
+  return lists;
+}
+
+template <class T>
+Taps BlockReads<T>::taps_of(index channels, index step) const {
+  Taps taps{step * channels, strides_.in, {}, {}};
   for (index d = 0; d < p_.axis[0].taps; ++d) {
     for (index h = 0; h < p_.axis[1].taps; ++h) {
-      for (index w = 0; w < p_.axis[2].taps; w += step) taps.push_back(strides_.tap(p_, d, h, w));
+      for (index w = 0; w < p_.axis[2].taps; w += step) taps.at.push_back(strides_.tap(p_, d, h, w));
     }
   }
-  lists.slabs = SlabList(lists.runs, taps, step * channels, strides_.in);
-  return lists;
+  return taps;
+}
+
+// Of the block that `pixels` list.
+template <class T>
+void BlockReads<T>::list_sets(Pixels& pixels) const {
+  pixels.sets.assign(1, {});
+  if (!tap_sets_) return;
+  Taps taps = taps_of(first_, 1);
+  tap_sets_->list(pixels.start, pixels.size, pixels.images, pixels.x_at, pixels.lists, pixels.sets, taps.set);
+  pixels.slabs = SlabList(lists_.back().runs, taps, !slabs_);
+  if (last_lists_.empty()) return;
+  taps.length = p_.in_channels % chunks_.channels;
+  pixels.last_slabs = SlabList(last_lists_.back().runs, taps, !slabs_);
+}
+
+template <class T>
+const SlabList& BlockReads<T>::slabs(index channels, const Pixels& pixels) const {
+  if (!tap_sets_) return lists(channels).at(static_cast<std::size_t>(pixels.groups[0].lists)).slabs;
+  return channels == first_ ? pixels.slabs : pixels.last_slabs;
 }
 
 template <class T>
 void BlockReads<T>::list(const Block& b, Pixels& pixels) const {
   const bool home = stays_home(b), listed = pixels.images >= b.images && pixels.size == b.size && pixels.home == home;
-  if (listed && (home || !parted() || (pixels.start == b.start && pixels.images == b.images))) return;
+  const bool alike = !tap_sets_ && (home || !parted());
+  if (listed && (alike || (pixels.start == b.start && pixels.images == b.images))) return;
   pixels.images = b.images;
   pixels.start = b.start;
   pixels.size = b.size;
   pixels.home = home;
   pixels.groups.clear();
   const Axes begin{0, 0, 0};
-  if (home || !parted()) return list_group(begin, b.size, home ? parts() : 0, pixels);
+  if (home || !parted()) {
+    list_group(begin, b.size, home ? parts() : 0, pixels);
+    return list_sets(pixels);
+  }
   index lists = 0;
   for_parts([&](const NeededTaps& needed) {
     Axes from, to;

@@ -3,6 +3,7 @@
 // over all pixels of the block, panel by panel of output channels.
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/buffer.h"
@@ -21,13 +22,6 @@ namespace {
 
 constexpr index scratch_bytes = 48 << 20;  // of all workers together
 
-// Whether all blocks read x where it stands.
-template <class T>
-bool stays_in_place(const Correlation& p, const Chunks& chunks) {
-  const Axes all{p.axis[0].positions, p.axis[1].positions, p.axis[2].positions};
-  return run_taps_at_home(p, chunks, last_over_lanes<T>(p)) && !meets_padding(p, {}, all);
-}
-
 template <class T>
 class Correlator {
  public:
@@ -40,10 +34,12 @@ class Correlator {
         reads_far_(reads_far<T>(p_)),
         streams_(streams<T>(p_) && p_.taps() * p_.in_channels <= chunks_.depth &&
                  reinterpret_cast<std::uintptr_t>(y) % 64 == 0),
-        cut_(cut_for(p_, stays_in_place<T>(p_, chunks_), chunks_, small_, sizeof(T),
-                     divide_up(p_.out_channels, k_.panel))),
+        tap_sets_(turns_of<T>(p_, chunks_)),
+        in_place_(tap_sets_ || stays_in_place<T>(p_, chunks_)),
+        cut_(cut_for(p_, in_place_, chunks_, small_, sizeof(T), divide_up(p_.out_channels, k_.panel),
+                     tap_sets_ && !weight.by_turns ? turn_positions : block_positions)),
         touches_((cut_.groups_together || p_.groups == 1) && touches<T>(p_)),
-        reads_(p_, chunks_, stays_in_place<T>(p_, chunks_), cut_, weight),
+        reads_(p_, chunks_, tap_sets_, in_place_, cut_, weight),
         group_size_(packed_size<T>(p_) / p_.groups),
         x_(x),
         weight_(weight),
@@ -54,8 +50,8 @@ class Correlator {
   }
 
   Work work() const {
-    const index bytes = patch_bytes() + turn_size() * static_cast<index>(sizeof(T)) +
-                        2 * cut_.positions() * static_cast<index>(sizeof(index));
+    const index bytes =
+        patch_bytes() + turn_size() * static_cast<index>(sizeof(T)) + list_size() * static_cast<index>(sizeof(index));
     const index affordable = std::max<index>(1, scratch_bytes / bytes);
     const index terms = chunks_.channels * p_.taps(), chunks = divide_up(p_.in_channels, chunks_.channels);
     const index registers = std::min(chunks_.depth, terms), lanes = over_lanes<T>(p_, p_.out_channels) ? k_.lanes : 1;
@@ -71,13 +67,14 @@ class Correlator {
     const int workers = workers_for(work().workers);
     const index patch = patch_bytes() / static_cast<index>(sizeof(T)), positions = cut_.positions();
     Buffer<T> patches(patch * workers), turns(turn_size() * workers);
-    Buffer<index> lists(2 * positions * workers);
+    Buffer<index> lists(list_size() * workers);
     std::vector<Worker> own(static_cast<std::size_t>(workers));
     parallel_for(cut_.tasks(p_.groups), workers, [&](index task, int worker) {
       Worker& w = own[static_cast<std::size_t>(worker)];
       w.patch = patches.data() + worker * patch;
-      w.pixels.x_at = lists.data() + 2 * positions * worker;
+      w.pixels.x_at = lists.data() + list_size() * worker;
       w.pixels.y_at = w.pixels.x_at + positions;
+      w.pixels.lists = w.pixels.y_at + positions;
       w.turn = turns.data() + worker * turn_size();
       compute(cut_.block_of(task, p_, p_.groups), w);
       if (streams_) k_.stream_end();
@@ -87,7 +84,7 @@ class Correlator {
  private:
   struct Worker {
     T* patch;
-    T* turn;  // what is packed of a weight by turns: slabs, and a chunk of one panel
+    T* turn;  // what is packed of a weight by turns, slabs or a chunk of one panel; and before it the sums of a panel
     typename BlockReads<T>::Pixels pixels;
   };
 
@@ -95,7 +92,13 @@ class Correlator {
     return reads_.patch_size() * cut_.images * static_cast<index>(sizeof(T));
   }
 
-  index turn_size() const {
+  index list_size() const {  // of one worker
+    return 2 * cut_.positions() + (tap_sets_ ? tap_sets_->listed(cut_.positions()) : 0);
+  }
+  index sums_size() const { return tap_sets_ && !reads_.by_slabs() ? cut_.positions() * k_.panel : 0; }
+  index turn_size() const { return packed_by_turns() + sums_size(); }
+
+  index packed_by_turns() const {
     if (!weight_.by_turns) return 0;
     const index last = p_.out_channels % k_.panel, whole = p_.out_channels > last ? k_.panel : last;
     const index slab = reads_.by_slabs() ? slab_scratch<T>(cut_.panels_each, cut_.positions()) : 0;
@@ -152,10 +155,10 @@ class Correlator {
     const index left = columns % k_.panel;
     if (left > 0 && over_lanes<T>(p_, left)) columns -= left;
     const T* const w = weight_.data + b.group * weight_.strides.group + chunk.first * weight_.strides.in + first;
-    const SlabList& slabs = chunk.lists[static_cast<std::size_t>(worker.pixels.groups[0].lists)].slabs;
+    const SlabList& slabs = reads_.slabs(chunk.channels, worker.pixels);
     tile.y += first;
     if (tile.bias) tile.bias += first;
-    multiply(slabs, w, weight_.strides.in, columns, tile, worker.turn);
+    multiply(slabs, worker.pixels.sets, w, weight_.strides.in, columns, tile, worker.turn);
     return b.first_panel + divide_up(columns, k_.panel);
   }
 
@@ -166,8 +169,9 @@ class Correlator {
     tile.columns = static_cast<int>(std::min<index>(k_.panel, p_.out_channels - first));
     tile.over_lanes = over_lanes<T>(p_, tile.columns);
     if (weight_.by_turns) {
-      pack_chunk(p_, chunks_, weight_.data, weight_.strides, b.group, panel, chunk.first, chunk.channels, worker.turn);
-      tile.w = worker.turn;
+      T* const packed = worker.turn + sums_size();
+      pack_chunk(p_, chunks_, weight_.data, weight_.strides, b.group, panel, chunk.first, chunk.channels, packed);
+      tile.w = packed;
     } else {
       tile.w = weight_.data + b.group * group_size_ + first * depth +
                before * packed_chunk_size<T>(p_, chunks_, chunks_.channels, tile.columns);
@@ -176,6 +180,10 @@ class Correlator {
     if (tile.bias) tile.bias += first;
     if (stores_far_) tile.y_next_end = next_end(b, panel);
     tile.fetch_x = reads_far_ && !touches_ && worker.pixels.home && chunk.first == 0 && chunk.last && group_follows(b);
+    if (tap_sets_) {
+      tile.sums = worker.turn;
+      return multiply_packed(reads_.slabs(chunk.channels, worker.pixels), worker.pixels.sets, tile);
+    }
     for (const auto& group : worker.pixels.groups) multiply_group(group, chunk, tile);
   }
 
@@ -219,6 +227,8 @@ class Correlator {
   const Kernels<T>& k_;
   const Chunks chunks_;
   const bool small_, stores_far_, reads_far_, streams_;
+  const std::optional<TapSets> tap_sets_;
+  const bool in_place_;
   Cut cut_;
   const bool touches_;
   const BlockReads<T> reads_;

@@ -11,7 +11,6 @@ namespace pcx {
 
 namespace {
 
-constexpr index block_positions = 1024;   // of a block, at most: its results stay in L2 between chunks
 constexpr index patch_bytes = 384 << 10;  // of what a block reads: L2 has 512 KB, and more elsewhere
 constexpr index least_tasks = 16;         // enough to share out, if the work is worth it
 constexpr index least_run = 8;            // channels that are a run of their own
@@ -96,6 +95,27 @@ bool meets_padding(const Correlation& p, const Axes& start, const Axes& size) {
   return false;
 }
 
+template <class T>
+bool stays_in_place(const Correlation& p, const Chunks& chunks) {
+  const Axes all{p.axis[0].positions, p.axis[1].positions, p.axis[2].positions};
+  return run_taps_at_home(p, chunks, last_over_lanes<T>(p)) && !meets_padding(p, {}, all);
+}
+
+template <class T>
+std::optional<TapSets> turns_of(const Correlation& p, const Chunks& chunks) {
+  const Axes all{p.axis[0].positions, p.axis[1].positions, p.axis[2].positions};
+  const index channels = std::min(chunks.channels, p.in_channels);
+  if (p.taps() == 1 || channels < least_run || !meets_padding(p, {}, all) || last_over_lanes<T>(p)) return {};
+  TapSets sets(p);
+  if (!sets.worth(channels)) return {};
+  return sets;
+}
+
+template bool stays_in_place<float>(const Correlation&, const Chunks&);
+template bool stays_in_place<double>(const Correlation&, const Chunks&);
+template std::optional<TapSets> turns_of<float>(const Correlation&, const Chunks&);
+template std::optional<TapSets> turns_of<double>(const Correlation&, const Chunks&);
+
 index results_of(const Correlation& p) { return p.batch * p.positions() * p.groups * p.out_channels; }
 
 template <class T>
@@ -170,14 +190,14 @@ Block Cut::block_of(index task, const Correlation& p, index groups) const {
 }
 
 Cut cut_for(const Correlation& p, bool in_place, const Chunks& chunks, bool small, std::size_t element_bytes,
-            index panels) {
+            index panels, index positions) {
   const index pixel_bytes = chunks.channels * static_cast<index>(element_bytes), row = p.axis[2].positions;
   Grown best{};
   const bool little = p.taps() * p.out_channels < little_work;
   const index weights = p.groups * p.taps() * p.in_channels * p.out_channels * static_cast<index>(element_bytes);
   const index pixel = p.groups * p.out_channels * static_cast<index>(element_bytes);
   const bool many = panels > 1 && weights <= repeated_weights && p.batch * p.positions() * pixel > many_results;
-  const index most = many ? std::clamp(block_results / pixel, narrowest, block_positions) : block_positions;
+  const index most = many ? std::clamp(block_results / pixel, narrowest, positions) : positions;
   for (index parts = divide_up(row, most);; parts *= 2) {
     const index width = divide_up(row, parts);
     if (best.images && (width < narrowest || (!little && best.bytes <= patch_bytes))) break;

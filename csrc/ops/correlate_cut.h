@@ -1,6 +1,9 @@
 // How a correlation is cut into tasks: by the problem alone, never by the number of threads.
 #pragma once
+#include <optional>
+
 #include "ops/correlation.h"
+#include "ops/tap_sets.h"
 
 namespace pcx {
 
@@ -28,6 +31,13 @@ struct Cut {
 index run_taps_at_home(const Correlation& problem, const Chunks& chunks, bool over_lanes);
 bool meets_padding(const Correlation& problem, const Axes& start, const Axes& size);
 
+// Whether all blocks read x where it stands.
+template <class T>
+bool stays_in_place(const Correlation& problem, const Chunks& chunks);
+// How taps take turns, of an ascending problem, or nothing where they do not.
+template <class T>
+std::optional<TapSets> turns_of(const Correlation& problem, const Chunks& chunks);
+
 // Axes that may be in parts (tap_parts.h): in sums over lanes a row of taps is whole vectors of weights.
 template <class T>
 int parted_axes(const Correlation& problem) {
@@ -46,7 +56,10 @@ bool reads_far(const Correlation& problem);
 // these side by side.
 template <class T>
 bool touches(const Correlation& problem);
+// Of at most so many positions a block: results stay in the L2 cache between chunks, or sums in the L1 cache between
+// taps.
+constexpr index block_positions = 1024, turn_positions = 128;
 Cut cut_for(const Correlation& problem, bool in_place, const Chunks& chunks, bool small, std::size_t element_bytes,
-            index panels);
+            index panels, index positions);
 
 }  // namespace pcx

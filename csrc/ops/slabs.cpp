@@ -64,19 +64,22 @@ index slab_scratch(index panels, index positions) {
   return panels * (apart<T>(slab_rows) + positions * kernels<T>().panel);
 }
 
-SlabList::SlabList(const RunList& list, const std::vector<index>& taps, index length, index row) {
+SlabList::SlabList(const RunList& list, const Taps& taps, bool packed) {
   index done = 0, pass = 0;
   for (const RunList::Pass& of : list.passes) {
     const std::size_t begin = slabs.size();
     for (index r = of.first; r < of.first + of.runs; ++r) {
       const Run& run = list.runs[static_cast<std::size_t>(r)];
-      const index each = even_part(run.length, slab_rows);
+      const index each = packed ? run.length : even_part(run.length, slab_rows);
       for (index i = 0, rows; i < run.length; i += rows, done += rows) {
         rows = std::min(each, run.length - i);
-        if (slabs.size() == begin || slabs.back().rows + rows > slab_rows)
-          slabs.push_back({static_cast<index>(runs.size()), 0, 0, pass, slabs.size() == begin, false});
+        const std::size_t tap = static_cast<std::size_t>(done / taps.length),
+                          set = taps.set.empty() ? 0 : taps.set[tap];
+        const bool full = !packed && slabs.size() > begin && slabs.back().rows + rows > slab_rows;
+        if (slabs.size() == begin || full || slabs.back().set != set)
+          slabs.push_back({static_cast<index>(runs.size()), 0, 0, pass, set, slabs.size() == begin, false});
         runs.push_back({run.start + i, rows});
-        weights.push_back(taps[static_cast<std::size_t>(done / length)] + done % length * row);
+        weights.push_back(taps.at[tap] + done % taps.length * taps.row);
         ++slabs.back().runs;
         slabs.back().rows += rows;
       }
@@ -86,28 +89,65 @@ SlabList::SlabList(const RunList& list, const std::vector<index>& taps, index le
   }
 }
 
+namespace {
+
+// The slab's part in the sums of a panel. Of a pass that begins or ends with some pixels the others get their share,
+// too.
 template <class T>
-void multiply(const SlabList& list, const T* w, index row, index columns, ConvPixels<T> tile, T* scratch) {
+void add(const SlabList& list, const SlabList::Slab& slab, const PixelSet& set, const ConvPixels<T>& panel) {
+  const Kernels<T>& k = kernels<T>();
+  const bool last = slab.pass == list.slabs.back().pass;
+  ConvPixels<T> tile = panel;
+  tile.runs = list.runs.data() + slab.first;
+  tile.run_count = slab.runs;
+  tile.accumulate = panel.accumulate || slab.pass > 0;
+  tile.bias = last ? panel.bias : nullptr;
+  tile.relu = panel.relu && last;
+  tile.resumed = !slab.begins || !set.all();
+  tile.incomplete = !slab.ends || !set.all();
+  if (slab.begins && !set.all()) std::fill_n(tile.sums, panel.pixels * k.whole_width(tile.columns), T(0));
+  if (!set.all()) {
+    tile.x_at = set.x_at;
+    tile.sums_at = set.places;
+    tile.pixels = set.pixels;
+  }
+  if (!set.empty()) k.conv_pixels(tile);
+  if (!slab.ends || set.all()) return;
+  tile.x_at = panel.x_at;
+  tile.sums_at = nullptr;
+  tile.pixels = panel.pixels;
+  tile.run_count = 0;
+  tile.incomplete = false;
+  k.conv_pixels(tile);
+}
+
+}  // namespace
+
+template <class T>
+void multiply(const SlabList& list, const std::vector<PixelSet>& sets, const T* w, index row, index columns,
+              ConvPixels<T> tile, T* scratch) {
   const Kernels<T>& k = kernels<T>();
   const ConvPixels<T> given = tile;
   T* const sums = scratch + divide_up(columns, k.panel) * apart<T>(slab_rows);
   for (const SlabList::Slab& slab : list.slabs) {
-    const bool last = slab.pass == list.slabs.back().pass;
-    pack(list, slab, w, row, columns, scratch);
-    tile.runs = list.runs.data() + slab.first;
-    tile.run_count = slab.runs;
-    tile.resumed = !slab.begins;
-    tile.incomplete = !slab.ends;
-    tile.accumulate = given.accumulate || slab.pass > 0;
-    tile.relu = given.relu && last;
+    const PixelSet& set = sets[slab.set];
+    if (!set.empty()) pack(list, slab, w, row, columns, scratch);
     for (index first = 0, panel = 0; first < columns; first += k.panel, ++panel) {
       tile.columns = static_cast<int>(std::min<index>(k.panel, columns - first));
       tile.w = scratch + panel * apart<T>(slab.rows);
       tile.sums = sums + first * tile.pixels;
       tile.y = given.y + first;
-      tile.bias = given.bias && last ? given.bias + first : nullptr;
-      k.conv_pixels(tile);
+      tile.bias = given.bias ? given.bias + first : nullptr;
+      add(list, slab, set, tile);
     }
+  }
+}
+
+template <class T>
+void multiply_packed(const SlabList& list, const std::vector<PixelSet>& sets, ConvPixels<T> tile) {
+  for (const SlabList::Slab& slab : list.slabs) {
+    add(list, slab, sets[slab.set], tile);
+    tile.w += slab.rows * kernels<T>().whole_width(tile.columns);
   }
 }
 
@@ -115,7 +155,11 @@ template index slab_panels<float>(index, index, bool);
 template index slab_panels<double>(index, index, bool);
 template index slab_scratch<float>(index, index);
 template index slab_scratch<double>(index, index);
-template void multiply(const SlabList&, const float*, index, index, ConvPixels<float>, float*);
-template void multiply(const SlabList&, const double*, index, index, ConvPixels<double>, double*);
+template void multiply(const SlabList&, const std::vector<PixelSet>&, const float*, index, index, ConvPixels<float>,
+                       float*);
+template void multiply(const SlabList&, const std::vector<PixelSet>&, const double*, index, index, ConvPixels<double>,
+                       double*);
+template void multiply_packed(const SlabList&, const std::vector<PixelSet>&, ConvPixels<float>);
+template void multiply_packed(const SlabList&, const std::vector<PixelSet>&, ConvPixels<double>);
 
 }  // namespace pcx

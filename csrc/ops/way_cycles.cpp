@@ -244,7 +244,9 @@ double channels_cycles(const Correlation& p) {
   const Kernels<float>& k = kernels<float>();
   const Chunks chunks = chunks_of(p, sizeof(float));
   const bool lanes = over_lanes<float>(p, p.out_channels);
-  const double needed = share_taken(p, picture_parts(p, parted_axes<float>(p)));
+  const std::optional<TapSets> turns = turns_of<float>(p, chunks);
+  const double needed = turns ? turns->share_left() + turns->share_waited(std::min(chunks.channels, p.in_channels))
+                              : share_taken(p, picture_parts(p, parted_axes<float>(p)));
   const double positions = static_cast<double>(p.positions()), out = static_cast<double>(p.out_channels);
   const double depth = needed * static_cast<double>(p.taps() * p.in_channels);
   const double runs = needed * static_cast<double>(p.taps() / chunks.run_taps);
@@ -264,7 +266,7 @@ double channels_cycles(const Correlation& p) {
     const double run = p.out_channels <= k.lanes ? pace().single_run : pace().run;
     sums = products(k, positions, depth, columns_cost(k, p.out_channels)) + positions * panels * run * runs;
   }
-  return part + static_cast<double>(p.groups) * (sums + patch_cycles(p, chunks));
+  return part + static_cast<double>(p.groups) * (sums + (turns ? 0 : patch_cycles(p, chunks)));
 }
 
 }  // namespace pcx

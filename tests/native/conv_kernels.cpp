@@ -90,11 +90,11 @@ std::vector<T> packed_weights(const Kernels<T>& k, const std::vector<T>& w, cons
   return packed;
 }
 
-// In one call; or in two, between which the sums wait.
+// In one call; or in several, between which the sums wait, and one of which is for some pixels, then for the others.
 template <class T>
 void run_pixels(Report& report, Random& random, const Kernels<T>& k, const ConvPixels<T>& tile) {
   if (tile.over_lanes || random.coin()) return k.conv_pixels(tile);
-  const index width = k.whole_width(tile.columns);
+  const index width = k.whole_width(tile.columns), split = random.below(tile.pixels + 1);
   Guarded<T> sums(tile.pixels * width, random.edge());
   sums.poison();
   ConvPixels<T> begun = tile, rest = tile;
@@ -105,7 +105,22 @@ void run_pixels(Report& report, Random& random, const Kernels<T>& k, const ConvP
   for (index r = 0; r < begun.run_count; ++r) rest.w += (tile.runs[r].skip + tile.runs[r].length) * width;
   rest.runs += begun.run_count;
   rest.run_count -= begun.run_count;
-  k.conv_pixels(begun);
+  if (random.coin()) {
+    k.conv_pixels(begun);
+  } else {
+    Guarded<index> order(tile.pixels, random.edge()), x_at(tile.pixels, random.edge());
+    for (index p = 0; p < tile.pixels; ++p) order[p] = p;
+    for (index p = tile.pixels - 1; p > 0; --p) std::swap(order[p], order[random.below(p + 1)]);
+    for (index p = 0; p < tile.pixels; ++p) x_at[p] = tile.x_at[order[p]];
+    begun.x_at = x_at.data();
+    begun.sums_at = order.data();
+    begun.pixels = split;
+    if (split > 0) k.conv_pixels(begun);
+    begun.x_at += split;
+    begun.sums_at += split;
+    begun.pixels = tile.pixels - split;
+    if (begun.pixels > 0) k.conv_pixels(begun);
+  }
   k.conv_pixels(rest);
   report.intact(sums, "sums");
 }
@@ -147,7 +162,7 @@ void check_pixels(Report& report, Random& random, index pixels, int columns) {
   for (index i = 0; i < w.size(); ++i) w[i] = packed[static_cast<std::size_t>(i)];
   ConvPixels<T> tile{x.data(), x_at.data(), runs.data(), w.data(),   y.data(),      y_at.data(),   nullptr,
                      pixels,   runs.size(), columns,     over_lanes, random.coin(), random.coin(), 0,
-                     false,    streamed,    false,       false,      nullptr};
+                     false,    streamed,    false,       false,      nullptr,       nullptr};
   if (random.coin()) tile.bias = bias.data();
   y.poison();
   std::vector<double> expected(static_cast<std::size_t>(y_size), std::nan("")), extent(expected);
