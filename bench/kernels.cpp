@@ -230,7 +230,7 @@ class Times {
         const index channels = 2 * k_.lanes, columns = pixels + taps - 1;
         std::vector<const float*> rows;
         for (index r = 0; r < taps; ++r) rows.push_back(x_.data() + r * columns * channels);
-        const pcx::TapRun run{0, taps};
+        const pcx::TapRun run{0, taps, 0, columns};
         pcx::DepthwiseRow<float> row{};
         row.x = rows.data();
         row.runs = &run;
@@ -251,7 +251,7 @@ class Times {
       const index pixels = 28, columns = pixels + taps - 1;
       std::vector<const float*> rows;
       for (index r = 0; r < taps; ++r) rows.push_back(x_.data() + r * columns * k_.lanes);
-      const pcx::TapRun run{0, taps};
+      const pcx::TapRun run{0, taps, 0, columns};
       pcx::DepthwiseSum<float> sum{};
       sum.x = rows.data();
       sum.runs = &run;

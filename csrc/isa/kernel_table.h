@@ -258,7 +258,7 @@ struct Kernels {
   void (*conv_row)(const ConvRow<T>& row);  // columns <= narrow
   void (*shift_add)(const ShiftAdd<T>& sum);
   void (*store_cells)(const StoreCells<T>& part);
-  void (*panel_product)(const PanelProduct<T>& product);
+  void (*panel_product)(const PanelProduct<T>& product);  // of float32
   void (*pixel_sum)(const PixelSum<T>& sum);
   void (*lane_sum)(const LaneSum<T>& sum);
   void (*column_sum)(const ColumnSum<T>& sum);

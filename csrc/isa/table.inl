@@ -1,4 +1,11 @@
 // The table of the instruction set whose words and kernels stand above, filled the same way for each.
+// Winograd's convolution is of float32.
+template <class T>
+constexpr auto winograd_product() -> void (*)(const PanelProduct<T>&) {
+  if constexpr (sizeof(T) == 4) return panel_product<T>;
+  return nullptr;
+}
+
 template <class T>
 constexpr Kernels<T> kernels_of() {
   return {lanes<T>,
@@ -9,7 +16,7 @@ constexpr Kernels<T> kernels_of() {
           conv_row<T>,
           shift_add<T>,
           store_cells<T>,
-          panel_product<T>,
+          winograd_product<T>(),
           pixel_sum<T>,
           lane_sum<T>,
           column_sum<T>,
