@@ -229,7 +229,7 @@ double depthwise_cycles(const Correlation& p) {
   double loads = 0;
   for (const TapColumns::Run& run : line.runs) loads += static_cast<double>(aw.positions + tiles * (run.taps - 1));
   const double sums = pace.product * static_cast<double>(aw.positions * aw.taps) + pace.load * loads;
-  const bool home = p.in_channels * p.out_channels == 1 && !sees_padding(aw);  // x is read where it stands
+  const bool home = p.in_channels * p.out_channels == 1;  // x is read where it stands
   const double filled = home ? 0 : in * places_seen(ad) * places_seen(ah);
   const double moved =
       static_cast<double>(line.columns) * column_moved(p, pace, line.columns / std::max<index>(1, pieces));
