@@ -9,6 +9,7 @@
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/depthwise_block.h"
+#include "ops/depthwise_flat.h"
 
 namespace pcx {
 
@@ -64,6 +65,7 @@ double products_of_lanes(const Correlation& p, index lanes) {
 // Fitted to 200 random shapes.
 template <class T>
 bool depthwise_can(const Correlation& p) {
+  if (lies_flat<T>(p)) return true;
   const Kernels<T>& k = kernels<T>();
   const double most = p.out_channels <= k.narrow ? most_few : most_products;
   if (!fits<T>(p, p.in_channels == 1 ? least_single : least_filled)) return false;
@@ -84,11 +86,13 @@ bool depthwise_grad_suits(const Correlation& p) {
 
 template <class T>
 index depthwise_packed_size(const Correlation& p) {
+  if (lies_flat<T>(p)) return flat_packed_size<T>(p);
   return divide_up(p.groups * p.out_channels, kernels<T>().lanes) * group_of_weights<T>(p) + 1;
 }
 
 template <class T>
 void depthwise_pack(const Correlation& p, const T* w, const WeightStrides& strides, T* packed) {
+  if (lies_flat<T>(p)) return flat_pack(p, w, strides, packed);
   const index lanes = kernels<T>().lanes, all = p.groups * p.out_channels;
   const auto& [ad, ah, aw] = p.axis;
   const TapColumns width(aw, 1);
@@ -124,6 +128,7 @@ void depthwise_pack(const Correlation& p, const T* w, const WeightStrides& strid
 template <class T>
 Work depthwise_work(const Correlation& p) {
   if (p.batch * p.positions() * p.groups * p.out_channels == 0) return {};
+  if (lies_flat<T>(p)) return flat_work<T>(p);
   const DepthwiseCut cut = depthwise_cut<T>(p);
   const index row = streamed<T>(p) ? cut.block[2] * cut.channels * static_cast<index>(sizeof(T)) : 0;
   const index scratch = ColumnRows<T>(p, cut, false).bytes() + row;
@@ -133,6 +138,7 @@ Work depthwise_work(const Correlation& p) {
 template <class T>
 void depthwise(const Correlation& p, const T* x, const T* packed, const T* bias, bool relu, T* y) {
   if (p.batch * p.positions() * p.groups * p.out_channels == 0) return;
+  if (lies_flat<T>(p)) return flat_depthwise(p, x, packed, bias, relu, y);
   const DepthwiseCut cut = depthwise_cut<T>(p);
   // Padding times a weight that is not finite is NaN: then it is computed, else left out.
   const bool padding = packed[depthwise_packed_size<T>(p) - 1] != 0;  // NaN is not 0

@@ -7,6 +7,7 @@
 #include "base/division.h"
 #include "isa/dispatch.h"
 #include "ops/correlate_cut.h"
+#include "ops/depthwise_flat.h"
 #include "ops/patch.h"
 #include "ops/tap_columns.h"
 #include "ops/tap_parts.h"
@@ -40,6 +41,10 @@ constexpr double overlapped = 25;                     // products that run besid
 // Depthwise: positions that share a load of a column; pixels of a piece from which lanes are dealt out from one vector,
 // from up to four.
 constexpr index column_tile = 10, dealt_from_one = 6, dealt_from_more = 16;
+
+// Depthwise with fewer channels than lanes: a multiply-add of a vector, whose load crosses lines; a row of positions; a
+// row of x that is copied, and a vector of it.
+constexpr double flat_product = 1.4, flat_row = 250, flat_piece = 60, flat_copied = 2;
 
 // What depends on the vectors: what a register tile takes besides its products, in channels, and where a pixel has few
 // elements; a run of x, and beside one vector; a panel of that, next to half a panel of two; a column that is summed
@@ -216,8 +221,21 @@ double row_cycles(const Correlation& given) {
   return row_part + groups * (sums + outs + row * rows * panels) + (together ? 1 : groups) * filled;
 }
 
+// Depthwise with fewer channels than lanes.
+double flat_cycles(const Correlation& p) {
+  const auto& [ad, ah, aw] = p.axis;
+  const double lanes = kernels<float>().lanes, channels = static_cast<double>(p.groups);
+  const double rows = static_cast<double>(ad.positions * ah.positions), pixels = static_cast<double>(aw.positions);
+  const double row_taps = inside(ad, ad.positions, ad.in) * inside(ah, ah.positions, ah.in);
+  const double copies = static_cast<double>(ad.taps) * places_seen(ah) * static_cast<double>(ad.positions);
+  const double vectors = pixels * channels / lanes, seen = (pixels + static_cast<double>(aw.taps)) * channels / lanes;
+  return part + row_taps * vectors * static_cast<double>(aw.taps) * flat_product + rows * flat_row +
+         copies * (flat_piece + seen * flat_copied);
+}
+
 // A few channels a group: vectors of output channels, and columns of x for each; no rows of padding.
 double depthwise_cycles(const Correlation& p) {
+  if (lies_flat<float>(p)) return flat_cycles(p);
   const Kernels<float>& k = kernels<float>();
   const ColumnPace& pace = k.wide() ? wide_columns : narrow_columns;
   const auto& [ad, ah, aw] = p.axis;

@@ -113,6 +113,26 @@ ConvShape small_shape(Random& random) {
   return s;
 }
 
+// Depthwise with fewer channels than lanes, whose pixels fill them together: more and fewer pixels than that takes.
+ConvShape coloured_shape(Random& random) {
+  ConvShape s;
+  s.batch = 1 + random.below(3);
+  s.groups = s.in_channels = s.out_channels = 2 + random.below(8);
+  for (int a = 0; a < 3; ++a) {
+    const bool used = a == 2 || random.coin();
+    s.kernel[a] = used ? 1 + random.below(a == 2 ? 7 : 3) : 1;
+    s.stride[a] = used && a < 2 ? random.pick<index>({1, 1, 2}) : 1;
+    s.dilation[a] = used ? random.pick<index>({1, 1, 2, 5}) : 1;
+    const index reach = s.dilation[a] * (s.kernel[a] - 1) + 1;
+    s.in[a] = used ? 1 + random.below(a == 2 ? 90 : 9) : 1;
+    s.pad_before[a] = random.below(reach + 1);
+    s.pad_after[a] = std::max<index>(0, reach - s.in[a] - s.pad_before[a]) + random.below(reach);
+  }
+  if (random.below(8) == 0) s.in[2] = 3000;  // rows are cut
+  s.finish();
+  return s;
+}
+
 // So much work along one axis that it is cut into strips.
 ConvShape long_shape(int axis, index length, index kernel, index stride, index dilation) {
   ConvShape s;
@@ -183,9 +203,10 @@ void check_type(Report& report, int shapes) {
     check_shape<T>(report, random, s, random.coin() ? Numbers::integers : Numbers::reals);
   }
   for (int i = 0; i < shapes / 4; ++i) {
-    const ConvShape s = small_shape(random);
-    start(report, s, sizeof(T));
-    check_shape<T>(report, random, s, random.coin() ? Numbers::integers : Numbers::reals);
+    for (const ConvShape& s : {small_shape(random), coloured_shape(random)}) {
+      start(report, s, sizeof(T));
+      check_shape<T>(report, random, s, random.coin() ? Numbers::integers : Numbers::reals);
+    }
   }
   for (const ConvShape& s :
        {large_shape(19, 23, 3, 1), large_shape(41, 21, 3, 2), large_shape(33, 37, 1, 1), long_shape(0, 1201, 9, 1, 1),
