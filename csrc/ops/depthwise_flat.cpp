@@ -1,6 +1,7 @@
 #include "ops/depthwise_flat.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <numeric>
 #include <vector>
 
@@ -14,6 +15,7 @@ namespace pcx {
 namespace {
 
 constexpr index most_bytes = 8 << 10;    // of a piece of a row of positions
+constexpr index most_room = 2 << 20;     // bytes of the rows that are held: with dilation they are far apart
 constexpr double block_flops = 1 << 20;  // at least, if there are rows
 constexpr double worth_flops = 2e6;      // of several threads
 constexpr index least_rows = 4;          // of a block, for each row of taps: more than they share are copied twice
@@ -24,6 +26,8 @@ index pixels_together(const Correlation& p) {
   return kernels<T>().lanes / std::gcd(kernels<T>().lanes, p.groups);
 }
 
+index reach(const CorrelationAxis& axis) { return (axis.taps - 1) * std::abs(axis.tap_step); }
+
 template <class T>
 class FlatDepthwise {
  public:
@@ -33,8 +37,8 @@ class FlatDepthwise {
         together_(pixels_together<T>(p_)),
         wide_(together_ * p_.groups),
         rows_(p_.axis[0].taps * p_.axis[1].taps),
-        reach_((p_.axis[2].taps - 1) * p_.axis[2].tap_step),
-        ring_((p_.axis[1].taps - 1) * p_.axis[1].tap_step + 1),
+        reach_(reach(p_.axis[2])),
+        ring_(reach(p_.axis[1]) + 1),
         x_(x),
         packed_(packed),
         bias_(bias),
@@ -162,10 +166,13 @@ class FlatDepthwise {
 
 }  // namespace
 
+// It depends on what a packed weight does, never on the size of the picture.
 template <class T>
 bool lies_flat(const Correlation& p) {
   const CorrelationAxis& line = p.axis[2];
   const bool side_by_side = line.step == 1 && line.out_step == 1;
+  const index row = most_bytes + reach(line) * p.groups * static_cast<index>(sizeof(T));
+  if (p.axis[0].taps * (reach(p.axis[1]) + 1) * row > most_room) return false;
   return p.groups > 1 && p.in_channels == 1 && p.out_channels == 1 && side_by_side &&
          2 * p.groups <= kernels<T>().lanes;
 }

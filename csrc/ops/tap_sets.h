@@ -7,8 +7,7 @@
 
 namespace pcx {
 
-// Of a block's pixels `pixels`, which are listed at `places`, with where they read, at `x_at`; or all where these are
-// null.
+// Some of a block's pixels: their places in its list, and where they read; or all of them, where these are null.
 struct PixelSet {
   const index *places = nullptr, *x_at = nullptr;
   index pixels = 0;
