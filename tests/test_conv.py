@@ -303,6 +303,39 @@ def test_a_weight_of_inf_does_the_same_in_every_call(size: tuple[int, int], isa:
     np.testing.assert_array_equal(np.concatenate(alone), y)
 
 
+@pytest.mark.parametrize("channels", [(3, 1, 3), (1, 9, 1), (32, 1, 32), (24, 40, 1)])
+def test_axes_of_one_place_do_not_matter(channels: tuple[int, int, int], isa: str) -> None:
+    """A signal of shape (n, 1), (1, n) or (1, n, 1) has the bits of one of (n,)."""
+    inner, out, groups = channels
+    x, w = draw_normal((2, 50, inner), "float32", 1), draw_normal((5, inner // groups, out * groups), "float32", 2)
+    dy = draw_normal((2, 25, out * groups), "float32", 3)
+    y = pyconvx.conv1d(x, w, stride=2, padding=2, groups=groups)
+    dx = pyconvx.conv1d_input_grad(dy, w, x.shape, stride=2, padding=2, groups=groups)
+    dw, db = pyconvx.conv1d_weight_grad(x, dy, 5, stride=2, padding=2, groups=groups)
+    for place, rank in ((0, 2), (1, 2), (0, 3), (1, 3), (2, 3)):
+        convolution, input_grad, weight_grad = (
+            getattr(pyconvx, f"conv{rank}d{direction}") for direction in ("", "_input_grad", "_weight_grad")
+        )
+        units = [axis for axis in range(rank) if axis != place]
+        options = {"stride": (1,) * place + (2,) + (1,) * (rank - 1 - place), "groups": groups}
+        options["padding"] = (0,) * place + (2,) + (0,) * (rank - 1 - place)
+        wide = [np.expand_dims(a, [axis + 1 for axis in units]) for a in (x, dy)]
+        kernel = np.expand_dims(w, units)
+        assert_same_bits(convolution(wide[0], kernel, **options).reshape(y.shape), y)
+        assert_same_bits(input_grad(wide[1], kernel, wide[0].shape, **options).reshape(dx.shape), dx)
+        same_dw, same_db = weight_grad(*wide, kernel.shape[:rank], **options)
+        assert_same_bits(same_dw.reshape(dw.shape), dw)
+        assert_same_bits(same_db, db)
+
+
+def test_explain_tells_tiles_of_the_axes_as_they_are_given() -> None:
+    flat = pyconvx.explain("conv1d", (1, 4000, 64), (3, 64, 64), padding=1, algorithm="winograd").tile
+    assert pyconvx.explain("conv2d", (1, 4000, 1, 64), (3, 1, 64, 64), padding=(1, 0), algorithm="winograd").tile == (
+        *flat,
+        1,
+    )
+
+
 def test_fused_relu_keeps_nan(isa: str) -> None:
     x = np.array([np.nan, -1.0, 1.0, -np.inf, np.inf], np.float32).reshape(1, 5, 1)
     y = pyconvx.conv1d(x, np.ones((1, 1, 17), np.float32), activation="relu")

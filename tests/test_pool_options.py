@@ -136,6 +136,25 @@ def test_the_mean_of_equal_values_is_that_value(dtype: str, isa: str) -> None:
         np.testing.assert_array_equal(pyconvx.avg_pool2d(x, kernel, stride=1), 3.0)
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_axes_of_one_place_do_not_matter(place: int, isa: str) -> None:
+    """A signal on any axis of a volume has the bits of one of (n,), the positions of its maxima too."""
+    x, units = draw_normal((2, 41, 5), "float32", 1), [axis + 1 for axis in range(3) if axis != place]
+    wide, window = np.expand_dims(x, units), tuple(3 if axis == place else 1 for axis in range(3))
+    options = {"stride": tuple(2 if axis == place else 1 for axis in range(3))}
+    options["padding"] = tuple(1 if axis == place else 0 for axis in range(3))
+    for ceil_mode in (False, True):
+        y, indices = pyconvx.max_pool1d(x, 3, stride=2, padding=1, ceil_mode=ceil_mode, return_indices=True)
+        same, same_indices = pyconvx.max_pool3d(wide, window, ceil_mode=ceil_mode, return_indices=True, **options)
+        assert_same_bits(same.reshape(y.shape), y)
+        np.testing.assert_array_equal(same_indices.reshape(y.shape), indices)
+        dx = pyconvx.max_pool1d_grad(y, indices, x.shape, 3, stride=2, padding=1, ceil_mode=ceil_mode)
+        same = pyconvx.max_pool3d_grad(same, same_indices, wide.shape, window, ceil_mode=ceil_mode, **options)
+        assert_same_bits(same.reshape(x.shape), dx)
+        mean = pyconvx.avg_pool1d(x, 3, stride=2, padding=1, ceil_mode=ceil_mode)
+        assert_same_bits(pyconvx.avg_pool3d(wide, window, ceil_mode=ceil_mode, **options).reshape(y.shape), mean)
+
+
 def test_few_rows_and_many_channels_are_cut_by_channels() -> None:
     x = draw_integers((1, 1, 1024, 1100), "float32", 1)
     with pyconvx.num_threads(1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ class ConvPlan(NamedTuple):
     """What the core needs, and the shapes that the caller sees (channels-last, with batch)."""
 
     shape: _core.ConvShape
+    axes: tuple[int, ...]  # of the core's three, each spatial axis
     x_shape: tuple[int, ...]
     w_shape: tuple[int, ...]
     y_shape: tuple[int, ...]
@@ -75,25 +77,40 @@ def _plan(x_shape: _DATA, w_shape: _DATA, stride: Any, padding: Any, dilation: A
         raise ShapeError(f"w has an empty kernel: {kernel}")
     pairs = padding_pairs(padding, size, kernel, strides, dilations)
     require_fit(size, kernel, dilations, pairs)
+    axes = core_axes(size, kernel, pairs)
     shape = _core.ConvShape(
         x_shape[0],
         in_channels,
         out_channels,
         count,
-        _three(size, 1),
-        _three(kernel, 1),
-        _three(strides, 1),
-        _three(dilations, 1),
-        _three(tuple(before for before, _ in pairs), 0),
-        _three(tuple(after for _, after in pairs), 0),
+        on_core_axes(size, 1, axes),
+        on_core_axes(kernel, 1, axes),
+        on_core_axes(strides, 1, axes),
+        on_core_axes(dilations, 1, axes),
+        on_core_axes(tuple(before for before, _ in pairs), 0, axes),
+        on_core_axes(tuple(after for _, after in pairs), 0, axes),
     )
-    y_shape = (x_shape[0], *shape.output[3 - rank :], out_channels)
+    y_shape = (x_shape[0], *(shape.output[axis] for axis in axes), out_channels)
     weight_key = (w_shape, count, strides, dilations, tuple(before for before, _ in pairs))
-    return ConvPlan(shape, x_shape, w_shape, y_shape, weight_key, {})
+    return ConvPlan(shape, axes, x_shape, w_shape, y_shape, weight_key, {})
 
 
-def _three(values: tuple[int, ...], unit: int) -> tuple[int, ...]:
-    return (unit,) * (3 - len(values)) + values
+def core_axes(size: _DATA, kernel: _DATA, pairs: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """The place of each spatial axis among three, in their order, but for those of one place, which go in front.
+
+    A signal of shape (n, 1) lies in memory as one of (n,) does, and is computed as that.
+    """
+    unit = [n == k == 1 and not any(pair) for n, k, pair in zip(size, kernel, pairs, strict=True)]
+    order = sorted(range(len(size)), key=lambda axis: not unit[axis])
+    return tuple(3 - len(size) + order.index(axis) for axis in range(len(size)))
+
+
+def on_core_axes(values: tuple[int, ...], unit: int, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The values of the spatial axes on the core's three, of which the others have `unit`."""
+    three = [unit] * 3
+    for axis, value in zip(axes, values, strict=True):
+        three[axis] = value
+    return tuple(three)
 
 
 def transposed_size(y_spatial: tuple[int, ...], kernel: tuple[int, ...], options: ConvOptions) -> tuple[int, ...]:
@@ -131,4 +148,4 @@ def check_input_size(plan: ConvPlan, dy_shape: tuple[int, ...]) -> None:
         raise ShapeError(f"dy has shape {dy_shape}; the convolution's result has shape {plan.y_shape}")
 
 
-__all__ = ["ConvPlan", "check_input_size", "output_size", "plan_conv", "transposed_size"]
+__all__ = ["ConvPlan", "check_input_size", "core_axes", "on_core_axes", "output_size", "plan_conv", "transposed_size"]

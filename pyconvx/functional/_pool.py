@@ -24,6 +24,7 @@ from pyconvx.functional._arrays import (
     to_last,
 )
 from pyconvx.functional._conv import full_shape
+from pyconvx.functional._plan import core_axes, on_core_axes
 from pyconvx.functional._replay import Key
 
 _Sizes = tuple[int, ...]
@@ -64,22 +65,19 @@ def _plan(x_shape: _Sizes, kernel: Any, stride: Any, padding: Any, dilation: Any
     reaches = tuple(d * (k - 1) + 1 for k, d in zip(kernels, dilations, strict=True))
     _check_sizes(size, kernels, strides, dilations, reaches, pairs, ceil_mode)
     before, after = (tuple(pair[side] for pair in pairs) for side in (0, 1))
-
-    def three(values: _Sizes, unit: int) -> _Sizes:
-        return (unit,) * (3 - rank) + values
-
+    axes = core_axes(size, kernels, pairs)
     shape = _core.PoolShape(
         x_shape[0],
         x_shape[-1],
-        three(size, 1),
-        three(kernels, 1),
-        three(strides, 1),
-        three(dilations, 1),
-        three(before, 0),
-        three(after, 0),
+        on_core_axes(size, 1, axes),
+        on_core_axes(kernels, 1, axes),
+        on_core_axes(strides, 1, axes),
+        on_core_axes(dilations, 1, axes),
+        on_core_axes(before, 0, axes),
+        on_core_axes(after, 0, axes),
         ceil_mode,
     )
-    y_shape = (x_shape[0], *shape.output[3 - rank :], x_shape[-1])
+    y_shape = (x_shape[0], *(shape.output[axis] for axis in axes), x_shape[-1])
     return PoolPlan(shape, y_shape, np.dtype(f"u{shape.index_bytes}"))
 
 

@@ -143,7 +143,7 @@ def explain(
     cost = _core.conv_cost(plan.shape, direction, tiles, working.itemsize == 8, lasting)
     x_size, w_size, y_size = (int(np.prod(shape, dtype=object)) for shape in (plan.x_shape, plan.w_shape, plan.y_shape))
     results = {"forward": y_size, "input_grad": x_size, "weight_grad": w_size}[direction]
-    tile = tiles[3 - rank :]
+    tile = tuple(tiles[axis] for axis in plan.axes)
     if max(tiles) < 0:
         dilation = per_axis("dilation", simple("dilation", options.dilation), rank)
         reach = ((k - 1) * step for k, step in zip(plan.w_shape[:rank], dilation, strict=True))
