@@ -183,12 +183,16 @@ static void depthwise_tiles(const DepthwiseRow<T>& row) {
   }
 }
 
+// Rows of other taps than three neighbours are all of one kind: without vectors, and in float64, which is rare.
+template <class T>
+constexpr bool few_rows = few_kinds || sizeof(T) == 8;
+
 template <class T>
 static void depthwise_row(const DepthwiseRow<T>& row) {
   const index first = row.runs->taps, second = row.run_count == 2 ? row.runs[1].taps : 0;
   if (row.taps == row.run_count) return depthwise_tiles<T, 0, 1, 0>(row);  // dilated, or one column of taps
-  if (row.run_count > 2 || (few_kinds && 8 * first + second != 8 * 3)) return depthwise_tiles<T, 0, 0, 0>(row);
-  if constexpr (few_kinds) return depthwise_tiles<T, 0, 3, 0>(row);
+  if (row.run_count > 2 || (few_rows<T> && 8 * first + second != 8 * 3)) return depthwise_tiles<T, 0, 0, 0>(row);
+  if constexpr (few_rows<T>) return depthwise_tiles<T, 0, 3, 0>(row);
   switch (8 * first + second) {
     case 8 * 2:
       return depthwise_tiles<T, 0, 2, 0>(row);
