@@ -188,7 +188,8 @@ struct DepthwiseRow {
 };
 
 // The weights' part in the gradient, for `high` rows of dy; row h sees x[h * rows + r], as above but for the order:
-// here channel c of column q is at x[..][c / lanes * x_vector + q * lanes + c % lanes]. A null row r is one for all h.
+// here channel c of column q is at x[..][c / lanes * x_vector + q * lanes + c % lanes]. A null row r is one for all h;
+// no column is missing.
 //   dw[c / lanes][r][tap][c % lanes] += sum over h < high, p < pixels of
 //                                       x[h * rows + r][column of the tap + p] * dy[h * dy_row + p * dy_step + c]
 template <class T>
