@@ -3,8 +3,8 @@
 // with size = Tile + Kernel - 1 products. With points p_j, j < size - 1, and infinity as the last:
 //   output[i][j] = p_j^i,  filter[j][k] = p_j^k / N_j,  N_j = prod over l != j of (p_j - p_l),
 //   input[j] = coefficients of prod over l != j of (x - p_l),  input[size - 1] = those of prod over l of (x - p_l).
-// Points come as 0, +a, -a, +b, -b, ...: their rows share sums, and the choice of a and b decides the rounding error.
-// All is computed in fractions, at compile time, and rounded once.
+// Points come as +a, -a, +b, -b, ...: their rows share sums, and the choice of a and b decides the rounding error.
+// Where size is even 0 stands before them. All is computed in fractions, at compile time, and rounded once.
 #pragma once
 
 namespace pcx {
@@ -38,19 +38,32 @@ struct Fraction {
   friend constexpr bool operator==(Fraction a, Fraction b) { return a.num == b.num && a.den == b.den; }
 };
 
-// Rounding errors are enlarged, as rms and on one axis, 1.3 times by size 4, 2.2 by 6, 4.5 by 8, 10 by 10, 25 by 12;
-// axes multiply. These are the best of the sets that were tried (0, +-1, +-2 enlarges them 3.6 times as much in 2D).
-// Points p and 1 / p together keep coefficients small.
+// Rounding errors are enlarged, as rms and on one axis, 1.1 times by size 3, 1.3 by 4, 1.6 by 5, 2.2 by 6, 3.1 by
+// 7, 4.5 by 8, 10 by 10, 25 by 12; axes multiply. These are the best of the sets that were tried (0, +-1, +-2 enlarges
+// them 3.6 times as much in 2D; of an odd size 0 and a point without its opposite 1.2 times as much). Points p and 1 /
+// p together keep coefficients small.
 template <int Size>
 constexpr Fraction interpolation_point(int j) {
-  static_assert(Size >= 4 && Size <= 12 && Size % 2 == 0, "no points were chosen for this size");
-  constexpr Fraction four[] = {1}, six[] = {{2, 3}, {3, 2}}, eight[] = {1, 2, {1, 2}};
-  constexpr Fraction ten[] = {{3, 4}, {4, 3}, {5, 2}, {2, 5}}, twelve[] = {1, {3, 2}, {2, 3}, 3, {1, 3}};
-  if (j == 0) return 0;
-  const int i = (j - 1) / 2;
-  const Fraction p = Size == 4 ? four[i] : Size == 6 ? six[i] : Size == 8 ? eight[i] : Size == 10 ? ten[i] : twelve[i];
-  return j % 2 ? p : Fraction(-p.num, p.den);
+  static_assert((Size >= 3 && Size <= 8) || Size == 10 || Size == 12, "no points were chosen for this size");
+  constexpr Fraction pairs[][5] = {{{2, 3}},
+                                   {1},
+                                   {{2, 5}, {5, 4}},
+                                   {{2, 3}, {3, 2}},
+                                   {{2, 7}, {6, 7}, {7, 4}},
+                                   {1, 2, {1, 2}},
+                                   {},
+                                   {{3, 4}, {4, 3}, {5, 2}, {2, 5}},
+                                   {},
+                                   {1, {3, 2}, {2, 3}, 3, {1, 3}}};
+  constexpr int before = 1 - Size % 2;
+  if (j < before) return 0;
+  const Fraction p = pairs[Size - 3][(j - before) / 2];
+  return (j - before) % 2 ? Fraction(-p.num, p.den) : p;
 }
+
+// Whether point j is the first, or the second, of two opposite ones.
+constexpr bool begins_pair(int j, int size) { return j < size - 1 && j % 2 != size % 2; }
+constexpr bool ends_pair(int j, int size) { return j > 0 && begins_pair(j - 1, size); }
 
 template <int Tile, int Kernel>
 struct ToomCookFractions {

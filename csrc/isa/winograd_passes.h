@@ -45,6 +45,6 @@ struct WinogradAxis {
   int size() const { return tile + kernel - 1; }
 };
 
-constexpr int winograd_axes = 11;  // F(tile, kernel) that exist
+constexpr int winograd_axes = 17;  // F(tile, kernel) that exist
 
 }  // namespace pcx

@@ -75,8 +75,8 @@ PCX_INLINE void sum_from_far(const T* a, const T* const (&b)[Columns], index dep
 
 // rows <= Rows, columns <= Columns; what is missing is computed from the last row again and not stored.
 template <class T, Difference D, int Rows, int Columns>
-static void distance_tile(const Distances<T>& p, const T* a, index rows, const T* b, index columns,
-                          const TileColumns& take, T* d) {
+PCX_APART void distance_tile(const Distances<T>& p, const T* a, index rows, const T* b, index columns,
+                             const TileColumns& take, T* d) {
   using vec = decltype(zero<T>());
   constexpr int pairs = Rows * Columns, blocks = (pairs + lanes<T> - 1) / lanes<T>;
   const index ahead = take.next * p.b_stride;

@@ -16,9 +16,9 @@ namespace {
 constexpr index longest_kernel = 9;
 constexpr int largest_tile = 6;
 
-// By how much transforms may enlarge rounding errors (squared): 7 times keeps 1.5e-5 of the result's rms, which
+// By how much transforms may enlarge rounding errors (squared): 7.8 times keeps 1.5e-5 of the result's rms, which
 // precision="default" promises; 26 times keeps 1e-4.
-constexpr double default_amplification = 49, fast_amplification = 26 * 26;
+constexpr double default_amplification = 7.8 * 7.8, fast_amplification = 26 * 26;
 
 // In multiply-adds: a product, a chunk of a sum on its way to memory, an element of a transform for one channel and
 // axis, an element of the transformed weight that is read, and made, and both where all of them leave the caches. In
@@ -37,6 +37,7 @@ struct Costs {
 };
 constexpr Costs narrow_costs{0.9, 24, 6, 4.5, 12, 36, 36, 15, 190, 8 << 20, 8 << 20, 1.5};
 constexpr Costs wide_costs{0.95, 15, 8, 2.5, 9, 50, 50, 20, 100, 1 << 20, 6 << 20, 1.6};
+constexpr double short_chunk = 0.35;     // times as much for each after the first where they are shortened
 constexpr double lane_sum_vectors = 3;   // to add up the lanes of a sum
 constexpr double lane_transform = 0.65;  // times as much for a transform in the small blocks of sums over lanes
 constexpr double border = 12;            // an element of a tile there that crosses the border within its rows
@@ -62,7 +63,8 @@ double between(double near, double far, double share) { return near + (far - nea
 // An element of one tile, of all output channels.
 double sums_cost(const WinogradPlan& plan, double columns, double depth) {
   const Costs& cost = costs();
-  const double chunks = static_cast<double>(plan.chunks);
+  double chunks = static_cast<double>(plan.chunks);
+  if (plan.shortened) chunks = 1 + short_chunk * (chunks - 1);
   if (!plan.over_lanes) return columns * (cost.product * depth + cost.chunk * chunks);
   const double lanes = kernels<float>().lanes, vectors = std::ceil(depth / lanes);
   return columns * lanes * (cost.product * vectors + lane_sum_vectors * chunks);

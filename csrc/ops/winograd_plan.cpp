@@ -11,6 +11,9 @@ namespace pcx {
 namespace {
 
 constexpr index longest_chunk = 64, lane_chunk = 16;  // of a sum, or of one lane's
+// Shorter ones keep rounding errors within bounds where transforms enlarge them (squared) by so much. Sums over few
+// channels are as far off as any, and those by two axes further than by three.
+constexpr double much = 6.3 * 6.3, very_much = 7 * 7;
 constexpr index block_bytes = 400 << 10;  // of a block's transformed input and products: they stay in the L2 cache
 constexpr index most_tiles = 192, least_tiles = 72;
 constexpr index lane_block_bytes = 200 << 10, least_lane_tiles = 8;  // over lanes: the weight is small
@@ -24,12 +27,22 @@ index spread(index floats) { return (divide_up(floats, line) | 1) * line; }
 
 }  // namespace
 
+index WinogradPlan::longest_chunk_of_sum() const {
+  if (amplification <= much) return longest_chunk;
+  const bool very = amplification > very_much;
+  if (depth() <= longest_chunk / 2) return very && transformed < 3 ? longest_chunk / 4 : longest_chunk / 2;
+  return depth() <= (very ? 2 : 1) * longest_chunk ? longest_chunk / 2 : longest_chunk;
+}
+
 index residues_of(const CorrelationAxis& axis) { return axis.step / std::gcd(axis.step, axis.tap_step); }
 
 WinogradScheme winograd_scheme(int tile, const CorrelationAxis& axis) {
   if (tile == 1) return {1, 1, static_cast<int>(axis.taps), axis.taps, axis.taps};
-  return winograd_scheme(axis.taps, residues_of(axis), tile,
-                         [&](index kernel) { return winograd_axis_for<float>(tile, kernel); });
+  // F(3, 5) would leave little of the rounding errors that are allowed to another axis; two parts of F(3, 3) leave
+  // enough for F(4, 5).
+  return winograd_scheme(axis.taps, residues_of(axis), tile, [&](index kernel) {
+    return winograd_axis_for<float>(tile, kernel) && !(tile == 3 && kernel == 5);
+  });
 }
 
 bool winograd_over_lanes(const Correlation& p, const Tiles& tiles) {
@@ -54,12 +67,14 @@ WinogradPlan::WinogradPlan(const Correlation& correlation, const Tiles& tiles_on
     count[a] = std::min(spacing[a], axis.positions) * row[a];
     elements *= size[a];
     parts *= scheme[a].parts;
+    amplification *= transform[a] ? transform[a]->amplification : 1;
     uneven = uneven || (transform[a] && scheme[a].is_short(scheme[a].parts - 1));
     const index reach = axis.first + (axis.positions - 1) * axis.step + (axis.taps - 1) * axis.tap_step;
     edged = edged || (!transform[a] && axis.taps > 1 && (axis.first < 0 || reach >= axis.in));
   }
   over_lanes = winograd_over_lanes(problem, tiles_on);
-  const index longest = over_lanes ? lane_chunk * k.lanes : longest_chunk;
+  const index longest = over_lanes ? lane_chunk * k.lanes : longest_chunk_of_sum();
+  shortened = !over_lanes && longest < longest_chunk && depth() > longest;
   chunk = round_up(divide_up(depth(), divide_up(depth(), longest)), line);
   chunks = divide_up(depth(), chunk);
   chunk_row = chunk;

@@ -70,15 +70,17 @@ struct WinogradPlan {
   std::array<WinogradScheme, 3> scheme;
   std::array<const WinogradAxis<float>*, 3> transform;
   Axes spacing;  // of a tile's positions: a dilated axis is taken apart into dense ones, whose tiles follow one another
-  Axes size, count, row;  // elements of a transformed tile; tiles; those of one dense axis
-  int transformed = 0;    // axes
-  index elements, parts;  // of a tile; of the kernel
-  bool uneven = false;    // some parts are short
-  bool edged = false;     // some parts read nothing but padding for some tiles
-  index chunk, chunks;    // of the sum over parts and channels: each is summed on its own, which halves rounding errors
-  bool over_lanes;        // few output channels: each sum runs over lanes
-  index panels, panel;    // of output channels; elements from row to row of the products
-  index block, blocks;    // tiles; of a picture
+  Axes size, count, row;     // elements of a transformed tile; tiles; those of one dense axis
+  int transformed = 0;       // axes
+  double amplification = 1;  // of rounding errors by all of them, squared
+  index elements, parts;     // of a tile; of the kernel
+  bool uneven = false;       // some parts are short
+  bool edged = false;        // some parts read nothing but padding for some tiles
+  index chunk, chunks;  // of the sum over parts and channels: each is summed on its own, which halves rounding errors
+  bool shortened;       // chunks are shorter than others are
+  bool over_lanes;      // few output channels: each sum runs over lanes
+  index panels, panel;  // of output channels; elements from row to row of the products
+  index block, blocks;  // tiles; of a picture
   index fitting, pictures;  // whose tiles a block has room for, and has: they share a weight's way into the registers
   index chunk_row;          // elements from tile to tile of the transformed input
   index input_element;      // elements from one element of the transform to the next
@@ -125,6 +127,7 @@ struct WinogradPlan {
   index small_size() const { return elements * std::max(strip, together * panel); }
 
  private:
+  index longest_chunk_of_sum() const;
   Axes last_parts() const { return {scheme[0].parts - 1, scheme[1].parts - 1, scheme[2].parts - 1}; }
   Zeros read_by(index block_number) const;
   void find_last(index element, Zeros& zeros) const;

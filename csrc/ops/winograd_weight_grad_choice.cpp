@@ -19,6 +19,10 @@ constexpr int largest_tile = 6;
 // By how much transforms may enlarge rounding errors (squared): 11 times keeps 1.5e-5 of the result's rms. Of kernels
 // of more than 3 taps, which lean on high powers of the points, the worst tap is 1.5 times as far off.
 constexpr double allowed_amplification = 121, worst_tap = 2.25;
+// Sums over few tiles are as far off again on an axis of larger transforms: 2D tiles of 5 x 5 were by 1.7e-5.
+constexpr index few_tiles = 384;
+constexpr int large_size = 7;
+constexpr double of_few_tiles = 1.44;
 
 // Next to one multiply-add of a product: an element of the transform of a tile, for each channel of a whole strip; an
 // element of a block's products on its way back; a multiply-add of the direct algorithm. All of it times as much where
@@ -43,12 +47,20 @@ double columns_of(const ConvShape& s) {
 
 const Costs& costs() { return kernels<float>().wide() ? wide_costs : narrow_costs; }
 
-double cost_of(const ConvShape& s, const std::array<WinogradScheme, 3>& scheme) {
-  index tiles = s.batch, elements = 1, parts = 1;
-  double products = static_cast<double>(s.group_in()) * columns_of(s);  // of a tile
+index tiles_of(const ConvShape& s, const std::array<WinogradScheme, 3>& scheme) {
+  index tiles = s.batch;
   for (int a = 0; a < 3; ++a) {
     const index apart = scheme[a].kernel > 1 ? s.dilation[a] / std::gcd(s.stride[a], s.dilation[a]) : 1;
     tiles *= std::min(apart, s.out[a]) * divide_up(divide_up(s.out[a], apart), scheme[a].tile);
+  }
+  return tiles;
+}
+
+double cost_of(const ConvShape& s, const std::array<WinogradScheme, 3>& scheme) {
+  const index tiles = tiles_of(s, scheme);
+  index elements = 1, parts = 1;
+  double products = static_cast<double>(s.group_in()) * columns_of(s);  // of a tile
+  for (int a = 0; a < 3; ++a) {
     products *= scheme[a].products();
     elements *= scheme[a].size();
     parts *= scheme[a].parts;
@@ -60,9 +72,21 @@ double cost_of(const ConvShape& s, const std::array<WinogradScheme, 3>& scheme) 
   return (lopsided(s.group_in(), s.group_out()) ? costs().lopsided : 1) * (multiplied + transformed);
 }
 
-double amplification_of(const WinogradScheme& scheme) {
+double amplification_of(const WinogradScheme& scheme, bool few) {
   const WinogradAxis<float>* axis = winograd_axis_for<float>(scheme.kernel, scheme.tile);
-  return axis ? axis->amplification * (axis->tile > 3 ? worst_tap : 1) : 1;
+  if (!axis) return 1;
+  return axis->amplification * (axis->tile > 3 ? worst_tap : 1) *
+         (few && axis->size() >= large_size ? of_few_tiles : 1);
+}
+
+bool allowed(const ConvShape& s, const std::array<WinogradScheme, 3>& scheme) {
+  const bool few = tiles_of(s, scheme) < few_tiles;
+  double amplification = 1;
+  for (const WinogradScheme& axis : scheme) {
+    if (axis.parts == 0) return false;
+    amplification *= amplification_of(axis, few);
+  }
+  return amplification <= allowed_amplification;
 }
 
 Choice best(const ConvShape& s) {
@@ -72,14 +96,8 @@ Choice best(const ConvShape& s) {
       for (int w = 1; w <= largest_tile; ++w) {
         const Tiles tiles{d, h, w};
         std::array<WinogradScheme, 3> scheme;
-        double amplification = 1;
-        bool possible = d * h * w > 1;
-        for (int a = 0; a < 3; ++a) {
-          scheme[a] = winograd_weight_grad_scheme(tiles[a], s, a);
-          possible = possible && scheme[a].parts > 0;
-          amplification *= amplification_of(scheme[a]);
-        }
-        if (!possible || amplification > allowed_amplification) continue;
+        for (int a = 0; a < 3; ++a) scheme[a] = winograd_weight_grad_scheme(tiles[a], s, a);
+        if (d * h * w == 1 || !allowed(s, scheme)) continue;
         const double cost = cost_of(s, scheme);
         if (choice.cost == 0 || cost < choice.cost) choice = {tiles, cost};
       }
