@@ -161,7 +161,9 @@ def explain(
         packed_bytes=cost["packed"],
         scratch=cost["scratch"],
         isa=_core.active_isa(),
-        expected_error=expected_error(working.itemsize, cost["chain"], cost["amplification"], results),
+        expected_error=expected_error(
+            working.itemsize, cost["chain"], cost["amplification"], results, products / max(results, 1)
+        ),
     )
 
 
