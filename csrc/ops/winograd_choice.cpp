@@ -40,6 +40,7 @@ constexpr Costs wide_costs{0.95, 15, 8, 2.5, 9, 50, 50, 20, 100, 1 << 20, 6 << 2
 constexpr double short_chunk = 0.35;     // times as much for each after the first where they are shortened
 constexpr double lane_sum_vectors = 3;   // to add up the lanes of a sum
 constexpr double lane_transform = 0.65;  // times as much for a transform in the small blocks of sums over lanes
+constexpr double large_axis = 1.15;      // and times as much for each axis of size 7 or more, of narrow vectors
 constexpr double border = 12;            // an element of a tile there that crosses the border within its rows
 constexpr double first_cycles = 4000;
 constexpr double ragged = 1.7;        // times as much for a transform of channels that are no whole vectors
@@ -79,6 +80,14 @@ double border_tiles(const WinogradPlan& plan) {
          std::min(1.0, static_cast<double>(ends) / static_cast<double>(plan.row[2]));
 }
 
+double lane_transform_factor(const WinogradPlan& plan) {
+  double factor = lane_transform;
+  for (int a = 0; a < 3; ++a) {
+    if (plan.size[a] >= 7 && !kernels<float>().wide() && !plan.problem.is_joined()) factor *= large_axis;
+  }
+  return factor;
+}
+
 // Of one group, in multiply-adds.
 double transformed_cost(const WinogradPlan& plan) {
   const Correlation& p = plan.problem;
@@ -101,7 +110,7 @@ double transformed_cost(const WinogradPlan& plan) {
   const double weight_read = between(cost.read, far, far_share(weights));
   const double products = rows * sums_cost(plan, columns, depth) + cycle * cost.call_cycles * calls;
   double transforms = tiles * axes * cost.transform * channels * read;
-  if (plan.over_lanes) transforms = lane_transform * transforms + border * border_tiles(plan) * channels;
+  if (plan.over_lanes) transforms = lane_transform_factor(plan) * transforms + border * border_tiles(plan) * channels;
   transforms += weight_read / together * depth * columns;
   return elements * (products + transforms) + cycle * cost.strip_cycles * axes * tiles * strips * read;
 }
