@@ -19,7 +19,7 @@ def depthwise(
     return conv(name, why, size, counts, kernel, kernel // 2, stride, groups=channels, quick=quick)
 
 
-DEPTHWISE = of(
+MANY = of(
     "depthwise",
     depthwise("depthwise", "one channel a group: memory-bound", (112, 112), 96, 3, quick=True),
     depthwise("mobilenet 112", "few channels, the largest map", (112, 112), 32, 3),
@@ -37,3 +37,10 @@ DEPTHWISE = of(
     depthwise("depthwise 1d", "a speech network's kernel of 31", (1000,), 256, 31),
     depthwise("depthwise 3d", "3x3x3 over 16 frames", (16, 56, 56), 32, 3),
 )
+FEW = of(
+    "depthwise, few channels",
+    depthwise("rgb", "a coloured picture: three channels fill few lanes", (512, 512), 3, 3, quick=True),
+    depthwise("rgb 5x5", "the same with more taps", (512, 512), 3, 5),
+    depthwise("stereo", "two channels, 31 taps", (100_000,), 2, 31),
+)
+DEPTHWISE = MANY + FEW

@@ -34,6 +34,7 @@ BATCHES = of(
 FLAT = of(
     "wide and flat maps",
     conv("one row", "a signal that came as a picture: 1x7", (1, 8000), (32, 32), (1, 7), (0, 3)),
+    conv("one column", "the same the other way: 7x1", (8000, 1), (32, 32), (7, 1), (3, 0)),
     conv("line of text", "32 rows of 1024", (32, 1024), (64, 64), 3, 1),
     conv("three rows", "no padding above and below: one row comes out", (3, 4096), (64, 64), 3, (0, 1), quick=True),
 )

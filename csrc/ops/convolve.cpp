@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t most_forms = 8;  // forward and input gradient, for a few instruction sets or paddings
 // A larger form is made for each call where that adds less than this to its time: large pictures need the memory.
 constexpr index large_form = 4 << 20;  // bytes
-constexpr double made_gladly = 0.04;
+constexpr double made_gladly = 0.07;
 
 // For all lists, never held while a weight is packed.
 std::mutex& forms_mutex() { return fork_mutex<struct AllForms>(); }

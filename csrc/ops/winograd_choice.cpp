@@ -40,9 +40,14 @@ constexpr Costs wide_costs{0.95, 15, 8, 2.5, 9, 50, 50, 20, 100, 1 << 20, 6 << 2
 constexpr double short_chunk = 0.35;     // times as much for each after the first where they are shortened
 constexpr double lane_sum_vectors = 3;   // to add up the lanes of a sum
 constexpr double lane_transform = 0.65;  // times as much for a transform in the small blocks of sums over lanes
-constexpr double large_axis = 1.15;      // and times as much for each axis of size 7 or more, of narrow vectors
-constexpr double border = 12;            // an element of a tile there that crosses the border within its rows
+constexpr index large_size = 7;
+constexpr double large_axis = 1.15;  // and times as much for each axis of such a size, of narrow vectors
+constexpr double border = 12;        // an element of a tile there that crosses the border within its rows
 constexpr double first_cycles = 4000;
+// A weight that is kept takes memory as long as a layer lives. Where it is large and a picture has many tiles, those of
+// size 7 gain a twentieth and make it a sixth larger: they are charged for that.
+constexpr index large_weight = 4 << 20, many_tiles = 128;  // elements
+constexpr double memory_charge = 1.07;
 constexpr double ragged = 1.7;        // times as much for a transform of channels that are no whole vectors
 constexpr double strided = 1.05;      // times as much for a strided picture, of whose lines a residue uses a part;
 constexpr double few_strided = 1.13;  // and where it has few channels, or vectors are of 64 bytes
@@ -83,7 +88,7 @@ double border_tiles(const WinogradPlan& plan) {
 double lane_transform_factor(const WinogradPlan& plan) {
   double factor = lane_transform;
   for (int a = 0; a < 3; ++a) {
-    if (plan.size[a] >= 7 && !kernels<float>().wide() && !plan.problem.is_joined()) factor *= large_axis;
+    if (plan.size[a] >= large_size && !kernels<float>().wide() && !plan.problem.is_joined()) factor *= large_axis;
   }
   return factor;
 }
@@ -122,6 +127,12 @@ index weight_elements(const Correlation& p, const Tiles& tiles) {
     elements *= scheme.size() * scheme.parts;
   }
   return elements;
+}
+
+double memory_factor(const Correlation& p, const Tiles& tiles) {
+  const WinogradPlan plan(p, tiles);
+  if (weight_elements(p, tiles) <= large_weight || plan.tiles() < many_tiles) return 1;
+  return *std::max_element(plan.size.begin(), plan.size.end()) >= large_size ? memory_charge : 1;
 }
 
 double making_cost(const Correlation& p, const Tiles& tiles) {  // of one group
@@ -166,6 +177,7 @@ double part_cycles(const Correlation& p, const Tiles& tiles, bool kept) {
   double cost = transformed_cost(WinogradPlan(p, own)) * strided_factor(p) * lopsided_factor(p);
   if (p.is_joined()) cost *= joined_positions;
   if (!kept) cost += making_cost(p, own) / pictures_of_call;
+  if (kept) cost *= memory_factor(p, own);
   if (p.axis[0].out_step * p.axis[1].out_step * p.axis[2].out_step > 1)
     cost += spread_cost * static_cast<double>(p.positions() * p.out_channels);
   return first_cycles + static_cast<double>(p.groups) * cost / (2 * kernels<float>().lanes);

@@ -109,7 +109,7 @@ def explain(
         Element type of x; float16 is read as float32.
     kept : bool
         Whether the packed weight is kept from call to call, as layers of `pyconvx.nn` do; all but those of more than
-        4 MiB that take less than 4% of a call to make.
+        4 MiB that take less than 7% of a call to make.
 
     Returns
     -------
