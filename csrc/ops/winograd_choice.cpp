@@ -16,9 +16,8 @@ namespace {
 constexpr index longest_kernel = 9;
 constexpr int largest_tile = 6;
 
-// By how much transforms may enlarge rounding errors (squared): 7.8 times keeps 1.5e-5 of the result's rms, which
-// precision="default" promises; 26 times keeps 1e-4.
-constexpr double default_amplification = 7.8 * 7.8, fast_amplification = 26 * 26;
+// By how much transforms may enlarge rounding errors (squared), as default_amplification: 26 times keeps 1e-4.
+constexpr double fast_amplification = 26 * 26;
 
 // In multiply-adds: a product, a chunk of a sum on its way to memory, an element of a transform for one channel and
 // axis, an element of the transformed weight that is read, and made, and both where all of them leave the caches. In

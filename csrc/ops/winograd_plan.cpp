@@ -11,8 +11,8 @@ namespace pcx {
 namespace {
 
 constexpr index longest_chunk = 64, lane_chunk = 16;  // of a sum, or of one lane's
-// Shorter ones keep rounding errors within bounds where transforms enlarge them (squared) by so much. Sums over few
-// channels are as far off as any, and those by two axes further than by three.
+// Shorter ones keep rounding errors within the bounds of precision="default" where transforms enlarge them (squared) by
+// so much. Sums over few channels are as far off as any, and those by two axes further than by three.
 constexpr double much = 6.3 * 6.3, very_much = 7 * 7;
 constexpr index block_bytes = 400 << 10;  // of a block's transformed input and products: they stay in the L2 cache
 constexpr index most_tiles = 192, least_tiles = 72;
@@ -26,13 +26,6 @@ constexpr index small_floats = 3072;     // of an array between two axes: it and
 index spread(index floats) { return (divide_up(floats, line) | 1) * line; }
 
 }  // namespace
-
-index WinogradPlan::longest_chunk_of_sum() const {
-  if (amplification <= much) return longest_chunk;
-  const bool very = amplification > very_much;
-  if (depth() <= longest_chunk / 2) return very && transformed < 3 ? longest_chunk / 4 : longest_chunk / 2;
-  return depth() <= (very ? 2 : 1) * longest_chunk ? longest_chunk / 2 : longest_chunk;
-}
 
 index residues_of(const CorrelationAxis& axis) { return axis.step / std::gcd(axis.step, axis.tap_step); }
 
@@ -97,6 +90,13 @@ WinogradPlan::WinogradPlan(const Correlation& correlation, const Tiles& tiles_on
   far = problem.groups * problem.in_channels * d.in * h.in * w.in > far_floats;
   strip = std::clamp(small_floats / elements / line * line, line, longest_chunk);
   together = std::max<index>(1, small_floats / (elements * panel));
+}
+
+index WinogradPlan::longest_chunk_of_sum() const {
+  if (amplification <= much || amplification > default_amplification) return longest_chunk;
+  const bool very = amplification > very_much;
+  if (depth() <= longest_chunk / 2) return very && transformed < 3 ? longest_chunk / 4 : longest_chunk / 2;
+  return depth() <= (very ? 2 : 1) * longest_chunk ? longest_chunk / 2 : longest_chunk;
 }
 
 index WinogradPlan::following_parts(index part) const {

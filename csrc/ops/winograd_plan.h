@@ -9,6 +9,10 @@
 
 namespace pcx {
 
+// By how much transforms may enlarge rounding errors (squared): 7.8 times keeps 1.5e-5 of the result's rms, which
+// precision="default" promises.
+constexpr double default_amplification = 7.8 * 7.8;
+
 // F(tile, kernel) on one axis. A kernel for which there is none is cut into `parts` of `kernel` taps, which are summed
 // as further channels are. So is that of a strided axis: taps r, r + residues, ... read one residue of x, as a dense
 // correlation does. Some parts are short, and filled with zeros. Tile 1 leaves the axis as it is: each tap is a part.
