@@ -45,7 +45,7 @@ struct Fraction {
 template <int Size>
 constexpr Fraction interpolation_point(int j) {
   static_assert((Size >= 3 && Size <= 8) || Size == 10 || Size == 12, "no points were chosen for this size");
-  constexpr Fraction pairs[][5] = {{{2, 3}},
+  constexpr Fraction pairs[][5] = {{{2, 3}},  // of sizes 3, 4, ...
                                    {1},
                                    {{2, 5}, {5, 4}},
                                    {{2, 3}, {3, 2}},

@@ -128,9 +128,8 @@ index weight_elements(const Correlation& p, const Tiles& tiles) {
   return elements;
 }
 
-double memory_factor(const Correlation& p, const Tiles& tiles) {
-  const WinogradPlan plan(p, tiles);
-  if (weight_elements(p, tiles) <= large_weight || plan.tiles() < many_tiles) return 1;
+double memory_factor(const WinogradPlan& plan, index elements) {
+  if (elements <= large_weight || plan.tiles() < many_tiles) return 1;
   return *std::max_element(plan.size.begin(), plan.size.end()) >= large_size ? memory_charge : 1;
 }
 
@@ -173,10 +172,11 @@ double part_cycles(const Correlation& p, const Tiles& tiles, bool kept) {
   const Tiles own = winograd_part_tiles(p, tiles);
   if (p.positions() == 0) return 0;
   if (own == Tiles{1, 1, 1}) return correlate_cycles(p, kept);
-  double cost = transformed_cost(WinogradPlan(p, own)) * strided_factor(p) * lopsided_factor(p);
+  const WinogradPlan plan(p, own);
+  double cost = transformed_cost(plan) * strided_factor(p) * lopsided_factor(p);
   if (p.is_joined()) cost *= joined_positions;
   if (!kept) cost += making_cost(p, own) / pictures_of_call;
-  if (kept) cost *= memory_factor(p, own);
+  if (kept) cost *= memory_factor(plan, weight_elements(p, own));
   if (p.axis[0].out_step * p.axis[1].out_step * p.axis[2].out_step > 1)
     cost += spread_cost * static_cast<double>(p.positions() * p.out_channels);
   return first_cycles + static_cast<double>(p.groups) * cost / (2 * kernels<float>().lanes);
