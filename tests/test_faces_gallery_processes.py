@@ -177,6 +177,26 @@ def test_writers_wait_for_each_other(tmp_path: Path) -> None:
         assert gallery.people == {f"person {turn}": 4 for turn in range(25)}
 
 
+@posix
+def test_a_checkpoint_of_another_process_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "crew.gallery"
+    with open_gallery(path) as gallery:
+        gallery.enrol("Ann", encodings=person(0))
+        other = start(
+            """
+            import fcntl, time
+            with open(sys.argv[1] + "-shm", "r+b") as index:
+                fcntl.lockf(index, fcntl.LOCK_EX, 1, 121)  # as a checkpoint does
+                print("locked", flush=True)
+                time.sleep(0.5)
+            """,
+            str(path),
+        )
+        assert other.stdout and other.stdout.readline() == "locked\n"
+        assert gallery.remove("Ann") == 1
+        ended(other)
+
+
 def test_a_writer_who_never_ends_is_told_of(tmp_path: Path) -> None:
     path = tmp_path / "crew.gallery"
     with open_gallery(path, timeout=0.1) as gallery:

@@ -104,10 +104,10 @@ class GalleryFile:
             connection = self._mine()
             rewrites = self.counter(connection, "rewrites")
             connection.execute("VACUUM")
-            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if not busy:
+            emptied = self._empty_log(connection)
+            if emptied:
                 connection.execute("UPDATE facts SET value = ? WHERE name = 'erased'", (rewrites,))
-        if busy:
+        if not emptied:
             raise GalleryError(
                 f"{self.path}: removed, but another process still reads older content, so that bytes of it remain in "
                 "the log; call erase() when that process is done"
@@ -174,12 +174,11 @@ class GalleryFile:
                 raise
 
     def _wait_to(self, begin: str, connection: sqlite3.Connection) -> None:
-        """Begin to write, after other writers; in short waits, for SQLite's own do not hear Ctrl-C."""
+        """Begin to write, after other writers."""
         import sqlite3
 
         deadline = time.monotonic() + self._timeout
-        connection.execute(f"PRAGMA busy_timeout = {round(1000 * min(self._timeout, _SHORT_WAIT))}")
-        try:
+        with self._short_waits(connection):
             while True:
                 try:
                     connection.execute(begin)
@@ -187,6 +186,26 @@ class GalleryFile:
                 except sqlite3.OperationalError as error:  # noqa: PERF203  that it is locked is what is waited out
                     if "locked" not in str(error) or time.monotonic() >= deadline:
                         raise
+
+    def _empty_log(self, connection: sqlite3.Connection) -> bool:
+        """Whether the log could be emptied, after those who read older content or empty it themselves.
+
+        SQLite waits for the former alone.
+        """
+        deadline = time.monotonic() + self._timeout
+        with self._short_waits(connection):
+            while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(0.01)
+        return True
+
+    @contextmanager
+    def _short_waits(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """Waits for locks that end soon, for SQLite's own do not hear Ctrl-C."""
+        connection.execute(f"PRAGMA busy_timeout = {round(1000 * min(self._timeout, _SHORT_WAIT))}")
+        try:
+            yield
         finally:
             connection.execute(f"PRAGMA busy_timeout = {round(1000 * self._timeout)}")
 
