@@ -65,6 +65,8 @@ Scatter scatter_of(const ConvShape& s, Direction direction) {
     else
       p.axis[a] = {s.out[a], s.in[a], -s.pad_before[a], s.stride[a], s.kernel[a], s.dilation[a], 0, 1};
     trim(p.axis[a], p.axis[a].in, p.axis[a].out);
+    // A single pixel has no neighbour whose taps lead where its own do.
+    if (p.axis[a].in == 1) p.axis[a].step = std::max(p.axis[a].step, p.axis[a].reach() + 1);
   }
   p.planar = scatter_in_planes(p);
   return p;

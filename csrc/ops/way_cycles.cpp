@@ -165,7 +165,7 @@ double scatter_cycles(const Scatter& p) {
   const ScatterPlan plan = ScatterPlan::of<float>(p);
   const auto& [ad, ah, aw] = p.axis;
   const double pixels = static_cast<double>(p.pixels()), wide = static_cast<double>(aw.in + plan.reach);
-  const double depth = static_cast<double>(p.in_channels), lines = static_cast<double>(ad.out * ah.out);
+  const double depth = static_cast<double>(p.in_channels);
   const bool apart = plan.apart(p);
   double sums = 0, terms = 0, stored = 0;
   for (const ScatterPass& pass : plan.passes) {
@@ -177,15 +177,20 @@ double scatter_cycles(const Scatter& p) {
   for (const ScatterPhase& phase : plan.phases) {
     const double vectors = std::ceil(static_cast<double>(phase.length) / k.lanes);
     terms += wide * vectors * term * static_cast<double>(phase.terms.size() + (phase.part_length > 0) + 2);
-    stored += line_stored + cell * wide * static_cast<double>(p.groups == 1 ? 1 : phase.length / p.out_channels);
+    const double cells = apart ? static_cast<double>(aw.in) : wide;
+    stored += line_stored + cell * cells * static_cast<double>(p.groups == 1 ? 1 : phase.length / p.out_channels);
     if (!apart) stored += pace().swept * wide * static_cast<double>(divide_up(plan.cell, k.lanes));
   }
-  const double emits = emitted * static_cast<double>(aw.out * p.out_channels);
+  const double rows = inside(ad, ad.in, ad.out) * inside(ah, ah.in, ah.out);  // of sums that lead to a line of y
+  const double lines = apart ? rows : static_cast<double>(ad.out * ah.out);
+  const double pixels_out = apart ? inside(aw, aw.in, aw.out) : static_cast<double>(aw.out);
+  const double emits = emitted * pixels_out * static_cast<double>(p.out_channels);
   // Rows whose partial results lie near are added in one call.
   const double near = std::max(1.0, std::floor(near_elements / (wide * static_cast<double>(plan.stride))));
   const double calls = row_call * static_cast<double>(plan.phases.size()) / near;
-  const double added = apart ? 0 : inside(ad, ad.in, ad.out) * inside(ah, ah.in, ah.out) * (calls + terms);
-  const double stores = store_call * static_cast<double>(plan.phases.size()) * runs_stored(p);
+  const double added = apart ? 0 : rows * (calls + terms);
+  const double runs = apart ? inside(ad, ad.in, ad.out) * static_cast<double>(ah.taps) : runs_stored(p);
+  const double stores = store_call * static_cast<double>(plan.phases.size()) * runs;
   return call_cycles + part + static_cast<double>(p.groups) * (sums + added + lines * (emits + stored) + stores);
 }
 
