@@ -16,6 +16,7 @@ constexpr index widest_planes = 4, least_planes = 1 << 16;  // output channels; 
 constexpr index widest_rows = 32;  // output channels: with more of them y is written in pieces that are too far apart
 constexpr double found = 1.15;     // times as much is found, next to Winograd's algorithm: memory
 constexpr double reread = 0.3;     // an element of x for each residue but the first: x is larger than the near caches
+constexpr double residue = 1200;   // a correlation next to the first
 constexpr double made = 1.5;       // an element of the weight that is packed
 constexpr double listed = 900;     // patches, lists of pixels and of runs, which scattering does without
 
@@ -51,9 +52,9 @@ double elements_read(const Correlation& p) {
 
 double cycles_of(const std::vector<Correlation>& parts) {
   double cycles = call_cycles;
-  for (const Correlation& residue : parts) {
-    cycles += cycles_of(residue);
-    if (&residue != &parts[0]) cycles += reread * elements_read(residue);
+  for (const Correlation& part : parts) {
+    cycles += cycles_of(part);
+    if (&part != &parts[0]) cycles += residue + reread * elements_read(part);
   }
   return cycles;
 }
@@ -72,7 +73,7 @@ double direct_cycles(const ConvShape& s, Direction direction, bool kept) {
   const std::vector<Correlation> parts = parts_of(s, direction);
   double cycles = cycles_of(parts), packing = 0;
   if (scatter_can(s, direction)) cycles = std::min(cycles, scatter_cycles(scatter_of(s, direction)));
-  for (const Correlation& residue : parts) packing += packing_cycles(residue);
+  for (const Correlation& part : parts) packing += packing_cycles(part);
   return found * cycles + (kept ? 0 : packing / pictures_of_call);
 }
 
