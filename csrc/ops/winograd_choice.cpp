@@ -53,6 +53,7 @@ constexpr double few_strided = 1.13;  // and where it has few channels, or vecto
 constexpr index few_channels = 16;
 constexpr double wide_lopsided = 1.15;    // times as much with vectors of 64 bytes, as where there are groups
 constexpr double joined_positions = 1.2;  // times as much where they are: rows of results are short
+constexpr double joined_few = 1.5;        // and where they have few channels: most of a vector is idle in transforms
 constexpr double spread_cost = 12;        // an element of a result whose neighbours are of other residues
 
 const Costs& costs() { return kernels<float>().wide() ? wide_costs : narrow_costs; }
@@ -174,7 +175,7 @@ double part_cycles(const Correlation& p, const Tiles& tiles, bool kept) {
   if (own == Tiles{1, 1, 1}) return correlate_cycles(p, kept);
   const WinogradPlan plan(p, own);
   double cost = transformed_cost(plan) * strided_factor(p) * lopsided_factor(p);
-  if (p.is_joined()) cost *= joined_positions;
+  if (p.is_joined()) cost *= joined_positions * (p.in_channels < few_channels ? joined_few : 1);
   if (!kept) cost += making_cost(p, own) / pictures_of_call;
   if (kept) cost *= memory_factor(plan, weight_elements(p, own));
   if (p.axis[0].out_step * p.axis[1].out_step * p.axis[2].out_step > 1)
