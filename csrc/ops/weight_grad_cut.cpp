@@ -9,13 +9,11 @@ namespace pcx {
 namespace {
 
 constexpr index line = 64;                 // bytes of a cache line
-constexpr index panel_bytes = 16 << 10;    // of a block's dy that stays in the first cache
 constexpr index near_bytes = 32 << 10;     // of dy that does
 constexpr index copies_bytes = 320 << 10;  // of a block, in the second
 constexpr index lane_bytes = 64 << 10;     // where channels of x lie in lanes: of a block, in the first, almost
 constexpr index least_pixels = 64, longest_row = 64;
 constexpr index most_in_lanes = 1024;     // channels of x with one tap
-constexpr index few_uses = 24;            // rows of dw: fewer do not pay for a copy of dy
 constexpr index most_columns = 1024;      // of a task where dy is near
 constexpr index slices_bytes = 32 << 20;  // of all private dw together
 constexpr index least_tasks = 16, slice_pixels = 512;
@@ -50,6 +48,15 @@ index groups_together(const ConvShape& s, index bytes) {
   return std::clamp<index>(8 * line / (std::max(s.group_in(), s.group_out()) * bytes), 1, s.groups);
 }
 
+// Whether panels of dy are copied so that their pixels are neighbours: where products are so short that they would
+// wait, and there are enough rows of dw, some where pixels of dy lie in the same cache sets, many where panels begin
+// inside cache lines.
+bool copy_pays(const ConvShape& s, bool wide, index rows, index bytes) {
+  constexpr index some = 24, many = 64, same_sets = 2 << 10;
+  const index pixel = s.out_channels * bytes;
+  return !wide && ((rows >= some && pixel % same_sets == 0) || (rows >= many && pixel % line > 0));
+}
+
 }  // namespace
 
 index lane_channels(const ConvShape& s, index lanes) {
@@ -77,17 +84,17 @@ WeightGradCut<T>::WeightGradCut(const ConvShape& shape)
       few(!in_lanes && s.group_in() <= line / index(sizeof(T))),
       far(s.x_size() * index(sizeof(T)) > far_bytes),
       near(s.taps() > 1 && s.y_size() * index(sizeof(T)) <= near_bytes),
-      strip(in_lanes ? lane_channels(s, k.lanes) : std::min<index>(line / index(sizeof(T)), s.group_in())),
+      strip(in_lanes ? lane_channels(s, k.lanes) : std::min<index>(2 * line / index(sizeof(T)), s.group_in())),
       parts(s, in_lanes ? strip : most_in(s, far, k.panel), strip, near ? most_columns : most_channels(s), k.panel),
       runs(s, parts.channels, k.lanes),
       together(groups_together(s, sizeof(T))),
+      copy_dy(!in_lanes && copy_pays(s, k.wide(), s.taps() * parts.channels, sizeof(T))),
       block(first_block()),
       blocks{divide_up(s.out[0], block.extents[0]), divide_up(s.out[1], block.extents[1]),
              divide_up(s.out[2], block.extents[2])},
       units(divide_up(s.batch, block.images) * blocks[0] * blocks[1] * blocks[2]),
       slices(slice_count()),
       patch(patch_for(block)),
-      copy_dy(!in_lanes && s.out_channels > k.panel && s.taps() * parts.channels >= few_uses),
       panel_step(spread<T>(block.pixels() * k.panel)) {
   if (few) list_channels();
   if (in_lanes) list_vectors();
@@ -148,10 +155,22 @@ PixelBlock WeightGradCut<T>::block_of(index pixels) const {
   return b;
 }
 
+// Pixels of which a strip of x and a panel of dy stay in the first cache, or, where products are long, almost. Several
+// uses of panels that begin inside cache lines, which these share with others, need more of it.
+template <class T>
+index WeightGradCut<T>::near_pixels() const {
+  constexpr index some = 16 << 10, few_tiles = 3;
+  const index bytes = sizeof(T), pixel = s.out_channels * bytes;
+  const index panel = std::min<index>(k.panel, parts.columns) * bytes;
+  const bool once = copy_dy || in_lanes || k.wide() || s.taps() * parts.channels <= few_tiles * k.tile;
+  const index x = in_lanes ? 0 : strip * bytes, dy = once || pixel % line == 0 ? panel : std::min(pixel, panel + line);
+  return (k.wide() ? 2 : 1) * some / std::max(x, dy);
+}
+
 template <class T>
 PixelBlock WeightGradCut<T>::first_block() const {
   const index bytes = sizeof(T);
-  for (index pixels = panel_bytes / (std::min<index>(k.panel, parts.columns) * bytes);; pixels /= 2) {
+  for (index pixels = near_pixels();; pixels /= 2) {
     const PixelBlock b = block_of(pixels);
     const index x = patch_for(b).size(), dy = b.pixels() * parts.columns;
     if (pixels <= least_pixels || (x + dy) * bytes <= (in_lanes ? lane_bytes : copies_bytes)) return b;

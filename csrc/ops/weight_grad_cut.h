@@ -38,15 +38,15 @@ struct WeightGradCut {
   bool few;     // otherwise: a cache line has all channels of a group: rows of dw are those of all taps in one list
   bool far;     // x is so large that it comes from memory
   bool near;    // all of dy: its panels take turns at some channels of x, so that dw is written along its rows
-  index strip;  // channels of x that lie together: a cache line, or all where there are fewer or they lie in lanes
+  index strip;  // channels of x that lie together: two cache lines, or all where there are fewer or they lie in lanes
   ChannelParts parts;
   LaneRuns runs;
   index together;       // parts of a task: groups that lie in the same cache lines take turns at a block
+  bool copy_dy;         // into panels
   PixelBlock block;     // the first
   Axes blocks;          // of one image on each axis
   index units, slices;  // blocks of all images; so many share them
   WeightGradPatch<T> patch;
-  bool copy_dy;
   index panel_step;           // elements between the panels of the copy
   std::vector<index> x_at;    // where `few`: each tap's channels in the patch; where in_lanes: the vectors of all runs
   std::vector<index> x_home;  // the latter where x itself is read; or empty
@@ -72,6 +72,7 @@ struct WeightGradCut {
   void list_channels();
   void list_vectors();
   PixelBlock block_of(index pixels) const;
+  index near_pixels() const;
   PixelBlock first_block() const;
   index slice_count() const;
 };

@@ -13,22 +13,29 @@ namespace {
 
 constexpr index line = 64;  // bytes of a cache line
 
-// Lines of a constant length are a few vector moves.
+// Of `Bytes` up to twice as many: the second move lies over the first.
+template <index Bytes, class T>
+void copy_twice(const T* from, index count, T* to) {
+  const index second = count - Bytes / static_cast<index>(sizeof(T));
+  std::memcpy(to, from, Bytes);
+  if (second > 0) std::memcpy(to + second, from + second, Bytes);
+}
+
+// Moves of a constant length are a few of vectors.
 template <class T>
 void copy_channels(const T* from, index count, T* to) {
   constexpr index whole = line / sizeof(T);
-  for (; count >= whole; count -= whole, from += whole, to += whole) std::memcpy(to, from, line);
-  for (index i = 0; i < count; ++i) to[i] = from[i];
+  for (; count > whole; count -= whole, from += whole, to += whole) std::memcpy(to, from, line);
+  const index bytes = count * static_cast<index>(sizeof(T));
+  if (bytes >= 32) return copy_twice<32>(from, count, to);
+  if (bytes >= 16) return copy_twice<16>(from, count, to);
+  if (bytes >= 8) return copy_twice<8>(from, count, to);
+  if (count > 0) *to = *from;
 }
 
-// Of `Bytes` each, or of up to twice as many: the second move lies over the first.
 template <index Bytes, class T>
 void copy_short_pixels(const T* from, index from_step, index count, index channels, T* to, index to_step) {
-  const index second = channels - Bytes / static_cast<index>(sizeof(T));
-  for (; count > 0; --count, from += from_step, to += to_step) {
-    std::memcpy(to, from, Bytes);
-    if (second > 0) std::memcpy(to + second, from + second, Bytes);
-  }
+  for (; count > 0; --count, from += from_step, to += to_step) copy_twice<Bytes>(from, channels, to);
 }
 
 // `count` pixels of `channels` channels that are no more than a line, mostly: of groups, or few in all.
