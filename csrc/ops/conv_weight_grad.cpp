@@ -5,7 +5,7 @@
 #include "ops/depthwise.h"
 #include "ops/ops.h"
 #include "ops/parts.h"
-#include "ops/weight_grad.h"
+#include "ops/weight_grad_cut.h"
 #include "ops/winograd.h"
 
 namespace pcx {
@@ -26,14 +26,13 @@ ConvShape flattened(ConvShape s) {
 
 template <class T>
 void sums_of_products(const ConvShape& shape, const Tiles& tiles, const T* x, const T* dy, T* dw, T* db) {
-  const Correlation forward = forward_parts(shape)[0];
   bool done = false;
   if constexpr (sizeof(T) == sizeof(float)) {
     done = tiles != Tiles{1, 1, 1} && winograd_weight_grad(shape, tiles, x, dy, dw);
   }
   // Also where a sum was not finite: these know which of them are.
-  if (!done && !depthwise_grad_suits<T>(forward)) return direct_weight_grad(shape, x, dy, dw, db);
-  if (!done) depthwise_weight_grad(forward, x, dy, dw);
+  if (!done && !groups_share_lanes<T>(shape)) return direct_weight_grad(shape, x, dy, dw, db);
+  if (!done) depthwise_weight_grad(forward_parts(shape)[0], x, dy, dw);
   if (db) bias_grad(shape, dy, db);
 }
 
@@ -69,8 +68,8 @@ Work weight_grad_work(const ConvShape& given, const Tiles& tiles) {
   if (given.y_size() == 0 || given.x_size() == 0) return {};
   const ConvShape shape = flattened(given);
   if (tiles != Tiles{1, 1, 1}) return winograd_weight_grad_work(shape, tiles);
-  const Correlation forward = forward_parts(shape)[0];
-  return depthwise_grad_suits<T>(forward) ? depthwise_weight_grad_work<T>(forward) : direct_weight_grad_work<T>(shape);
+  return groups_share_lanes<T>(shape) ? depthwise_weight_grad_work<T>(forward_parts(shape)[0])
+                                      : direct_weight_grad_work<T>(shape);
 }
 
 template Work weight_grad_work<float>(const ConvShape&, const Tiles&);

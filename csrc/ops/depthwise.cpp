@@ -78,7 +78,7 @@ bool depthwise_suits(const Correlation& p) {
 }
 
 template <class T>
-bool depthwise_grad_suits(const Correlation& p) {
+bool depthwise_grad_can(const Correlation& p) {
   const bool few = p.in_channels == 1 && p.taps() <= few_taps;
   if (!fits<T>(p, few ? least_single : least_filled)) return false;
   return p.in_channels == 1 || products_of_lanes(p, kernels<T>().lanes) <= most_grad;
@@ -194,8 +194,8 @@ template bool depthwise_can<float>(const Correlation&);
 template bool depthwise_can<double>(const Correlation&);
 template bool depthwise_suits<float>(const Correlation&);
 template bool depthwise_suits<double>(const Correlation&);
-template bool depthwise_grad_suits<float>(const Correlation&);
-template bool depthwise_grad_suits<double>(const Correlation&);
+template bool depthwise_grad_can<float>(const Correlation&);
+template bool depthwise_grad_can<double>(const Correlation&);
 template index depthwise_packed_size<float>(const Correlation&);
 template index depthwise_packed_size<double>(const Correlation&);
 template void depthwise_pack(const Correlation&, const float*, const WeightStrides&, float*);

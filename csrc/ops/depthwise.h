@@ -13,7 +13,7 @@ bool depthwise_can(const Correlation& problem);
 template <class T>
 bool depthwise_suits(const Correlation& problem);  // whether it is the way of this problem
 template <class T>
-bool depthwise_grad_suits(const Correlation& problem);  // for the weight's gradient
+bool depthwise_grad_can(const Correlation& problem);  // the weight's gradient
 
 // Elements of the packed form: [vector of out channels][depth tap][height tap][in channel][width tap][lane]; the width
 // taps in the order of TapColumns.

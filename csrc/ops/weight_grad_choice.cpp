@@ -1,6 +1,8 @@
 // The choice between the kernels of the direct weight gradient: a model of their time, fitted to measurements.
 #include <algorithm>
 
+#include "ops/depthwise.h"
+#include "ops/parts.h"
 #include "ops/weight_grad_cut.h"
 
 namespace pcx {
@@ -58,6 +60,21 @@ double direct_products(const ConvShape& s) {
   return 2 * steps * static_cast<double>(lanes);
 }
 
+// Vectors that groups share are fewer, but channels of x are copied into them one by one. Each group of its own has
+// tiles of its own: a step for two of its rows or columns of dw, and more.
+template <class T>
+bool groups_share_lanes(const ConvShape& s) {
+  constexpr double copied = 1.6, begun = 0.25, each = 0.3;
+  if (!depthwise_grad_can<T>(forward_parts(s)[0])) return false;
+  const index lanes = kernels<T>().lanes;
+  const double taps = static_cast<double>(s.taps()), groups = static_cast<double>(s.groups);
+  const double shared = taps * static_cast<double>(s.group_in() * divide_up(s.out_channels, lanes));
+  const double own = lane_steps(s, lanes) + taps * (begun + each * static_cast<double>(s.group_out()));
+  return s.group_in() == 1 || copied * shared <= groups * own;
+}
+
+template bool groups_share_lanes<float>(const ConvShape&);
+template bool groups_share_lanes<double>(const ConvShape&);
 template bool lanes_take_x<float>(const ConvShape&);
 template bool lanes_take_x<double>(const ConvShape&);
 template double direct_products<float>(const ConvShape&);

@@ -24,6 +24,10 @@ struct LaneRuns {
 template <class T>
 bool lanes_take_x(const ConvShape& shape);
 
+// Whether depthwise_weight_grad is.
+template <class T>
+bool groups_share_lanes(const ConvShape& shape);
+
 // Multiply-adds for an output position, those in idle lanes included and what else takes as long.
 template <class T>
 double direct_products(const ConvShape& shape);
