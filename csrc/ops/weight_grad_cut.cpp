@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/touch.h"
+#include "ops/weight_grad_home.h"
 
 namespace pcx {
 
@@ -103,10 +104,15 @@ WeightGradCut<T>::WeightGradCut(const ConvShape& shape)
 // Each tap's channels.
 template <class T>
 void WeightGradCut<T>::list_channels() {
+  x_at.reserve(static_cast<std::size_t>(s.taps() * strip));
+  if (s.groups == 1) x_home.reserve(x_at.capacity());
   for (index d = 0; d < s.kernel[0]; ++d) {
     for (index h = 0; h < s.kernel[1]; ++h) {
       for (index w = 0; w < s.kernel[2]; ++w) {
-        for (index c = 0; c < strip; ++c) x_at.push_back(patch.tap(d, h, w) + c);
+        for (index c = 0; c < strip; ++c) {
+          x_at.push_back(patch.tap(d, h, w) + c);
+          if (s.groups == 1) x_home.push_back(WeightGradHome::tap(s, d, h, w) + c);
+        }
       }
     }
   }
@@ -116,7 +122,6 @@ void WeightGradCut<T>::list_channels() {
 template <class T>
 void WeightGradCut<T>::list_vectors() {
   const bool home = !runs.side_by_side && (runs.taps == 1 || s.groups == 1);
-  const index pixel = s.in_channels, row = s.in[2] * pixel, plane = s.in[1] * row;
   x_at.reserve(static_cast<std::size_t>(runs.vectors));
   if (home) x_home.reserve(static_cast<std::size_t>(runs.vectors));
   for (index at = 0; at < runs.taps * parts.channels; at += k.lanes) {
@@ -124,8 +129,7 @@ void WeightGradCut<T>::list_vectors() {
       for (index h = 0; h < s.kernel[1]; ++h) {
         for (index w = 0; w < s.kernel[2]; w += runs.taps) {
           x_at.push_back(patch.tap(d, h, w) + at);
-          if (!home) continue;
-          x_home.push_back(d * s.dilation[0] * plane + h * s.dilation[1] * row + w * s.dilation[2] * pixel + at);
+          if (home) x_home.push_back(WeightGradHome::tap(s, d, h, w) + at);
         }
       }
     }

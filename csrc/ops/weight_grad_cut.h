@@ -53,7 +53,7 @@ struct WeightGradCut {
   WeightGradPatch<T> patch;
   index panel_step;           // elements between the panels of the copy
   std::vector<index> x_at;    // where `few`: each tap's channels in the patch; where in_lanes: the vectors of all runs
-  std::vector<index> x_home;  // the latter where x itself is read; or empty
+  std::vector<index> x_home;  // where x itself is read; or empty
 
   double flops() const { return 2.0 * static_cast<double>(s.y_size() * s.taps() * s.group_in()); }
   index all_parts() const { return s.groups * parts.c_parts * parts.k_parts; }

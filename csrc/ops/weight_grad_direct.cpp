@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/touch.h"
 #include "ops/weight_grad_lanes.h"
 
 namespace pcx {
@@ -24,10 +25,8 @@ class Part {
         panels_(scratch + cut.patch.size()),
         rows_(static_cast<std::size_t>(2 * cut_.block.rows() * tap_rows())),
         counts_(static_cast<std::size_t>(tap_rows())) {
-    sum_.x_pixel = cut_.patch.pixel();
     sum_.dy_pixel = dy_pixel_;
     sum_.dw_stride = s_.out_channels;
-    if (cut_.few) sum_.x_at = cut_.x_at.data();
     sum_.overwrite = true;
   }
 
@@ -51,9 +50,12 @@ class Part {
         (((block_.image * s_.out[0] + block_.start[0]) * s_.out[1] + block_.start[1]) * s_.out[2] + block_.start[2]) *
             s_.out_channels;
     if (cut_.copy_dy) pack_panels(dy, block_, row, s_.out_channels, part_.columns, panel, cut_.panel_step, panels_);
-    cut_.patch.fill(at_.x, block_, part_.channels, patch_);
     dy_row_ = cut_.copy_dy ? block_.cols() * panel : row;
-    list_rows();
+    const WeightGradHome home(s_, block_);
+    if (cut_.few && !cut_.x_home.empty() && home.inside())
+      stay(home);
+    else
+      copy_x();
     dy_panels_ = cut_.copy_dy ? panels_ : dy;
     if (at_.db) add_to_bias();
     const index together = cut_.near ? part_.columns : panel;
@@ -62,11 +64,32 @@ class Part {
       for (index c = 0; c < part_.channels; c += cut_.strip) {
         const T* const strip = patch_ + cut_.patch.strip(c / cut_.strip);
         if (cut_.few)
-          add_all_taps(strip, at_.dw + c * s_.out_channels);
+          add_all_taps(at_.dw + c * s_.out_channels);
         else
           add_taps(strip, std::min(cut_.strip, part_.channels - c), at_.dw + c * s_.out_channels);
       }
     }
+  }
+
+  // x is read where it is.
+  void stay(const WeightGradHome& home) {
+    x_ = at_.x + home.first();
+    sum_.x_at = cut_.x_home.data();
+    sum_.x_pixel = home.pixel();
+    for (index r = 0; r < block_.rows(); ++r) {
+      rows_[r] = home.row(r);
+      rows_[cut_.block.rows() + r] = r * dy_row_;
+      if (cut_.far) touch(x_ + rows_[r], block_.cols(), sum_.x_pixel, part_.channels);
+    }
+    counts_[0] = block_.rows();
+  }
+
+  void copy_x() {
+    cut_.patch.fill(at_.x, block_, part_.channels, patch_);
+    x_ = patch_;
+    sum_.x_at = cut_.few ? cut_.x_at.data() : nullptr;
+    sum_.x_pixel = cut_.patch.pixel();
+    list_rows();
   }
 
   // Where the rows of x and dy start: with few channels of all, else of those that a tap finds inside x.
@@ -99,9 +122,9 @@ class Part {
     }
   }
 
-  void add_all_taps(const T* strip, T* dw) {
+  void add_all_taps(T* dw) {
     sum_.channels = static_cast<int>(cut_.x_at.size());
-    add(strip, 0, 0, block_.cols(), dw);
+    add(x_, 0, 0, block_.cols(), dw);
   }
 
   void add_taps(const T* strip, index channels, T* dw) {
@@ -121,7 +144,7 @@ class Part {
     sum_.rows = counts_[static_cast<std::size_t>(tap)];
     sum_.cols = end - begin;
     if (!sum_.overwrite && sum_.rows * sum_.cols == 0) return;
-    sum_.x = x + begin * cut_.patch.pixel();
+    sum_.x = x + begin * sum_.x_pixel;
     sum_.x_rows = rows_.data() + 2 * cut_.block.rows() * tap;
     sum_.dy_rows = sum_.x_rows + cut_.block.rows();
     for (index k = first_; k < last_; k += cut_.k.panel) {
@@ -141,7 +164,8 @@ class Part {
   T* const panels_;
   std::vector<index> rows_, counts_;  // for each row of taps: starts in x, starts in dy; how many
   PixelBlock block_{};
-  const T* dy_panels_ = nullptr;  // of the block: the copy, or dy
+  const T* x_ = nullptr;          // of the block: the copy, or x
+  const T* dy_panels_ = nullptr;  // the same
   index dy_row_ = 0;              // elements from row to row there
   index first_ = 0, last_ = 0;    // columns of dy that take part
   PixelSum<T> sum_{};

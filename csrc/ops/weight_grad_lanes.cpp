@@ -23,51 +23,36 @@ LanePart<T>::LanePart(const WeightGradCut<T>& cut, const ChannelPart& part, cons
   sum_.overwrite = true;
 }
 
+// A vector of x may read past what it is for.
 template <class T>
-index LanePart<T>::home_of(const PixelBlock& b) const {
-  index at = b.image;
-  for (std::size_t a = 0; a < 3; ++a) at = at * s_.in[a] + b.start[a] * s_.stride[a] - s_.pad_before[a];
-  return at * s_.in_channels;
+bool LanePart<T>::stays_home(const WeightGradHome& home) const {
+  return !cut_.x_home.empty() && home.inside() && home.last() + cut_.x_home.back() + cut_.k.lanes <= after_;
 }
 
+// Where the rows of x, at home or in the patch, and dy start.
 template <class T>
-bool LanePart<T>::stays_home(const PixelBlock& b) const {
-  if (cut_.x_home.empty()) return false;
-  index last = b.image + b.images - 1;
-  for (std::size_t a = 0; a < 3; ++a) {
-    const index first = b.start[a] * s_.stride[a] - s_.pad_before[a];
-    const index end = first + (b.extents[a] - 1) * s_.stride[a] + (s_.kernel[a] - 1) * s_.dilation[a];
-    if (first < 0 || end >= s_.in[a]) return false;
-    last = last * s_.in[a] + first + (b.extents[a] - 1) * s_.stride[a];
-  }
-  return last * s_.in_channels + cut_.x_home.back() + cut_.k.lanes <= after_;
-}
-
-// Where the rows of x and dy start.
-template <class T>
-void LanePart<T>::list_rows(const PixelBlock& b, bool home) {
-  const index h = b.extents[1], d = b.extents[0], row = s_.in[2] * s_.in_channels, plane = s_.in[1] * row;
+void LanePart<T>::list_rows(const PixelBlock& b, const WeightGradHome* home) {
+  const index h = b.extents[1], d = b.extents[0];
   for (index r = 0; r < b.rows(); ++r) {
-    const index at_h = r % h, at_d = r / h % d, image = r / h / d;
-    rows_[r] = home ? (image * s_.in[0] + at_d * s_.stride[0]) * plane + at_h * s_.stride[1] * row
-                    : cut_.patch.row(image, at_d, at_h);
+    rows_[r] = home ? home->row(r) : cut_.patch.row(r / h / d, r / h % d, r % h);
     rows_[cut_.block.rows() + r] = r * s_.out[2] * s_.out_channels;
   }
 }
 
 template <class T>
 void LanePart<T>::add(const PixelBlock& b) {
-  const bool home = stays_home(b);
-  list_rows(b, home);
-  if (!home) cut_.patch.fill(at_.x, b, part_.channels, patch_);
-  sum_.x = home ? at_.x + home_of(b) : patch_;
-  sum_.x_at = home ? cut_.x_home.data() : cut_.x_at.data();
-  sum_.x_pixel = home ? s_.stride[2] * s_.in_channels : cut_.patch.pixel();
+  const WeightGradHome home(s_, b);
+  const bool at_home = stays_home(home);
+  list_rows(b, at_home ? &home : nullptr);
+  if (!at_home) cut_.patch.fill(at_.x, b, part_.channels, patch_);
+  sum_.x = at_home ? at_.x + home.first() : patch_;
+  sum_.x_at = at_home ? cut_.x_home.data() : cut_.x_at.data();
+  sum_.x_pixel = at_home ? home.pixel() : cut_.patch.pixel();
   sum_.dy = at_.dy +
             (((b.image * s_.out[0] + b.start[0]) * s_.out[1] + b.start[1]) * s_.out[2] + b.start[2]) * s_.out_channels;
   sum_.rows = b.rows();
   sum_.cols = b.cols();
-  if (home && cut_.far) {
+  if (at_home && cut_.far) {
     for (index r = 0; r < b.rows(); ++r) touch(sum_.x + rows_[r], b.cols(), sum_.x_pixel, part_.channels);
   }
   cut_.k.lane_sum(sum_);

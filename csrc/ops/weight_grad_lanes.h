@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "ops/weight_grad_cut.h"
+#include "ops/weight_grad_home.h"
 
 namespace pcx {
 
@@ -19,9 +20,8 @@ class LanePart {
   void finish() const;
 
  private:
-  bool stays_home(const PixelBlock& block) const;
-  index home_of(const PixelBlock& block) const;  // what the first output's first tap reads
-  void list_rows(const PixelBlock& block, bool home);
+  bool stays_home(const WeightGradHome& home) const;
+  void list_rows(const PixelBlock& block, const WeightGradHome* home);
 
   const WeightGradCut<T>& cut_;
   const ConvShape& s_;
