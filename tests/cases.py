@@ -155,6 +155,10 @@ CONV_CASES = [
     ConvCase("one pixel, one channel", (1,), (1, 1), (1,)),
     ConvCase("1x1: a plain matrix product", (7, 5), (33, 34), (1, 1)),
     ConvCase("1x1 with a stride", (7, 9), (5, 18), (1, 1), stride=2),
+    *(ConvCase("single pixels of few channels", (613,), c, (1,), batch=2) for c in ((2, 5), (5, 3), (6, 9), (1, 1))),
+    ConvCase("single pixels of few channels, in short rows", (40, 3), (4, 7), (1, 1), batch=5),
+    ConvCase("single pixels of few channels, with a stride", (17, 201), (2, 5), (1, 1), stride=2),
+    ConvCase("single pixels of few channels in groups", (700,), (6, 12), (1,), groups=3),
     # strides
     *(ConvCase("stride divides the input or leaves a rest", (n,), (3, 5), (3,), stride=2) for n in (7, 8)),
     *(ConvCase("stride and same", (n, n + 1), (3, 5), (3, 3), stride=2, padding="same") for n in (7, 8)),

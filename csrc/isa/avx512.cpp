@@ -20,6 +20,7 @@ namespace {
 #include "kernels/elementwise.inl"
 #include "kernels/fourier.inl"
 #include "kernels/lane_sum.inl"
+#include "kernels/mixed.inl"
 #include "kernels/panel_product.inl"
 #include "kernels/distance.inl"   // after panel
 #include "kernels/pack_rows.inl"  // after panel

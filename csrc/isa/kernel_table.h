@@ -187,6 +187,22 @@ struct DepthwiseRow {
   bool relu;
 };
 
+// Outputs in order of memory, in periods of so many that read x `x_step` further each: those of one or more pixels with
+// all their channels. What a vector of outputs reads lies in four vectors of x or less, and never before what the first
+// of them reads.
+//   y[q * outputs + i] = sum over j < terms of x[q * x_step + from[i] + j] * w[(i / lanes * terms + j) * lanes
+//                        + i % lanes], + bias[i], max(0, .)
+template <class T>
+struct MixedRow {
+  const T* x;
+  const std::int32_t* from;
+  const T* w;
+  T* y;
+  const T* bias;  // of a period; or null
+  index periods, outputs, terms, x_step;
+  bool relu;
+};
+
 // The weights' part in the gradient, for `high` rows of dy; row h sees x[h * rows + r], as above but for the order:
 // here channel c of column q is at x[..][c / lanes * x_vector + q * lanes + c % lanes]. A null row r is one for all h;
 // no column is missing.
@@ -265,6 +281,7 @@ struct Kernels {
   void (*column_sum)(const ColumnSum<T>& sum);
   void (*depthwise_row)(const DepthwiseRow<T>& row);
   void (*depthwise_sum)(const DepthwiseSum<T>& sum);
+  void (*mixed_row)(const MixedRow<T>& row);
   void (*fill_columns)(const PixelColumns<T>& part);
   void (*pack_rows)(const PanelRows<T>& rows);
   void (*stream_rows)(const StreamedRows<T>& rows);

@@ -22,6 +22,7 @@ constexpr Kernels<T> kernels_of() {
           column_sum<T>,
           depthwise_row<T>,
           depthwise_sum<T>,
+          mixed_row<T>,
           fill_columns<T>,
           pack_rows<T>,
           stream_rows<T>,

@@ -13,7 +13,7 @@
 #include "isa/dispatch.h"
 #include "ops/block_reads.h"
 #include "ops/correlate_cut.h"
-#include "ops/correlation.h"
+#include "ops/mixed.h"
 #include "ops/slabs.h"
 
 namespace pcx {
@@ -246,7 +246,9 @@ template <class T>
 Work correlate_work(const Correlation& problem, const Weight<T>& weight) {
   if (problem.batch * problem.positions() * problem.groups * problem.out_channels == 0) return {};
   const Correlation p = ascending(problem);
-  if (in_rows<T>(p)) return correlate_rows_work<T>(p);
+  const Way way = way_of<T>(p);
+  if (way == Way::mixed) return mixed_work<T>(p);
+  if (way == Way::rows) return correlate_rows_work<T>(p);
   return Correlator<T>(p, nullptr, weight, nullptr, false, nullptr).work();
 }
 
@@ -254,17 +256,17 @@ template <class T>
 void correlate(const Correlation& problem, const T* x, const Weight<T>& weight, const T* bias, bool relu, T* y) {
   if (problem.batch * problem.positions() * problem.groups * problem.out_channels == 0) return;
   const Correlation p = ascending(problem);
-  if (in_rows<T>(p))
-    correlate_rows(p, x, weight.data, bias, relu, y);
-  else
-    Correlator<T>(p, x, weight, bias, relu, y).run();
+  const Way way = way_of<T>(p);
+  if (way == Way::mixed) return mixed(p, x, weight.data, bias, relu, y);
+  if (way == Way::rows) return correlate_rows(p, x, weight.data, bias, relu, y);
+  Correlator<T>(p, x, weight, bias, relu, y).run();
 }
 
 template <class T>
 bool reads_once(const Correlation& problem) {
   if (problem.batch * problem.positions() * problem.groups * problem.out_channels == 0) return false;
   const Correlation p = ascending(problem);
-  return !in_rows<T>(p) && Correlator<T>(p, nullptr, {}, nullptr, false, nullptr).reads_once();
+  return way_of<T>(p) == Way::channels && Correlator<T>(p, nullptr, {}, nullptr, false, nullptr).reads_once();
 }
 
 template Work correlate_work<float>(const Correlation&, const Weight<float>&);

@@ -89,10 +89,11 @@ bool over_lanes(const Correlation& problem, index columns);
 // Whether it does so for the last of them, which has what is left.
 template <class T>
 bool last_over_lanes(const Correlation& problem);
-// What lies in the lanes of the kernel that a correlation takes: output channels of many groups (depthwise.h); of few
-// channels in and out neighbouring pixels (correlate_rows), from a window whose pixels are neighbours; or output
-// channels of one group. The fastest by the model of way_cycles.cpp, which knows the size of the picture.
-enum class Way { depthwise, rows, channels };
+// What lies in the lanes of the kernel that a correlation takes: output channels of many groups (depthwise.h); outputs
+// as they come, of single pixels (mixed.h); of few channels in and out neighbouring pixels (correlate_rows), from a
+// window whose pixels are neighbours; or output channels of one group. The fastest by the model of way_cycles.cpp,
+// which knows the size of the picture.
+enum class Way { depthwise, mixed, rows, channels };
 template <class T>
 Way way_of(const Correlation& problem);
 template <class T>

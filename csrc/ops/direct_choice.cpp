@@ -4,6 +4,7 @@
 #include "isa/dispatch.h"
 #include "ops/depthwise.h"
 #include "ops/known.h"
+#include "ops/mixed.h"
 #include "ops/parts.h"
 #include "ops/scatter.h"
 #include "ops/way_cycles.h"
@@ -35,6 +36,7 @@ Fastest fastest_of(const Correlation& p) {
   };
   consider(p.out_channels <= widest_rows, Way::rows, row_cycles(p));
   consider(depthwise_can<T>(p), Way::depthwise, depthwise_cycles(p));
+  if (mixed_can<T>(p)) consider(true, Way::mixed, mixed_cycles(p));
   return best;
 }
 

@@ -4,7 +4,7 @@
 #include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
-#include "ops/correlation.h"
+#include "ops/mixed.h"
 
 namespace pcx {
 
@@ -103,6 +103,7 @@ index packed_chunk_size(const Correlation& problem, const Chunks& chunks, index 
 template <class T>
 index packed_size(const Correlation& given) {
   const Correlation problem = ascending(given);
+  if (way_of<T>(problem) == Way::mixed) return mixed_packed_size<T>(problem);
   if (in_rows<T>(problem)) return problem.groups * problem.taps() * problem.in_channels * problem.out_channels;
   const Kernels<T>& k = kernels<T>();
   const Chunks chunks = chunks_of(problem, sizeof(T));
@@ -248,6 +249,7 @@ void pack_few(const Source<T>& source, const Chunks& chunks, T* to) {
 template <class T>
 void pack(const Correlation& given, const T* w, const WeightStrides& strides, T* packed) {
   const Correlation problem = ascending(given);
+  if (way_of<T>(problem) == Way::mixed) return mixed_pack(problem, w, strides, packed);
   const Kernels<T>& k = kernels<T>();
   const Chunks chunks = chunks_of(problem, sizeof(T));
   const index channels = problem.in_channels, depth = problem.taps() * channels, size = packed_size<T>(problem);

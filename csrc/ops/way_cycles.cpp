@@ -8,6 +8,7 @@
 #include "isa/dispatch.h"
 #include "ops/correlate_cut.h"
 #include "ops/depthwise_flat.h"
+#include "ops/mixed.h"
 #include "ops/patch.h"
 #include "ops/tap_columns.h"
 #include "ops/tap_parts.h"
@@ -45,6 +46,14 @@ constexpr index column_tile = 10, dealt_from_one = 6, dealt_from_more = 16;
 // Depthwise with fewer channels than lanes: a multiply-add of a vector, whose load crosses lines; a row of positions; a
 // row of x that is copied, and a vector of it.
 constexpr double flat_product = 1.4, flat_row = 250, flat_piece = 60, flat_copied = 2;
+
+// Outputs as they come: an input of a vector of them, dealt out from one vector of x, two or four; the vector; a row of
+// pixels.
+struct MixedPace {
+  double from_one, from_two, from_four, vector, row;
+};
+constexpr double mixed_part = 100;  // before the first product
+constexpr MixedPace narrow_mixed{0.9, 1.75, 3.9, 3.4, 95}, wide_mixed{1.2, 1.6, 3.1, 3.4, 145};
 
 // What depends on the vectors: what a register tile takes besides its products, in channels, and where a pixel has few
 // elements; a run of x, and beside one vector; a panel of that, next to half a panel of two; a column that is summed
@@ -260,6 +269,22 @@ double depthwise_cycles(const Correlation& p) {
   const double by_row = pace.row + pace.row_taps * in * static_cast<double>(ad.taps * ah.taps);
   const double cycles = vectors * by_vector + filled * pace.piece * static_cast<double>(pieces) + rows * by_row;
   return part + (p.in_channels == 1 ? pace.single : 1) * cycles;
+}
+
+// Outputs of single pixels, as they come.
+double mixed_cycles(const Correlation& p) {
+  const Kernels<float>& k = kernels<float>();
+  const MixedPace& pace = k.wide() ? wide_mixed : narrow_mixed;
+  const MixedPeriod period(p, k.lanes);
+  double each = 0;
+  for (index first = 0; first < period.outputs; first += k.lanes) {
+    const index seen = divide_up(period.span(first, k.lanes, p.in_channels), k.lanes);
+    const double dealt = seen == 1 ? pace.from_one : seen == 2 ? pace.from_two : pace.from_four;
+    each += pace.vector + dealt * static_cast<double>(p.in_channels);
+  }
+  const double rows = static_cast<double>(flattened(p).axis[0].positions * flattened(p).axis[1].positions);
+  const double periods = static_cast<double>(p.positions()) / static_cast<double>(period.pixels);
+  return mixed_part + rows * pace.row + periods * each;
 }
 
 // Panels of output channels, or a few that are summed over lanes.

@@ -13,6 +13,7 @@ constexpr double call_cycles = 1450;  // before the first product
 double channels_cycles(const Correlation& problem);
 double row_cycles(const Correlation& problem);
 double depthwise_cycles(const Correlation& problem);
+double mixed_cycles(const Correlation& problem);
 
 double scatter_cycles(const Scatter& problem);
 double plane_cycles(const Scatter& problem);  // where it may be done in planes

@@ -241,7 +241,7 @@ PCX_INLINE __m256d quotient(__m256d a, __m256d b) {
   return _mm256_and_pd(_mm256_cmp_pd(b, _mm256_setzero_pd(), _CMP_NEQ_UQ), _mm256_div_pd(a, b));
 }
 // Lane i of `permute` is lane numbers[i] of v; the numbers are counted from the first of them, round and round.
-template <class T>
+template <class T, int Vectors = 1>
 PCX_INLINE __m256i lane_numbers(const std::int32_t* from) {
   if constexpr (sizeof(T) == 4) {
     return _mm256_sub_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)), _mm256_set1_epi32(*from));
@@ -255,6 +255,27 @@ PCX_INLINE __m256i lane_numbers(const std::int32_t* from) {
 PCX_INLINE __m256 permute(__m256 v, __m256i numbers) { return _mm256_permutevar8x32_ps(v, numbers); }
 PCX_INLINE __m256d permute(__m256d v, __m256i numbers) {
   return _mm256_castps_pd(_mm256_permutevar8x32_ps(_mm256_castpd_ps(v), numbers));
+}
+// The same of two or four vectors, one after the other: bits 3 and 4 tell which. And the number after each.
+PCX_INLINE __m256 permute(__m256 a, __m256 b, __m256i numbers) {
+  const __m256 of_b = _mm256_castsi256_ps(_mm256_slli_epi32(numbers, 28));
+  return _mm256_blendv_ps(permute(a, numbers), permute(b, numbers), of_b);
+}
+PCX_INLINE __m256d permute(__m256d a, __m256d b, __m256i numbers) {
+  const __m256d of_b = _mm256_castsi256_pd(_mm256_slli_epi32(numbers, 28));
+  return _mm256_blendv_pd(permute(a, numbers), permute(b, numbers), of_b);
+}
+PCX_INLINE __m256 permute(__m256 a, __m256 b, __m256 c, __m256 d, __m256i numbers) {
+  const __m256 of_others = _mm256_castsi256_ps(_mm256_slli_epi32(numbers, 27));
+  return _mm256_blendv_ps(permute(a, b, numbers), permute(c, d, numbers), of_others);
+}
+PCX_INLINE __m256d permute(__m256d a, __m256d b, __m256d c, __m256d d, __m256i numbers) {
+  const __m256d of_others = _mm256_castsi256_pd(_mm256_slli_epi32(numbers, 27));
+  return _mm256_blendv_pd(permute(a, b, numbers), permute(c, d, numbers), of_others);
+}
+template <class T>
+PCX_INLINE __m256i following(__m256i numbers) {
+  return _mm256_add_epi32(numbers, _mm256_set1_epi32(sizeof(T) / 4));
 }
 PCX_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 PCX_INLINE void prefetch_near(const void* p) {

@@ -220,7 +220,7 @@ PCX_INLINE __m512d quotient(__m512d a, __m512d b) {
   return _mm512_maskz_div_pd(_mm512_cmp_pd_mask(b, _mm512_setzero_pd(), _CMP_NEQ_UQ), a, b);
 }
 // Lane i of `permute` is lane numbers[i] of v; the numbers are counted from the first of them, round and round.
-template <class T>
+template <class T, int Vectors = 1>
 PCX_INLINE __m512i lane_numbers(const std::int32_t* from) {
   if constexpr (sizeof(T) == 4) {
     return _mm512_sub_epi32(_mm512_loadu_si512(from), _mm512_set1_epi32(*from));
@@ -231,6 +231,24 @@ PCX_INLINE __m512i lane_numbers(const std::int32_t* from) {
 }
 PCX_INLINE __m512 permute(__m512 v, __m512i numbers) { return _mm512_permutexvar_ps(numbers, v); }
 PCX_INLINE __m512d permute(__m512d v, __m512i numbers) { return _mm512_permutexvar_pd(numbers, v); }
+// The same of two or four vectors, one after the other; and the number after each.
+PCX_INLINE __m512 permute(__m512 a, __m512 b, __m512i numbers) { return _mm512_permutex2var_ps(a, numbers, b); }
+PCX_INLINE __m512d permute(__m512d a, __m512d b, __m512i numbers) { return _mm512_permutex2var_pd(a, numbers, b); }
+PCX_INLINE __m512 permute(__m512 a, __m512 b, __m512 c, __m512 d, __m512i numbers) {
+  return _mm512_mask_blend_ps(_mm512_test_epi32_mask(numbers, _mm512_set1_epi32(32)), permute(a, b, numbers),
+                              permute(c, d, numbers));
+}
+PCX_INLINE __m512d permute(__m512d a, __m512d b, __m512d c, __m512d d, __m512i numbers) {
+  return _mm512_mask_blend_pd(_mm512_test_epi64_mask(numbers, _mm512_set1_epi64(16)), permute(a, b, numbers),
+                              permute(c, d, numbers));
+}
+template <class T>
+PCX_INLINE __m512i following(__m512i numbers) {
+  if constexpr (sizeof(T) == 4)
+    return _mm512_add_epi32(numbers, _mm512_set1_epi32(1));
+  else
+    return _mm512_add_epi64(numbers, _mm512_set1_epi64(1));
+}
 PCX_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 PCX_INLINE void prefetch_near(const void* p) {
   _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1);

@@ -172,15 +172,16 @@ PCX_INLINE float64x2_t quotient(float64x2_t a, float64x2_t b) {
   return vreinterpretq_f64_u64(vbicq_u64(vreinterpretq_u64_f64(vdivq_f64(a, b)), vceqzq_f64(b)));
 }
 // Lane i of `permute` is lane numbers[i] of v; the numbers, here bytes, are counted from the first, round and round.
-template <class T>
+template <class T, int Vectors = 1>
 PCX_INLINE uint8x16_t lane_numbers(const std::int32_t* from) {
   if constexpr (sizeof(T) == 4) {
     const int32x4_t whole = vsubq_s32(vld1q_s32(from), vdupq_n_s32(*from));
-    const uint32x4_t numbers = vandq_u32(vreinterpretq_u32_s32(whole), vdupq_n_u32(3));
+    const uint32x4_t numbers = vandq_u32(vreinterpretq_u32_s32(whole), vdupq_n_u32(4 * Vectors - 1));
     return vreinterpretq_u8_u32(vmlaq_n_u32(vdupq_n_u32(0x03020100), numbers, 0x04040404));
   } else {
-    const std::uint64_t bytes[2] = {0x0706050403020100u,
-                                    0x0706050403020100u + std::uint64_t((from[1] - from[0]) & 1) * 0x0808080808080808u};
+    const std::uint64_t bytes[2] = {
+        0x0706050403020100u,
+        0x0706050403020100u + std::uint64_t((from[1] - from[0]) & (2 * Vectors - 1)) * 0x0808080808080808u};
     return vreinterpretq_u8_u64(vld1q_u64(bytes));
   }
 }
@@ -189,6 +190,29 @@ PCX_INLINE float32x4_t permute(float32x4_t v, uint8x16_t numbers) {
 }
 PCX_INLINE float64x2_t permute(float64x2_t v, uint8x16_t numbers) {
   return vreinterpretq_f64_u8(vqtbl1q_u8(vreinterpretq_u8_f64(v), numbers));
+}
+// The same of two or four vectors, one after the other; and the number after each.
+PCX_INLINE float32x4_t permute(float32x4_t a, float32x4_t b, uint8x16_t numbers) {
+  const uint8x16x2_t both = {{vreinterpretq_u8_f32(a), vreinterpretq_u8_f32(b)}};
+  return vreinterpretq_f32_u8(vqtbl2q_u8(both, numbers));
+}
+PCX_INLINE float64x2_t permute(float64x2_t a, float64x2_t b, uint8x16_t numbers) {
+  const uint8x16x2_t both = {{vreinterpretq_u8_f64(a), vreinterpretq_u8_f64(b)}};
+  return vreinterpretq_f64_u8(vqtbl2q_u8(both, numbers));
+}
+PCX_INLINE float32x4_t permute(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d, uint8x16_t numbers) {
+  const uint8x16x4_t all = {
+      {vreinterpretq_u8_f32(a), vreinterpretq_u8_f32(b), vreinterpretq_u8_f32(c), vreinterpretq_u8_f32(d)}};
+  return vreinterpretq_f32_u8(vqtbl4q_u8(all, numbers));
+}
+PCX_INLINE float64x2_t permute(float64x2_t a, float64x2_t b, float64x2_t c, float64x2_t d, uint8x16_t numbers) {
+  const uint8x16x4_t all = {
+      {vreinterpretq_u8_f64(a), vreinterpretq_u8_f64(b), vreinterpretq_u8_f64(c), vreinterpretq_u8_f64(d)}};
+  return vreinterpretq_f64_u8(vqtbl4q_u8(all, numbers));
+}
+template <class T>
+PCX_INLINE uint8x16_t following(uint8x16_t numbers) {
+  return vaddq_u8(numbers, vdupq_n_u8(sizeof(T)));
 }
 PCX_INLINE void prefetch(const void*) {}  // left to the hardware
 PCX_INLINE void prefetch_near(const void*) {}

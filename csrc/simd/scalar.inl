@@ -99,13 +99,26 @@ PCX_INLINE T quotient(T a, T b) {
   return b == 0 ? T(0) : a / b;
 }  // 0 where b is 0
 // Lane i of `permute` is lane numbers[i] of v: there is but one.
-template <class T>
+template <class T, int Vectors = 1>
 PCX_INLINE int lane_numbers(const std::int32_t*) {
   return 0;
 }
 template <class T>
 PCX_INLINE T permute(T v, int) {
   return v;
+}
+// The same of two or four vectors, one after the other; and the number after each.
+template <class T>
+PCX_INLINE T permute(T a, T b, int number) {
+  return number == 0 ? a : b;
+}
+template <class T>
+PCX_INLINE T permute(T a, T b, T c, T d, int number) {
+  return number < 2 ? permute(a, b, number) : permute(c, d, number - 2);
+}
+template <class T>
+PCX_INLINE int following(int number) {
+  return number + 1;
 }
 template <class T>
 PCX_INLINE void prefetch(const T*) {}

@@ -27,6 +27,7 @@ const Family families[] = {
     {"conv_row", check_conv_kernels},
     {"pixel_sum", check_weight_kernels},
     {"depthwise", check_depthwise_kernels},
+    {"mixed rows", check_mixed_kernels},
     {"transpose", check_transpose_kernels},
     {"distances", check_distance_kernels},
     {"pool rows", check_pool_kernels},

@@ -110,6 +110,7 @@ void check_conv_kernels(Report& report);
 void check_channel_kernels(Report& report);
 void check_weight_kernels(Report& report);
 void check_depthwise_kernels(Report& report);
+void check_mixed_kernels(Report& report);
 void check_transpose_kernels(Report& report);
 void check_distance_kernels(Report& report);
 void check_winograd_kernels(Report& report);

@@ -58,6 +58,11 @@ void depthwise_sum(const DepthwiseSum<T>& sum) {
   const index lanes = kernels<T>().lanes, last = sum.channels - 1;
   sum.dw[((last / lanes + 1) * sum.rows * sum.taps - 1) * lanes + last % lanes] += 1;
 }
+template <class T>
+void mixed_row(const MixedRow<T>& row) {
+  kernels<T>().mixed_row(row);
+  row.y[row.periods * row.outputs - 1] += 1;
+}
 // Lanes beyond the last channel keep what was there.
 template <class T>
 void fill_columns(const PixelColumns<T>& part) {
@@ -222,7 +227,7 @@ std::vector<std::string> spoilable() {
           "pool_spread",       "relu_passed",       "keep_passed",   "read_past",          "write_between",
           "fourier_step",      "fourier_step_back", "fourier_lanes", "fourier_lanes_back", "fourier_lanes_filter",
           "spectrum_product",  "finish_row",        "channel_map",   "channel_sums",       "channel_squares",
-          "channel_grad_sums", "channel_grad",      "add_arrays"};
+          "channel_grad_sums", "channel_grad",      "add_arrays",    "mixed_row"};
 }
 
 bool spoil(const std::string& kernel) {
@@ -246,6 +251,7 @@ Kernels<T> tested() {
   if (spoiled == "column_sum") k.column_sum = column_sum<T>;
   if (spoiled == "depthwise_row") k.depthwise_row = depthwise_row<T>;
   if (spoiled == "depthwise_sum") k.depthwise_sum = depthwise_sum<T>;
+  if (spoiled == "mixed_row") k.mixed_row = mixed_row<T>;
   if (spoiled == "fill_columns") k.fill_columns = fill_columns<T>;
   if (spoiled == "pack_rows") k.pack_rows = pack_rows<T>;
   if (spoiled == "stream_rows") k.stream_rows = stream_rows<T>;

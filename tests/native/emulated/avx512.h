@@ -254,6 +254,26 @@ V permute(__m512i numbers, V v) {
   const Lanes<V> x(v);
   return each<V>([&](int i) { return x.at[from.at[i] % static_cast<Number>(x.count)]; });
 }
+template <class V, class Number>
+V permute_both(V a, __m512i numbers, V b) {
+  const Lanes<__m512i, Number> from(numbers);
+  const Lanes<V> x(a), y(b);
+  return each<V>([&](int i) {
+    const Number number = from.at[i] % static_cast<Number>(2 * x.count), count = static_cast<Number>(x.count);
+    return number < count ? x.at[number] : y.at[number - count];
+  });
+}
+template <class Number>
+unsigned test(__m512i a, __m512i b) {  // a bit for each lane
+  const Lanes<__m512i, Number> x(a), y(b);
+  unsigned bits = 0;
+  for (int i = 0; i < x.count; ++i) bits |= unsigned((x.at[i] & y.at[i]) != 0) << i;
+  return bits;
+}
+inline __m512i add_epi64(__m512i a, __m512i b) {
+  const Lanes<__m512i, std::int64_t> x(a), y(b);
+  return each<__m512i, std::int64_t>([&](int i) { return x.at[i] + y.at[i]; });
+}
 
 }  // namespace pcx::emulated
 
@@ -263,6 +283,12 @@ V permute(__m512i numbers, V v) {
 #define _mm512_sub_ps PCX_E::sub<__m512>
 #define _mm512_sub_pd PCX_E::sub<__m512d>
 #define _mm512_sub_epi32 PCX_E::sub<__m512i>
+#define _mm512_add_epi32 PCX_E::add<__m512i>
+#define _mm512_add_epi64 PCX_E::add_epi64
+#define _mm512_test_epi32_mask PCX_E::test<std::int32_t>
+#define _mm512_test_epi64_mask PCX_E::test<std::int64_t>
+#define _mm512_permutex2var_ps PCX_E::permute_both<__m512, std::uint32_t>
+#define _mm512_permutex2var_pd PCX_E::permute_both<__m512d, std::uint64_t>
 #define _mm512_permutexvar_ps PCX_E::permute<__m512, std::uint32_t>
 #define _mm512_permutexvar_pd PCX_E::permute<__m512d, std::uint64_t>
 #define _mm512_div_ps PCX_E::div<__m512>
