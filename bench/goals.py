@@ -72,6 +72,7 @@ GOALS = [
     ),
     *directions("3x3 stride 2", 1.0, 1.6, ANYTHING),
     *directions("1x1", NO_SLOWER, NO_SLOWER, NO_SLOWER),
+    *directions("1x1, few channels", ANYTHING, ANYTHING, ANYTHING),
     *directions("depthwise", 2.3, 2.3, 3.0),
     *directions("depthwise, few channels", ANYTHING, ANYTHING, ANYTHING),
     *directions("grouped", ANYTHING, ANYTHING, ANYTHING),

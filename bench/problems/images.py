@@ -40,6 +40,12 @@ ONE = of(
     conv("resnet shortcut", "1x1 stride 2", (56, 56), (256, 512), 1, 0, 2),
     conv("resnet expand deep", "49 pixels, a million weights", (7, 7), (512, 2048), 1),
 )
+COLOURS = of(
+    "1x1, few channels",
+    conv("colours", "a picture's colours mixed anew", (256, 256), (3, 3), 1, quick=True),
+    conv("grey", "the same to one", (256, 256), (3, 1), 1),
+    conv("scores", "a few classes of each pixel", (128, 128), (8, 5), 1),
+)
 FIVE = of(
     "5x5",
     conv("inception 5x5", "a larger kernel", (28, 28), (96, 96), 5, 2, quick=True, floor=True),
@@ -58,4 +64,4 @@ DILATED = of(
     conv("deeplab", "3x3 dilated by 2", (32, 32), (256, 256), 3, 2, 1, 2, floor=True),
     conv("ecg dilated", "temporal network: kernel 3 dilated by 8", (2500,), (64, 64), 3, 8, 1, 8, batch=8),
 )
-IMAGES = FIRST + THREE + SMALL + STRIDE + ONE + FIVE + GROUPED + DILATED
+IMAGES = FIRST + THREE + SMALL + STRIDE + ONE + COLOURS + FIVE + GROUPED + DILATED

@@ -60,17 +60,19 @@ double direct_products(const ConvShape& s) {
   return 2 * steps * static_cast<double>(lanes);
 }
 
-// Vectors that groups share are fewer, but channels of x are copied into them one by one. Each group of its own has
-// tiles of its own: a step for two of its rows or columns of dw, and more.
+// Vectors that groups share are fewer, but channels of x are dealt out to them, column by column of those that a
+// position does not share with the one before. Each group of its own has tiles of its own: a step for some rows or
+// columns of dw, and more.
 template <class T>
 bool groups_share_lanes(const ConvShape& s) {
-  constexpr double copied = 1.6, begun = 0.25, each = 0.3;
+  constexpr double product = 1.6, begun = 0.5, each = 0.3;
   if (!depthwise_grad_can<T>(forward_parts(s)[0])) return false;
   const index lanes = kernels<T>().lanes;
+  const index columns = s.kernel[0] * std::min(s.stride[1], s.kernel[1]) * std::min(s.stride[2], s.kernel[2]);
   const double taps = static_cast<double>(s.taps()), groups = static_cast<double>(s.groups);
-  const double shared = taps * static_cast<double>(s.group_in() * divide_up(s.out_channels, lanes));
+  const double vectors = static_cast<double>(s.group_in() * divide_up(s.out_channels, lanes));
   const double own = lane_steps(s, lanes) + taps * (begun + each * static_cast<double>(s.group_out()));
-  return s.group_in() == 1 || copied * shared <= groups * own;
+  return s.group_in() == 1 || vectors * (product * taps + static_cast<double>(columns)) <= groups * own;
 }
 
 template bool groups_share_lanes<float>(const ConvShape&);
