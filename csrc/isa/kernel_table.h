@@ -190,8 +190,8 @@ struct DepthwiseRow {
 // Outputs in order of memory, in periods of so many that read x `x_step` further each: those of one or more pixels with
 // all their channels. What a vector of outputs reads lies in four vectors of x or less, and never before what the first
 // of them reads.
-//   y[q * outputs + i] = sum over j < terms of x[q * x_step + from[i] + j] * w[(i / lanes * terms + j) * lanes
-//                        + i % lanes], + bias[i], max(0, .)
+//   y[q * outputs + i] = sum over j < terms of x[q * x_step + from[i] + j] * w[i / lanes][j][i % lanes], + bias[i],
+//                        max(0, .)
 template <class T>
 struct MixedRow {
   const T* x;

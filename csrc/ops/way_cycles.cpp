@@ -282,7 +282,8 @@ double mixed_cycles(const Correlation& p) {
     const double dealt = seen == 1 ? pace.from_one : seen == 2 ? pace.from_two : pace.from_four;
     each += pace.vector + dealt * static_cast<double>(p.in_channels);
   }
-  const double rows = static_cast<double>(flattened(p).axis[0].positions * flattened(p).axis[1].positions);
+  const Correlation flat = flattened(p);
+  const double rows = static_cast<double>(flat.axis[0].positions * flat.axis[1].positions);
   const double periods = static_cast<double>(p.positions()) / static_cast<double>(period.pixels);
   return mixed_part + rows * pace.row + periods * each;
 }

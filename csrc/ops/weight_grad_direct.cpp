@@ -61,13 +61,10 @@ class Part {
     const index together = cut_.near ? part_.columns : panel;
     for (first_ = 0; first_ < part_.columns; first_ += together) {
       last_ = std::min(first_ + together, part_.columns);
-      for (index c = 0; c < part_.channels; c += cut_.strip) {
-        const T* const strip = patch_ + cut_.patch.strip(c / cut_.strip);
-        if (cut_.few)
-          add_all_taps(at_.dw + c * s_.out_channels);
-        else
-          add_taps(strip, std::min(cut_.strip, part_.channels - c), at_.dw + c * s_.out_channels);
-      }
+      if (cut_.few)
+        add_all_taps();
+      else
+        add_strips();
     }
   }
 
@@ -122,9 +119,16 @@ class Part {
     }
   }
 
-  void add_all_taps(T* dw) {
+  void add_all_taps() {
     sum_.channels = static_cast<int>(cut_.x_at.size());
-    add(x_, 0, 0, block_.cols(), dw);
+    add(x_, 0, 0, block_.cols(), at_.dw);
+  }
+
+  void add_strips() {
+    for (index c = 0; c < part_.channels; c += cut_.strip) {
+      const index channels = std::min(cut_.strip, part_.channels - c);
+      add_taps(x_ + cut_.patch.strip(c / cut_.strip), channels, at_.dw + c * s_.out_channels);
+    }
   }
 
   void add_taps(const T* strip, index channels, T* dw) {
