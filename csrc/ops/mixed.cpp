@@ -20,7 +20,7 @@ template <class T>
 class Mixed {
  public:
   Mixed(const Correlation& problem, const T* x, const T* packed, const T* bias, bool relu, T* y)
-      : p_(joined(flattened(problem))),
+      : p_(end_to_end(flattened(problem))),
         period_(p_, kernels<T>().lanes),
         out_(p_.groups * p_.out_channels),
         rows_(p_.batch * p_.axis[0].positions * p_.axis[1].positions),
@@ -48,7 +48,7 @@ class Mixed {
 
  private:
   // Whole pictures follow each other as rows do.
-  static Correlation joined(Correlation p) {
+  static Correlation end_to_end(Correlation p) {
     for (const CorrelationAxis& a : p.axis) {
       if (a.first != 0 || a.step != 1 || a.out_first != 0 || a.positions != a.in || a.out != a.in) return p;
     }
