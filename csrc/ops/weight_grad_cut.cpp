@@ -49,13 +49,15 @@ index groups_together(const ConvShape& s, index bytes) {
   return std::clamp<index>(8 * line / (std::max(s.group_in(), s.group_out()) * bytes), 1, s.groups);
 }
 
-// Whether panels of dy are copied so that their pixels are neighbours: where products are so short that they would
-// wait, and there are enough rows of dw, some where pixels of dy lie in the same cache sets, many where panels begin
-// inside cache lines.
+// Whether panels of dy are copied so that their pixels are neighbours: where products are so short, or pixels so few
+// beside the rows of dw, that they would wait, and there are enough of these rows, some where pixels of dy lie in the
+// same cache sets, as rows of dw do, many where panels begin inside cache lines.
 bool copy_pays(const ConvShape& s, bool wide, index rows, index bytes) {
-  constexpr index some = 24, many = 64, same_sets = 2 << 10;
+  constexpr index some = 24, many = 64, same_sets = 2 << 10, few_pixels = 64;
   const index pixel = s.out_channels * bytes;
-  return !wide && ((rows >= some && pixel % same_sets == 0) || (rows >= many && pixel % line > 0));
+  const bool meet = rows >= some && pixel % same_sets == 0;
+  if (wide) return meet && s.y_size() / s.out_channels <= few_pixels;
+  return meet || (rows >= many && pixel % line > 0);
 }
 
 }  // namespace
