@@ -237,6 +237,7 @@ class Times {
         row.w = w_.data();
         row.y = y_.data();
         row.rows = row.taps = taps;
+        row.w_vector = taps * taps * k_.lanes;
         row.run_count = 1;
         row.pixels = pixels;
         row.x_step = row.y_step = row.channels = channels;

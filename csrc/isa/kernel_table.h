@@ -172,16 +172,17 @@ constexpr index longest_tap_run = 7;
 // one row of taps, in columns `x_step` apart: channel c for tap i of a run and pixel p in column i + p, at
 // x[r][run.at + (i + p) * x_step + c]. What would stand in missing columns is left out.
 //   y[p * y_step + c] = sum over r, over the taps of all runs: x * w, + bias[c], max(0, .)
-// w is [c / lanes][r][tap][c % lanes]. A null x[r] is left out. Every sum runs in this order. w and x hold whole
-// vectors. Meanwhile the channels at ahead[i] + p * ahead_step, i < ahead_count, are fetched.
+// w is [c / lanes][r][tap][c % lanes], with w_vector elements for a vector of channels. A null x[r] is left out. Every
+// sum runs in this order. w and x hold whole vectors. Meanwhile the channels at ahead[i] + p * ahead_step, i <
+// ahead_count, are fetched.
 template <class T>
 struct DepthwiseRow {
   const T* const* x;
   const TapRun* runs;
   const T* w;
   T* y;
-  const T* bias;                                                  // or null
-  index rows, run_count, taps, x_step, pixels, channels, y_step;  // taps: of all runs together
+  const T* bias;                                                            // or null
+  index rows, run_count, taps, w_vector, x_step, pixels, channels, y_step;  // taps: of all runs together
   const T* const* ahead;
   index ahead_count, ahead_step;
   bool relu;

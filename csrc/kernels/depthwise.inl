@@ -100,6 +100,7 @@ static void depthwise_tile(const DepthwiseRow<T>& row, index first) {
   const TapRun *const runs = row.runs, *const runs_end = row.runs + row.run_count;
   const T *const *const rows = row.x, *const *const rows_end = row.x + row.rows;
   const index row_weights = row.taps * lanes<T>, x_step = row.x_step, y_step = row.y_step;
+  const index skipped = row.w_vector - row.rows * row_weights;
   const index second = Second ? runs[1].at - runs->at : 0;
   const ColumnsThere columns(*runs, first), columns_of_second(runs[Second ? 1 : 0], first);
   const bool relu = row.relu;
@@ -139,6 +140,7 @@ static void depthwise_tile(const DepthwiseRow<T>& row, index first) {
           }
         }
       }
+      w += skipped;
     }
     if (bias) {
       const vec b = load_first(bias, left);
@@ -199,7 +201,7 @@ static void depthwise_row(const DepthwiseRow<T>& row) {
     case 8 * 2 + 1:  // 3 taps, stride 2
       return depthwise_tiles<T, 0, 2, 1>(row);
     case 8 * 3:
-      if (row.rows == 3) return depthwise_tiles<T, 3, 3, 0>(row);
+      if (row.rows == 3 && row.w_vector == 9 * lanes<T>) return depthwise_tiles<T, 3, 3, 0>(row);
       return depthwise_tiles<T, 0, 3, 0>(row);
     case 8 * 3 + 2:  // 5 taps, stride 2
       return depthwise_tiles<T, 0, 3, 2>(row);

@@ -155,12 +155,11 @@ void depthwise(const Correlation& p, const T* x, const T* packed, const T* bias,
     const auto& [ad, ah, aw] = p.axis;
     T* const finished = row_size ? buffer.data() + worker * row_size : nullptr;
     DepthwiseRow<T> row{};
-    row.x = rows.seen();
-    row.rows = rows.rows();
     row.taps = aw.taps;
+    row.w_vector = group_of_weights<T>(p);
     row.channels = std::min(cut.channels, all - first);
     row.pixels = block.size[2];
-    row.w = packed + first / kernels<T>().lanes * group_of_weights<T>(p);
+    const T* const w = packed + first / kernels<T>().lanes * row.w_vector;
     row.bias = bias ? bias + first : nullptr;
     row.relu = relu;
     row.y_step = finished ? row.channels : aw.out_step * all;
@@ -174,6 +173,12 @@ void depthwise(const Correlation& p, const T* x, const T* packed, const T* bias,
       for (index h = block.start[1]; h < block.start[1] + block.size[1]; ++h) {
         const index od = ad.out_first + d * ad.out_step, oh = ah.out_first + h * ah.out_step;
         rows.look(d, h, 1);
+        // Few of many: a kernel that is higher than the picture. All of few have kernels of their own.
+        auto [begin, end] = rows.there();
+        if (2 * (end - begin) > rows.rows()) begin = 0, end = rows.rows();
+        row.x = rows.seen() + begin;
+        row.rows = end - begin;
+        row.w = w + begin * aw.taps * kernels<T>().lanes;
         T* const to = y + (((block.image * ad.out + od) * ah.out + oh) * aw.out + ow) * all + first;
         row.y = finished ? finished : to;
         if (rows.far()) {

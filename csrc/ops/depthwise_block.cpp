@@ -54,9 +54,21 @@ index last_seen(const CorrelationAxis& axis, index position) {
   return axis.first + position * axis.step + std::max<index>(0, (axis.taps - 1) * axis.tap_step);
 }
 
+// The taps that see x at a position, whichever way they go.
+Inside taps_inside(const CorrelationAxis& a, index position) {
+  const index first = a.first + position * a.step;
+  if (a.tap_step >= 0) return {first, a.tap_step, a.taps, a.in};
+  const Inside turned(first + (a.taps - 1) * a.tap_step, -a.tap_step, a.taps, a.in);
+  Inside inside = turned;
+  inside.begin = a.taps - turned.end;
+  inside.end = a.taps - turned.begin;
+  return inside;
+}
+
 // Places of x that `high` positions see.
 index ring_of(const CorrelationAxis& axis, index high) {
-  return (high - 1) * axis.step + (axis.taps - 1) * std::abs(axis.tap_step) + 1;
+  const index reach = (high - 1) * axis.step + (axis.taps - 1) * std::abs(axis.tap_step) + 1;
+  return std::clamp<index>(axis.in, 1, reach);
 }
 
 // Whether places of x are seen from several positions.
@@ -260,16 +272,24 @@ void ColumnRows<T>::look_at(index d, index h, const T** seen) {
   const auto& [ad, ah, aw] = p_.axis;
   const T* padding = padding_ ? data_ + static_cast<index>(held_.size()) * row_ : nullptr;
   // Places in the ring are counted on: a division for every row of taps would take longer than its products.
-  const index first_place = residue(ah.first + h * ah.step, ring_);
+  const Inside deep = taps_inside(ad, d), high = taps_inside(ah, h);
+  const index first_high = ah.first + h * ah.step + high.begin * ah.tap_step;
+  there_ = {0, rows_};
+  if (!padding_) {
+    there_.begin = std::min(rows_, (deep.begin * ah.taps + high.begin) * p_.in_channels);
+    there_.end = std::max(there_.begin, ((deep.end - 1) * ah.taps + high.end) * p_.in_channels);
+  }
+  const index first_place = residue(first_high, ring_);
   for (index td = 0; td < ad.taps; ++td) {
+    if (td < deep.begin || td >= deep.end) {
+      seen = std::fill_n(seen, ah.taps * p_.in_channels, padding);
+      continue;
+    }
     const index xd = ad.first + d * ad.step + td * ad.tap_step, slice = deep_ == 1 ? 0 : residue(xd, deep_) * ring_;
-    index xh = ah.first + h * ah.step, ring_place = first_place;
-    for (index th = 0; th < ah.taps; ++th, xh += ah.tap_step, ring_place += tap_place_) {
+    index xh = first_high, ring_place = first_place;
+    seen = std::fill_n(seen, high.begin * p_.in_channels, padding);
+    for (index th = high.begin; th < high.end; ++th, xh += ah.tap_step, ring_place += tap_place_) {
       if (ring_place >= ring_) ring_place -= ring_;
-      if (xd < 0 || xd >= ad.in || xh < 0 || xh >= ah.in) {
-        seen = std::fill_n(seen, p_.in_channels, padding);
-        continue;
-      }
       const index place = slice + ring_place, row = xd * ah.in + xh;
       if (home_) {
         *seen++ = x_ + (row * aw.in + column_ * aw.step) * p_.groups;
@@ -282,6 +302,7 @@ void ColumnRows<T>::look_at(index d, index h, const T** seen) {
       }
       for (index j = 0; j < p_.in_channels; ++j) *seen++ = to + j * plane_;
     }
+    seen = std::fill_n(seen, (ah.taps - high.end) * p_.in_channels, padding);
   }
 }
 

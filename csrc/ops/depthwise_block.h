@@ -44,6 +44,11 @@ class ColumnRows {
   // left out. Returns for how many, `most` and cut.high at most: where other rows are left out it stops.
   index look(index d, index h, index most);
   const T* const* seen() const { return seen_.data(); }
+  // Of the rows() pointers of the last positions: [begin, end) without the padding at both ends that is left out.
+  struct There {
+    index begin, end;
+  };
+  There there() const { return there_; }
   // Whether x comes from far away. Where that begins which positions (d, h + 1) see of it and (d, h) do not, or those
   // further on in a signal: a pointer for each pixel of a position, following_step() elements from one to the next.
   bool far() const { return far_; }
@@ -87,6 +92,7 @@ class ColumnRows {
 
     bool operator==(const Padded& o) const { return data == o.data && column == o.column && channels == o.channels; }
   } padded_{};
+  There there_{};
   bool home_ = false;  // x is read where it stands, for the kernel leaves out what padding the block's rows meet
 };
 

@@ -99,6 +99,7 @@ class FlatDepthwise {
     row.runs = runs_.data();
     row.rows = rows_;
     row.run_count = row.taps = aw.taps;
+    row.w_vector = rows_ * aw.taps * kernels<T>().lanes;
     row.x_step = row.y_step = wide_;
     row.relu = relu_;
     for (index h = band; h < end; ++h) {

@@ -25,7 +25,7 @@ constexpr double part = 1400;  // of each residue of a correlation, before the f
 constexpr double dot = 1, dot_column = 10, term = 1.3, row_call = 185, near_elements = 4096;
 constexpr double emitted = 0.6, cell = 2.6, line_stored = 15, store_call = 60;
 // The same in planes.
-constexpr double plane_term = 1.3, plane_call = 60, plane_stored = 2;
+constexpr double plane_product = 1.1, plane_term = 1.3, plane_call = 60, plane_stored = 2;
 constexpr double few_elements = 32;   // of a pixel: tiles of fewer pixels
 constexpr double half_wide = 0.85;    // times as much where the last vector of 64 bytes is half a one
 constexpr double copied = 0.17;       // an element of x
@@ -33,10 +33,10 @@ constexpr double far_weights = 6144;  // of columns that are summed over lanes: 
 constexpr double far_product = 1.5;   // which takes so many times as long
 // One short run whose weights stay in registers: a pixel, a column of it, a vector; results that lie apart.
 constexpr double short_pixel = 2, short_column = 1, short_vector = 0.7, short_apart = 3;
-// The row kernel: a vector of pixels by one weight; four elements of y, or one, or four of a pixel of x, on their way
-// out or in; a row of a panel; a row of x; the zeros beside it, for each channel; each residue.
-constexpr double row_part = 900, row_product = 1.1, row_out = 3.2, row_out_single = 1.5, row_in = 1.4, row = 125,
-                 row_filled = 80, row_edge = 24;
+// The row kernel: four elements of y, or one, or four of a pixel of x, on their way out or in; a row of a panel; a row
+// of x; the zeros beside it, for each channel; each residue.
+constexpr double row_part = 900, row_out = 3.2, row_out_single = 1.5, row_in = 1.4, row = 125, row_filled = 80,
+                 row_edge = 24;
 constexpr index row_registers = 15, widest_tile = 8;  // of a tile of vectors of pixels; its vectors
 constexpr double overlapped = 25;                     // products that run beside those of the tile before
 // Depthwise: positions that share a load of a column; pixels of a piece from which lanes are dealt out from one vector,
@@ -56,15 +56,16 @@ constexpr double mixed_part = 100;  // before the first product
 constexpr MixedPace narrow_mixed{0.9, 1.75, 3.9, 3.4, 95}, wide_mixed{1.2, 1.6, 3.1, 3.4, 145};
 
 // What depends on the vectors: what a register tile takes besides its products, in channels, and where a pixel has few
-// elements; a run of x, and beside one vector; a panel of that, next to half a panel of two; a column that is summed
-// over lanes, a vector of x, its product with a column, a run; a pixel that is copied, and a row of them; a vector of
-// pixels in the row kernel, a step of a tile of few sums; a vector of a scattered cell.
+// elements; a run of x, and beside one vector; a panel of that, next to half a panel of two, and of half a vector; a
+// column that is summed over lanes, a vector of x, its product with a column, a run; a pixel that is copied, and a row
+// of them; in the row kernel a vector of pixels by one weight, the vector, a step of a tile of few sums; a vector of
+// pixels for planes; a vector of a scattered cell.
 struct Pace {
-  double tile, few, run, single_run, single, column, dot_load, dot_product, dot_run, pixel, filled, row_load, row_wait,
-      swept;
+  double tile, few, run, single_run, single, single_half, column, dot_load, dot_product, dot_run, pixel, filled,
+      row_product, row_load, row_wait, plane_load, swept;
 };
-constexpr Pace narrow_pace{4.5, 3.5, 0.6, 2, 1.2, 5, 0.85, 0.42, 2, 3.2, 48, 1, 5, 2.5};
-constexpr Pace wide_pace{10, 6.5, 0.85, 0.85, 1.3, 4.5, 1.45, 0.9, 1.6, 2, 35, 2, 0, 5.2};
+constexpr Pace narrow_pace{4.5, 3.5, 0.6, 2, 1.2, 1.2, 5, 0.85, 0.42, 2, 3.2, 48, 1, 0.2, 5, 1, 2.5};
+constexpr Pace wide_pace{10, 6.5, 0.85, 0.85, 1.8, 1.1, 4.5, 1.45, 0.9, 1.6, 2, 35, 1.35, 2.5, 0, 2, 5.2};
 
 // Depthwise: a vector's multiply-add; a column loaded for some of them; a column copied, dealt out from vectors, or
 // lane by lane; a piece of a row of x; a row of positions, and of its vectors; a row of taps of one; by how much all
@@ -79,8 +80,10 @@ const Pace& pace() { return kernels<float>().wide() ? wide_pace : narrow_pace; }
 
 double columns_cost(const Kernels<float>& k, index columns) {
   const index full = columns / k.panel * k.panel, left = columns - full, last = left > k.lanes ? left - k.lanes : left;
-  const double lasting = left == 0 ? 0 : left <= k.lanes ? pace().single * k.lanes : k.panel;
-  return static_cast<double>(full) + lasting * (k.wide() && 2 * last <= k.lanes ? half_wide : 1);
+  const bool half = 2 * last <= k.lanes;
+  double lasting = static_cast<double>(k.panel) * (k.wide() && half ? half_wide : 1);
+  if (left <= k.lanes) lasting = left == 0 ? 0 : k.lanes * (half ? pace().single_half : pace().single);
+  return static_cast<double>(full) + lasting;
 }
 
 double products(const Kernels<float>& k, double rows, double depth, double columns) {
@@ -154,7 +157,7 @@ double plane_cycles(const Scatter& p) {
   const double columns = static_cast<double>(p.tap_rows() * p.row_columns());
   const double calls = static_cast<double>(divide_up(p.tap_rows() * p.row_columns(), k.narrow));
   const double vectors = rows * std::ceil(wide / k.lanes), depth = static_cast<double>(p.in_channels);
-  const double sums = vectors * depth * (row_product * columns + pace().row_load * calls) / 2;
+  const double sums = vectors * depth * (plane_product * columns + pace().plane_load * calls) / 2;
   const double turned =
       rows * (row_filled + row_in * wide * static_cast<double>(divide_up(p.in_channels, 4))) + row * rows * calls;
   const index phases = std::min(aw.taps, aw.step / std::gcd(aw.step, aw.tap_step)) * p.out_channels;
@@ -218,7 +221,7 @@ double row_cycles(const Correlation& given) {
   const index width = even_part(p.out_channels, k.narrow), vectors = divide_up(line.positions, k.lanes);
   const index tiles = divide_up(vectors, std::clamp<index>(row_registers / (width + 1), 1, widest_tile));
   const double in_tile = static_cast<double>(vectors) / static_cast<double>(tiles);
-  const double step = in_tile * (row_product * static_cast<double>(width) + pace().row_load) / 2;
+  const double step = in_tile * (pace().row_product * static_cast<double>(width) + pace().row_load) / 2;
   // Few sums wait for themselves.
   const double waits = std::max(0.0, pace().row_wait - step) * std::max(0.0, depth - overlapped);
   const double sums = rows * panels * static_cast<double>(tiles) * (depth * step + waits);

@@ -2,6 +2,7 @@
 // measurements on processors with AVX2 and with AVX-512, says the least, among those whose rounding errors keep the
 // contract.
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/division.h"
@@ -39,6 +40,9 @@ constexpr Costs wide_costs{0.95, 15, 8, 2.5, 9, 50, 50, 20, 100, 1 << 20, 6 << 2
 constexpr double short_chunk = 0.35;     // times as much for each after the first where they are shortened
 constexpr double lane_sum_vectors = 3;   // to add up the lanes of a sum
 constexpr double lane_transform = 0.65;  // times as much for a transform in the small blocks of sums over lanes
+// Cycles: an element of a tile on its way back, however few channels it has, with so many axes; one that is left as it
+// is counts, too, if it is the last.
+constexpr std::array<double, 4> lane_result{0, 2, 4, 11};
 constexpr index large_size = 7;
 constexpr double large_axis = 1.15;  // and times as much for each axis of such a size, of narrow vectors
 constexpr double border = 12;        // an element of a tile there that crosses the border within its rows
@@ -115,7 +119,11 @@ double transformed_cost(const WinogradPlan& plan) {
   const double weight_read = between(cost.read, far, far_share(weights));
   const double products = rows * sums_cost(plan, columns, depth) + cycle * cost.call_cycles * calls;
   double transforms = tiles * axes * cost.transform * channels * read;
-  if (plan.over_lanes) transforms = lane_transform_factor(plan) * transforms + border * border_tiles(plan) * channels;
+  if (plan.over_lanes) {
+    const int back = std::min(3, plan.transformed + (plan.scheme[2].tile == 1));
+    transforms *= lane_transform_factor(plan);
+    transforms += border * border_tiles(plan) * channels + cycle * lane_result[static_cast<std::size_t>(back)] * tiles;
+  }
   transforms += weight_read / together * depth * columns;
   return elements * (products + transforms) + cycle * cost.strip_cycles * axes * tiles * strips * read;
 }
