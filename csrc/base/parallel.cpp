@@ -54,29 +54,55 @@ class FloatMode {
 
 constexpr int brief_turns = 1000, patient_turns = 1050;  // some 5 us, then 20 us more
 
-struct Job {
-  std::int64_t tasks;
-  TaskFunction function;
-  void* context;
-  FloatMode mode{};
-  std::atomic<std::int64_t> next{0};
-  std::atomic<bool> failed{false};
-  std::exception_ptr error{};
+constexpr int most_shares = 16;
+
+// Tasks next .. end - 1, in a cache line of its own.
+struct alignas(64) Share {
+  std::atomic<std::int64_t> next;
+  std::int64_t end;
+};
+
+class Job {
+ public:
+  Job(std::int64_t tasks, int shares, TaskFunction function, void* context)
+      : shares_(std::min(shares, most_shares)), function_(function), context_(context) {
+    for (int i = 0; i < shares_; ++i) {
+      share_[i].next.store(tasks * i / shares_, std::memory_order_relaxed);
+      share_[i].end = tasks * (i + 1) / shares_;
+    }
+  }
 
   void work(int worker) {
     const FloatMode own;
-    mode.apply();
+    mode_.apply();
     const bool outer = std::exchange(inside_task, true);
-    for (std::int64_t task; !failed && (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
-      try {
-        function(context, task, worker);
-      } catch (...) {
-        if (!failed.exchange(true)) error = std::current_exception();
-      }
-    }
+    for (int i = 0; i < shares_; ++i) take(share_[(worker + i) % shares_], worker);
     inside_task = outer;
     own.apply();
   }
+
+  void throw_error() const {
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  void take(Share& share, int worker) {
+    for (std::int64_t task; !failed_ && (task = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) {
+      try {
+        function_(context_, task, worker);
+      } catch (...) {
+        if (!failed_.exchange(true)) error_ = std::current_exception();
+      }
+    }
+  }
+
+  Share share_[most_shares];
+  const int shares_;
+  const TaskFunction function_;
+  void* const context_;
+  const FloatMode mode_{};
+  std::atomic<bool> failed_{false};
+  std::exception_ptr error_{};
 };
 
 #if defined(_OPENMP)
@@ -133,13 +159,13 @@ int workers_for(std::int64_t tasks) {
   return static_cast<int>(std::min<std::int64_t>(tasks, get_num_threads()));
 }
 
-void run_tasks(std::int64_t tasks, int workers, TaskFunction function, void* context) {
-  Job job{tasks, function, context};
+void run_tasks(std::int64_t tasks, int workers, Order order, TaskFunction function, void* context) {
+  Job job(tasks, order == Order::by_shares ? std::max(1, workers) : 1, function, context);
   if (workers < 2)
     job.work(0);
   else
     run_team(job, workers);
-  if (job.error) std::rethrow_exception(job.error);
+  job.throw_error();
 }
 
 }  // namespace pcx

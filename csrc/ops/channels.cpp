@@ -15,7 +15,7 @@ namespace {
 constexpr index block_size = 1 << 15;     // elements
 constexpr index least_rows = 64;          // of a block: its sums shall be few beside it
 constexpr index most_rows = 512;          // of a block: a sum of more in T would carry the rounding of them all
-constexpr index parallel_size = 1 << 17;  // elements; fewer are done by one thread
+constexpr index parallel_size = 1 << 16;  // elements; fewer are done by one thread
 
 struct Blocks {
   index rows, block_rows, count;

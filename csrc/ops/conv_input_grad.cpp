@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/division.h"
+#include "base/parallel.h"
 #include "ops/parts.h"
 
 namespace pcx {
@@ -55,13 +57,17 @@ bool reaches_everything(const ConvShape& s) {
 // What stands where no tap reaches: the bias alone.
 template <class T>
 void fill_unreached(const ConvShape& s, const T* bias, bool relu, T* dx) {
-  if (!bias) {
-    std::fill_n(dx, s.x_size(), T(0));
-    return;
-  }
-  for (T* pixel = dx; pixel < dx + s.x_size(); pixel += s.in_channels) {
-    for (index c = 0; c < s.in_channels; ++c) pixel[c] = relu && bias[c] < 0 ? T(0) : bias[c];
-  }
+  constexpr index task_size = 1 << 15, parallel_size = 1 << 17;  // elements
+  const index channels = s.in_channels, pixels = s.x_size() / channels, each = divide_up(task_size, channels);
+  const index tasks = divide_up(pixels, each);
+  parallel_for(tasks, s.x_size() < parallel_size ? 1 : workers_for(tasks), [&](index task, int) {
+    T* const first = dx + task * each * channels;
+    T* const last = dx + std::min(pixels, (task + 1) * each) * channels;
+    if (!bias) return std::fill(first, last, T(0));
+    for (T* pixel = first; pixel < last; pixel += channels) {
+      for (index c = 0; c < channels; ++c) pixel[c] = relu && bias[c] < 0 ? T(0) : bias[c];
+    }
+  });
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ constexpr index patch_bytes = 384 << 10;  // of what a block reads: L2 has 512 K
 constexpr index least_tasks = 16;         // enough to share out, if the work is worth it
 constexpr index least_run = 8;            // channels that are a run of their own
 constexpr index narrowest = 16;           // positions of a row that is cut
+constexpr index least_signal = 64;        // positions of a signal that is cut
 constexpr index few_positions = 64;       // of a block that reads a weight from far away for little work
 // Of all groups, in bytes: up to here they stay near while the groups take turns, which then share lines of x and y.
 constexpr index near_weights = 128 << 10;
@@ -73,11 +74,6 @@ Grown grow(const Correlation& p, bool in_place, bool side_by_side, index pixel_b
 }
 
 }  // namespace
-
-bool worth_threads(const Correlation& p, double own, double least) {
-  const double all = own * static_cast<double>(p.all_products) / std::max(1.0, p.products());
-  return own >= least || (all >= least && own >= least / least_tasks);
-}
 
 index run_taps_at_home(const Correlation& p, const Chunks& chunks, bool over_lanes) {
   if (p.taps() == 1) return 1;
@@ -227,6 +223,8 @@ Cut cut_for(const Correlation& p, bool in_place, const Chunks& chunks, bool smal
   while (count() < least_tasks && c.panels_each > least_panels) c.panels_each = divide_up(c.panels_each, 2);
   if (c.panel_groups == 1) cut_pictures(1);
   while (count() < least_tasks && c.block[1] > 4) c.block[1] = divide_up(c.block[1], 2);
+  while (count() < least_tasks && p.axis[1].positions == 1 && c.block[2] > least_signal)
+    c.block[2] = divide_up(c.block[2], 2);
   return c;
 }
 

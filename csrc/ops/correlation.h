@@ -42,11 +42,11 @@ struct Correlation {
   }
 };
 
-// Whether it is worth several threads, where this takes `least` of what it has `own`: by itself, or as no small part of
-// what is.
-bool worth_threads(const Correlation& problem, double own, double least);
-inline bool worth_threads(const Correlation& problem) {
-  return worth_threads(problem, 2 * problem.products(), parallel_flops);
+// A result takes as long as some operations to be put away.
+inline bool worth_threads(const Correlation& p) {
+  constexpr double result_flops = 16;
+  const double results = static_cast<double>(p.batch * p.groups * p.positions() * p.out_channels);
+  return 2 * p.products() + result_flops * results >= parallel_flops;
 }
 
 // The same with every tap_step >= 0: the taps the other way round.

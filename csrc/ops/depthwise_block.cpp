@@ -26,9 +26,12 @@ constexpr index least_row = 14;     // positions
 constexpr index longest_row = 224;  // positions
 constexpr index page_bytes = 4096, line_bytes = 64;
 constexpr index block_flops = 2 << 20;
-constexpr double worth_flops = 2e6;  // of several threads: less is done by one
-constexpr index signal_ahead = 20;   // positions of a signal: two tiles of the kernel
-constexpr index least_rows = 8;      // of a block, for each row of taps: more than they share are copied once
+// Of several threads: less is done by one. A result takes as long as so many operations to be put away; those of a
+// residue have others of other threads in their cache lines.
+constexpr double worth_flops = 1e6, result_flops = 10;
+constexpr index few_tasks = 4;      // at least, where they are worth it
+constexpr index signal_ahead = 20;  // positions of a signal: two tiles of the kernel
+constexpr index least_rows = 8;     // of a block, for each row of taps: more than they share are copied once
 
 // A place in `buffer`, which has a page to spare, for columns `step` apart. Processors compare the last 12 bits of a
 // load's address with the stores before it, and wait where they agree. A line beyond `y`, as far as the columns allow
@@ -119,7 +122,11 @@ DepthwiseCut cut_into(const Correlation& p, index columns_bytes, index pixels, b
     ++c.high;
   }
   const index row_flops = 2 * row * std::min(c.channels, all) * p.taps() * p.in_channels;
-  const index high = std::max(divide_up(block_flops, row_flops), least_rows * p.axis[1].taps);
+  c.channel_blocks = divide_up(all, c.channels);
+  index high = std::max(divide_up(block_flops, row_flops), least_rows * p.axis[1].taps);
+  if (p.in_channels * p.out_channels == 1 && 2 * p.products() >= worth_flops) {  // rows of x are not copied
+    high = std::min(high, divide_up(p.axis[1].positions, divide_up(few_tasks, c.channel_blocks * p.batch)));
+  }
   c.block = {1, even_part(p.axis[1].positions, high), row};
   c.held = c.high;
   if (p.axis[0].positions > 1 && seen_again(p.axis[0])) {  // rows are held until all depths that see them are done
@@ -128,7 +135,6 @@ DepthwiseCut cut_into(const Correlation& p, index columns_bytes, index pixels, b
     c.high = std::min(c.high, c.block[1]);
   }
   for (int a = 0; a < 3; ++a) c.blocks[a] = divide_up(p.axis[a].positions, c.block[a]);
-  c.channel_blocks = divide_up(all, c.channels);
   return c;
 }
 
@@ -146,7 +152,9 @@ DepthwiseCut depthwise_grad_cut(const Correlation& p) {
 }
 
 index DepthwiseCut::shared_by(const Correlation& p, index tasks) const {
-  return 2 * p.products() < worth_flops ? 1 : tasks;
+  const double results = static_cast<double>(p.batch * p.positions() * p.groups * p.out_channels);
+  const bool residue = p.axis[0].out_step * p.axis[1].out_step * p.axis[2].out_step > 1;
+  return 2 * p.products() + (residue ? 0 : result_flops * results) < worth_flops ? 1 : tasks;
 }
 
 DepthwiseBlock depthwise_block(const Correlation& p, const DepthwiseCut& cut, index unit) {

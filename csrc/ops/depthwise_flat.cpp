@@ -16,8 +16,8 @@ namespace {
 
 constexpr index most_bytes = 8 << 10;    // of a piece of a row of positions
 constexpr index most_room = 2 << 20;     // bytes of the rows that are held: with dilation they are far apart
-constexpr double block_flops = 1 << 20;  // at least, if there are rows
-constexpr double worth_flops = 2e6;      // of several threads
+constexpr double block_flops = 1 << 18;  // at least, if there are rows
+constexpr double worth_flops = 8e5;      // of several threads
 constexpr index least_rows = 4;          // of a block, for each row of taps: more than they share are copied twice
 
 // Pixels that fill whole vectors together.

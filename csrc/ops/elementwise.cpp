@@ -10,8 +10,8 @@ namespace pcx {
 
 namespace {
 
-constexpr index piece = 1 << 16;          // elements of a task, a multiple of 8
-constexpr index parallel_size = 1 << 18;  // elements; fewer are done by one thread
+constexpr index piece = 1 << 15;          // elements of a task, a multiple of 8
+constexpr index parallel_size = 1 << 17;  // elements; fewer are done by one thread
 
 template <class Body>  // body(first element, count)
 void each_piece(index count, Body&& body) {

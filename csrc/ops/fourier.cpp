@@ -17,7 +17,7 @@ namespace pcx {
 namespace {
 
 constexpr index scratch_bytes = 64 << 20;  // of all workers together
-constexpr double parallel_cycles = 3e5;    // that are worth a second thread
+constexpr double parallel_cycles = 8e4;    // that are worth a second thread
 constexpr index chain_of_a_step = 2;       // roundings one after the other
 
 template <class T>

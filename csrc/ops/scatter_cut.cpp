@@ -15,6 +15,7 @@ constexpr index turn_bytes = 512 << 10;               // of x: it stays there wh
 constexpr index least_block = 48, most_block = 1024;  // pixels
 constexpr index few_pixels = 256;                     // pictures with fewer share a strip
 constexpr index seam_bytes = 16 << 20;                // of the pictures that are computed at the same time
+constexpr index few_tasks = 4;                        // at least, where small pictures share strips
 constexpr index least_tasks = 16;                     // enough to share out, if the work is worth it
 
 double picture_flops(const Scatter& p) {
@@ -39,7 +40,8 @@ ScatterCut::ScatterCut(const Scatter& problem, const ScatterPlan& plan, index la
   strips = divide_up(a.in, length);
   const index most = std::clamp(results_bytes / element_bytes / plan.stride, least_block, most_block);
   if (strips == 1 && problem.pixels() <= most) {
-    images = std::clamp<index>(few_pixels / problem.pixels(), 1, problem.batch);
+    const index most_images = shares_work() ? divide_up(problem.batch, few_tasks) : problem.batch;
+    images = std::clamp<index>(few_pixels / problem.pixels(), 1, most_images);
   }
   for (index s = 0; s < strips; ++s) {
     sums = std::max(sums, size(strip(s, images)));

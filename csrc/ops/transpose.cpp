@@ -11,7 +11,7 @@ namespace pcx {
 
 namespace {
 constexpr index block = 64;               // rows and columns: 16 KiB in, 16 KiB out, 64 pages
-constexpr index parallel_size = 1 << 18;  // elements; fewer are done by one thread
+constexpr index parallel_size = 1 << 16;  // elements; fewer are done by one thread
 }  // namespace
 
 template <class T>

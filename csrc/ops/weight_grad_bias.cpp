@@ -10,7 +10,7 @@ namespace {
 
 constexpr index slice_elements = 1 << 18;  // of dy
 constexpr index block_bytes = 16 << 10;    // of dy
-constexpr index parallel_elements = 1 << 20;
+constexpr index parallel_elements = 1 << 19;
 
 }  // namespace
 

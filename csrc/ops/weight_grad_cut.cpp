@@ -44,6 +44,30 @@ index copy_steps(const ConvShape& s) {
   return s.kernel[0] * s.kernel[1] > 1 ? quick : row;
 }
 
+index slices_worth(const ConvShape& s) {
+  const double flops = 2.0 * static_cast<double>(s.y_size() * s.taps() * s.group_in());
+  if (flops < parallel_flops) return 1;
+  return std::min(std::max<index>(2, static_cast<index>(flops / slice_flops)),
+                  s.y_size() / s.out_channels / slice_pixels);
+}
+
+// Channels of x and of dy of a part at most: where pixels and groups are too few to share, channels are. Of one tap
+// those of dy, else those of x, which then are copied once.
+struct MostOfPart {
+  index channels, columns;
+
+  MostOfPart(const ConvShape& s, bool in_lanes, index strip, index panel)
+      : channels(s.group_in()), columns(s.group_out()) {
+    constexpr index few_tasks = 2;
+    const double flops = 2.0 * static_cast<double>(s.y_size() * s.taps() * s.group_in());
+    const index wanted = divide_up(few_tasks, s.groups * std::max<index>(1, slices_worth(s)));
+    if (flops < parallel_flops) return;
+    const bool by_columns = in_lanes || channels < 2 * strip || (s.taps() == 1 && columns >= 2 * panel);
+    index& shared = by_columns ? columns : channels;
+    shared = std::max<index>(1, divide_up(shared, wanted));
+  }
+};
+
 // Some cache lines: groups that share them read each once, more would not find a block of them in the second cache.
 index groups_together(const ConvShape& s, index bytes) {
   return std::clamp<index>(8 * line / (std::max(s.group_in(), s.group_out()) * bytes), 1, s.groups);
@@ -88,7 +112,7 @@ WeightGradCut<T>::WeightGradCut(const ConvShape& shape)
       far(s.x_size() * index(sizeof(T)) > far_bytes),
       near(s.taps() > 1 && s.y_size() * index(sizeof(T)) <= near_bytes),
       strip(in_lanes ? lane_channels(s, k.lanes) : std::min<index>(2 * line / index(sizeof(T)), s.group_in())),
-      parts(s, in_lanes ? strip : most_in(s, far, k.panel), strip, near ? most_columns : most_channels(s), k.panel),
+      parts(parts_of(in_lanes ? strip : most_in(s, far, k.panel), near ? most_columns : most_channels(s))),
       runs(s, parts.channels, k.lanes),
       together(groups_together(s, sizeof(T))),
       copy_dy(!in_lanes && copy_pays(s, k.wide(), s.taps() * parts.channels, sizeof(T))),
@@ -139,6 +163,12 @@ void WeightGradCut<T>::list_vectors() {
 }
 
 template <class T>
+ChannelParts WeightGradCut<T>::parts_of(index channels, index columns) const {
+  const MostOfPart most(s, in_lanes, strip, k.panel);
+  return {s, std::min(channels, most.channels), strip, std::min(columns, most.columns), k.panel};
+}
+
+template <class T>
 WeightGradPatch<T> WeightGradCut<T>::patch_for(const PixelBlock& b) const {
   return WeightGradPatch<T>(s, b, in_lanes ? parts.channels : strip, in_lanes ? 1 : strips(),
                             in_lanes && runs.side_by_side);
@@ -186,10 +216,8 @@ PixelBlock WeightGradCut<T>::first_block() const {
 template <class T>
 index WeightGradCut<T>::slice_count() const {
   const index affordable = slices_bytes / std::max<index>(1, s.w_size() * index(sizeof(T)));
-  const index shared = flops() < parallel_flops ? 1 : std::max<index>(2, static_cast<index>(flops() / slice_flops));
-  const index worth = std::min(shared, s.y_size() / s.out_channels / slice_pixels);
   const index others = divide_up(all_parts(), together), wanted = divide_up(least_tasks, others);
-  const index most = std::min({2 * wanted, affordable, worth, units});
+  const index most = std::min({2 * wanted, affordable, slices_worth(s), units});
   index best = std::max<index>(1, std::min(wanted, most));
   // Units that two workers do one after the other: least where slices are of one size.
   auto turns = [&](index slices) { return divide_up(slices * others, 2) * divide_up(units, slices); };

@@ -71,6 +71,7 @@ struct WeightGradCut {
   }
 
  private:
+  ChannelParts parts_of(index channels, index columns) const;  // so many at most
   index strips() const { return divide_up(parts.channels, strip); }
   WeightGradPatch<T> patch_for(const PixelBlock& b) const;
   void list_channels();

@@ -28,7 +28,7 @@ constexpr index bytes = sizeof(float);
 // by side in the weight a cache line of them.
 constexpr index few_made = 4, line_made = 16;
 constexpr index made_ahead = 2;  // times as many channels are fetched beforehand: those that are next come too late
-constexpr double parallel_products = 1.5e6;  // multiply-adds of the transformed problem that are worth a second thread
+constexpr double parallel_products = 6e5;  // multiply-adds of the transformed problem that are worth a second thread
 
 class Winograd {
  public:
@@ -57,7 +57,7 @@ class Winograd {
     const double products = 1.0 * p_.batch * p_.groups * plan_.products() * p_.out_channels;
     const index each = (3 * plan_.small_size() + making_size()) * bytes;
     const index block = (plan_.input_size() + plan_.product_size()) * bytes;
-    const bool alone = !worth_threads(p_, products, parallel_products);
+    const bool alone = products < parallel_products;
     const index lanes = plan_.over_lanes ? k_.lanes : 1;
     Work work{products, divide_up(plan_.chunk, lanes) + plan_.chunks, 0, each, 1};
     if (whole_blocks()) {
@@ -65,7 +65,9 @@ class Winograd {
       if (!alone) work.workers = std::min(blocks(), std::max<index>(1, scratch_bytes / work.scratch));
     } else {
       work.shared = block;
-      if (!alone) work.workers = std::max(pieces() * plan_.chunks, plan_.panels);
+      // Where one would do all products, it would read what others have written, and a weight from another cache.
+      const index parts = plan_.panels * most_parts();
+      if (!alone && parts > 1) work.workers = std::max(pieces() * plan_.chunks, parts);
     }
     return work;
   }
@@ -110,7 +112,13 @@ class Winograd {
 
   index blocks() const { return divide_up(p_.batch, plan_.pictures) * p_.groups * plan_.blocks; }
   index pieces() const { return divide_up(plan_.pictures * plan_.block, piece_tiles); }
-  // In pieces no more than the panels are multiplied at once.
+  // Of the tiles of a block, whose products with a panel are shared: panels alone may be too few. A weight that is made
+  // is made once.
+  index most_parts() const { return weight_.by_turns ? 1 : std::max<index>(1, plan_.pictures * plan_.block / k_.tile); }
+  index parts_for(int workers) const {
+    return workers < 2 ? 1 : std::min(most_parts(), divide_up(2 * workers, plan_.panels));
+  }
+  // In pieces the transform of the input is done by all before its products.
   bool whole_blocks() const { return blocks() >= std::min(least_blocks, plan_.panels + 1); }
 
   void run_whole_blocks(int workers, index scratch, float* buffer) {
@@ -120,30 +128,39 @@ class Winograd {
       float* const small = products + plan_.product_size();
       const Block block = block_of(task);
       for (index chunk = 0; chunk < plan_.chunks; ++chunk) transform(block, chunk, 0, block.tiles(), input, small);
-      multiply(block, 0, plan_.panels, input, products, small);
-      transform_back(block, 0, plan_.panels, products, small);
+      multiply(block, {0, plan_.panels, 0, block.tiles()}, input, products, small);
+      transform_back(block, {0, plan_.panels, 0, block.tiles()}, products, small);
     });
   }
 
-  // One block after the other: first all share in its transform, then each takes panels.
+  // One block after the other: first all share in its transform, then each takes panels, or parts of their tiles.
   void run_pieces(int workers, index scratch, float* buffer) {
     float* const input = buffer;
     float* const products = input + plan_.input_size();
-    const index transforms = pieces() * plan_.chunks, tasks = transforms + plan_.panels;
+    const index parts = parts_for(workers);
+    const index transforms = pieces() * plan_.chunks, tasks = transforms + plan_.panels * parts;
     auto before = [&](index task) { return task / tasks * tasks + (task % tasks < transforms ? 0 : transforms); };
     parallel_in_order(blocks() * tasks, workers, before, [&](index task, int worker) {
       float* const small = products + plan_.product_size() + worker * scratch;
       const Block block = block_of(task / tasks);
-      const index piece = task % tasks, panel = piece - transforms, first = piece % pieces() * piece_tiles;
+      const index piece = task % tasks, tiles = block.tiles();
       if (piece < transforms) {
-        const index last = std::min(first + piece_tiles, block.tiles());
-        transform(block, piece / pieces(), first, last, input, small);
-      } else {
-        multiply(block, panel, panel + 1, input, products, small);
-        transform_back(block, panel, panel + 1, products, small);
+        const index first = piece % pieces() * piece_tiles;
+        return transform(block, piece / pieces(), first, std::min(first + piece_tiles, tiles), input, small);
       }
+      const index panel = (piece - transforms) / parts, each = round_up(divide_up(tiles, parts), k_.tile);
+      const index first = std::min((piece - transforms) % parts * each, tiles);
+      const Products part{panel, panel + 1, first, std::min(first + each, tiles)};
+      if (part.tile == part.last_tile) return;
+      multiply(block, part, input, products, small);
+      transform_back(block, part, products, small);
     });
   }
+
+  // Panels and tiles of a block.
+  struct Products {
+    index panel, last_panel, tile, last_tile;
+  };
 
   // Tiles [first, last) of a block, each picture's on their own.
   void transform(const Block& b, index chunk, index first, index last, float* input, float* small) const {
@@ -155,11 +172,13 @@ class Winograd {
     }
   }
 
-  void transform_back(const Block& b, index first, index last, const float* products, float* small) const {
+  void transform_back(const Block& b, const Products& part, const float* products, float* small) const {
     const float* const bias = bias_ ? bias_ + b.group * p_.out_channels : nullptr;
     for (index i = 0; i < b.pictures; ++i, products += b.each * plan_.panel) {
       const WinogradOutput output{plan_, products, bias, relu_, y_of(b, i), small};
-      if (!output.run(b.number, first, last)) failed_[b.image + i] = true;
+      const index first = std::max<index>(0, part.tile - i * b.each),
+                  last = std::min(b.each, part.last_tile - i * b.each);
+      if (!output.run(b.number, part.panel, part.last_panel, first, last)) failed_[b.image + i] = true;
     }
   }
 
@@ -173,18 +192,20 @@ class Winograd {
   }
 
   // The room for a weight that is made stands behind that for tiles on their way.
-  void multiply(const Block& b, index first, index last, const float* input, float* products, float* small) const {
-    if (plan_.over_lanes) return multiply_over_lanes(b, input, products);
-    if (!weight_.by_turns) return multiply_packed(b, first, last, input, products);
-    for (index panel = first; panel < last; ++panel)
+  void multiply(const Block& b, const Products& part, const float* input, float* products, float* small) const {
+    input += part.tile * plan_.chunk_row;
+    products += part.tile * plan_.panel;
+    if (plan_.over_lanes) return multiply_over_lanes(b, part, input, products);
+    if (!weight_.by_turns) return multiply_packed(b, part, input, products);
+    for (index panel = part.panel; panel < part.last_panel; ++panel)
       multiply_making(b, panel, input, products, small + 3 * plan_.small_size());
   }
 
   index columns_of(index panel) const { return std::min<index>(k_.panel, p_.out_channels - panel * k_.panel); }
 
-  PanelProduct<float> product_of(const Block& b, index panel) const {
+  PanelProduct<float> product_of(index tiles, index panel) const {
     PanelProduct<float> product{};
-    product.rows = b.tiles();
+    product.rows = tiles;
     product.x_stride = plan_.chunk_row;
     product.y_stride = plan_.panel;
     product.columns = columns_of(panel);
@@ -206,12 +227,12 @@ class Winograd {
   }
 
   // Element by element, so that one element of the transformed input serves all panels from the cache.
-  void multiply_packed(const Block& b, index first, index last, const float* input, float* products) const {
+  void multiply_packed(const Block& b, const Products& part, const float* input, float* products) const {
     WinogradPlan::Zeros zeros = plan_.padding_of(b.number);
     for (index e = 0; e < plan_.elements; ++e) {
       plan_.go_to(e, zeros);
-      for (index panel = first; panel < last; ++panel) {
-        PanelProduct<float> product = product_of(b, panel);
+      for (index panel = part.panel; panel < part.last_panel; ++panel) {
+        PanelProduct<float> product = product_of(part.last_tile - part.tile, panel);
         const float* const w = weight_.data + b.group * group_size_ +
                                panel * k_.panel * plan_.elements * plan_.depth() + e * plan_.depth() * product.width;
         product.y = products + (panel * plan_.elements + e) * plan_.product_element;
@@ -224,14 +245,14 @@ class Winograd {
   }
 
   // All columns at once: they are few.
-  void multiply_over_lanes(const Block& b, const float* input, float* products) const {
+  void multiply_over_lanes(const Block& b, const Products& part, const float* input, float* products) const {
     Run run{0, 0};
     ConvPixels<float> product{};
     product.x_at = rows_at_.data();
     product.y_at = sums_at_.data();
     product.runs = &run;
     product.run_count = 1;
-    product.pixels = b.tiles();
+    product.pixels = part.last_tile - part.tile;
     product.columns = static_cast<int>(p_.out_channels);
     product.over_lanes = true;
     product.w = weight_.data + b.group * group_size_;
@@ -250,7 +271,7 @@ class Winograd {
   // Chunk by chunk, for all elements of which a weight is made together.
   void multiply_making(const Block& b, index panel, const float* input, float* products, float* made) const {
     WinogradPlan::Zeros zeros = plan_.padding_of(b.number);
-    PanelProduct<float> product = product_of(b, panel);
+    PanelProduct<float> product = product_of(b.tiles(), panel);
     std::vector<char> begun(static_cast<std::size_t>(plan_.elements), 0);
     for (index chunk = 0; chunk < plan_.chunks; ++chunk) {
       make(b.group, panel, chunk, made);

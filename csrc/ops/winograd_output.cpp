@@ -6,15 +6,14 @@
 
 namespace pcx {
 
-bool WinogradOutput::run(index block, index first_panel, index last_panel) const {
-  const index first = block * plan.block, count = std::min(plan.block, plan.tiles() - first);
-  Axes tile = plan.place(first);
+bool WinogradOutput::run(index block, index first_panel, index last_panel, index first, index last) const {
+  Axes tile = plan.place(block * plan.block + first);
   bool finite = true;
-  for (index t = 0; t < count;) {
+  for (index t = first; t < last;) {
     index done = 0;
     for (index panel = first_panel; panel < last_panel; ++panel) {  // all of a pixel's: they share its cache lines
       const float* const from = products + panel * plan.elements * plan.product_element + t * plan.panel;
-      done = transform(panel, tile, from, count - t, finite);
+      done = transform(panel, tile, from, last - t, finite);
     }
     t += done;
     advance(tile, done, plan.count);

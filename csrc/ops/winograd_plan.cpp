@@ -15,7 +15,7 @@ constexpr index longest_chunk = 64, lane_chunk = 16;  // of a sum, or of one lan
 // so much. Sums over few channels are as far off as any, and those by two axes further than by three.
 constexpr double much = 6.3 * 6.3, very_much = 7 * 7;
 constexpr index block_bytes = 400 << 10;  // of a block's transformed input and products: they stay in the L2 cache
-constexpr index most_tiles = 192, least_tiles = 72;
+constexpr index most_tiles = 192, least_tiles = 72, many_blocks = 12;
 constexpr index lane_block_bytes = 200 << 10, least_lane_tiles = 8;  // over lanes: the weight is small
 constexpr index most_bytes = 48 << 20;   // however many channels there are, while a register tile has all its rows
 constexpr index line = 16;               // floats of a cache line
@@ -78,6 +78,7 @@ WinogradPlan::WinogradPlan(const Correlation& correlation, const Tiles& tiles_on
                                          : std::clamp(block_bytes / tile_bytes, least_tiles, most_tiles),
                               std::max<index>(k.tile, most_bytes / tile_bytes));
   blocks = divide_up(tiles(), most);
+  if (blocks > 1 && blocks < many_blocks) blocks = round_up(blocks, 2);  // two threads share an odd number badly
   block = std::min(tiles(), round_up(divide_up(tiles(), blocks), k.tile));
   blocks = divide_up(tiles(), block);
   const index weight_bytes = elements * chunks * chunk_row * panels * panel * static_cast<index>(sizeof(float));

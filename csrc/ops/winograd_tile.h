@@ -26,8 +26,8 @@ struct WinogradInput {
   void first_axis(int a, TransformPass<float> pass, index tiles, index in_pitch, index out_pitch) const;
 };
 
-// The products' transform of a whole block for some panels, with bias and ReLU. `y` is the picture at the group's first
-// channel, bias (or null) that channel's. Returns whether all sums were finite.
+// The products' transform of tiles [first, last) of a block for some panels, with bias and ReLU. `y` is the picture at
+// the group's first channel, bias (or null) that channel's. Returns whether all sums were finite.
 struct WinogradOutput {
   const WinogradPlan& plan;
   const float* products;  // of the block
@@ -36,7 +36,7 @@ struct WinogradOutput {
   float* y;
   float* small;
 
-  bool run(index block, index first_panel, index last_panel) const;
+  bool run(index block, index first_panel, index last_panel, index first, index last) const;
 
  private:
   struct Goal;

@@ -15,7 +15,7 @@ namespace {
 
 constexpr index scratch_bytes = 60 << 20;  // of all workers together
 constexpr index piece_tiles = 32;          // of a transform, for one strip or panel
-constexpr double parallel_products = 1.5e6;
+constexpr double parallel_products = 6e5;
 
 class WinogradWeightGrad {
  public:

@@ -15,9 +15,10 @@ namespace pcx::check {
 
 namespace {
 
-void every_task_once(Report& report) {
+void every_task_once(Report& report, int threads) {
+  set_num_threads(threads);
   for (index tasks : {0, 1, 2, 7, 1000}) {
-    report.start("%lld tasks", static_cast<long long>(tasks));
+    report.start("%lld tasks, %d threads", static_cast<long long>(tasks), threads);
     std::vector<std::atomic<int>> runs(static_cast<std::size_t>(tasks));
     std::atomic<bool> worker_in_range{true};
     const int workers = workers_for(tasks);
@@ -28,6 +29,7 @@ void every_task_once(Report& report) {
     for (const std::atomic<int>& n : runs) report.expect(n == 1, "a task did not run exactly once");
     report.expect(worker_in_range, "a worker's number is out of range");
   }
+  set_num_threads(0);
 }
 
 void exceptions_return(Report& report) {
@@ -185,7 +187,7 @@ void sizes_are_checked(Report& report) {
 
 void check_parallel(Report& report) {
   set_num_threads(3);
-  every_task_once(report);
+  for (int threads : {0, 3, 40}) every_task_once(report, threads);  // more than there are shares, too
   exceptions_return(report);
   phases_begin_when_those_before_have_ended(report);
   nested_calls_are_serial(report);
