@@ -16,6 +16,7 @@ namespace pcx::check {
 namespace {
 
 void every_task_once(Report& report, int threads) {
+  const int usual = get_num_threads();
   set_num_threads(threads);
   for (index tasks : {0, 1, 2, 7, 1000}) {
     report.start("%lld tasks, %d threads", static_cast<long long>(tasks), threads);
@@ -29,7 +30,7 @@ void every_task_once(Report& report, int threads) {
     for (const std::atomic<int>& n : runs) report.expect(n == 1, "a task did not run exactly once");
     report.expect(worker_in_range, "a worker's number is out of range");
   }
-  set_num_threads(0);
+  set_num_threads(usual);
 }
 
 void exceptions_return(Report& report) {
@@ -187,7 +188,7 @@ void sizes_are_checked(Report& report) {
 
 void check_parallel(Report& report) {
   set_num_threads(3);
-  for (int threads : {0, 3, 40}) every_task_once(report, threads);  // more than there are shares, too
+  for (int threads : {1, 3, 40}) every_task_once(report, threads);  // more than there are shares, too
   exceptions_return(report);
   phases_begin_when_those_before_have_ended(report);
   nested_calls_are_serial(report);
