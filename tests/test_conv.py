@@ -370,6 +370,15 @@ def test_results_without_products_keep_the_contract(isa: str) -> None:
     assert_close(dx, p.dx, contract_tolerance(9 * 128))
 
 
+def test_strided_layers_over_large_pictures_keep_the_contract(isa: str) -> None:
+    """The worst of many results: those at the ends of long tiles."""
+    case = ConvCase("stride 2", (96, 96), (16, 64), (3, 3), padding=1, stride=2)
+    p, tolerance = problem(case, "float32"), contract_tolerance(9 * 64)
+    w = PackedWeights(p.w)
+    assert_close(pyconvx.conv2d(p.x, w, p.b, **case.options), p.y, tolerance)
+    assert_close(pyconvx.conv2d_input_grad(p.dy, w, case.x_shape, **case.options), p.dx, tolerance)
+
+
 def test_long_weight_gradients_keep_the_contract(isa: str) -> None:
     case = ConvCase("VGG's conv1: a sum over 25,600 pixels", (160, 160), (3, 16), (3, 3), padding=1)
     p = problem(case, "float32")

@@ -8,7 +8,7 @@
 #include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
-#include "ops/depthwise_block.h"
+#include "ops/column_rows.h"
 #include "ops/depthwise_flat.h"
 
 namespace pcx {

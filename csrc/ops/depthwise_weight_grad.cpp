@@ -6,7 +6,7 @@
 #include "base/parallel.h"
 #include "isa/dispatch.h"
 #include "ops/depthwise.h"
-#include "ops/depthwise_block.h"
+#include "ops/column_rows.h"
 
 namespace pcx {
 

@@ -44,10 +44,10 @@ index copy_steps(const ConvShape& s) {
   return s.kernel[0] * s.kernel[1] > 1 ? quick : row;
 }
 
+// Slices of pixels that are long enough.
 index slices_worth(const ConvShape& s) {
-  const double flops = 2.0 * static_cast<double>(s.y_size() * s.taps() * s.group_in());
-  if (flops < parallel_flops) return 1;
-  return std::min(std::max<index>(2, static_cast<index>(flops / slice_flops)),
+  if (flops_of(s) < parallel_flops) return 1;
+  return std::min(std::max<index>(2, static_cast<index>(flops_of(s) / slice_flops)),
                   s.y_size() / s.out_channels / slice_pixels);
 }
 
@@ -59,9 +59,8 @@ struct MostOfPart {
   MostOfPart(const ConvShape& s, bool in_lanes, index strip, index panel)
       : channels(s.group_in()), columns(s.group_out()) {
     constexpr index few_tasks = 2;
-    const double flops = 2.0 * static_cast<double>(s.y_size() * s.taps() * s.group_in());
     const index wanted = divide_up(few_tasks, s.groups * std::max<index>(1, slices_worth(s)));
-    if (flops < parallel_flops) return;
+    if (flops_of(s) < parallel_flops) return;
     const bool by_columns = in_lanes || channels < 2 * strip || (s.taps() == 1 && columns >= 2 * panel);
     index& shared = by_columns ? columns : channels;
     shared = std::max<index>(1, divide_up(shared, wanted));
@@ -176,7 +175,7 @@ WeightGradPatch<T> WeightGradCut<T>::patch_for(const PixelBlock& b) const {
 
 template <class T>
 index WeightGradCut<T>::workers() const {
-  return flops() < parallel_flops ? 1 : tasks();
+  return flops_of(s) < parallel_flops ? 1 : tasks();
 }
 
 // A block with so many pixels: rows that are not too long where taps read several of them.

@@ -28,6 +28,9 @@ bool lanes_take_x(const ConvShape& shape);
 template <class T>
 bool groups_share_lanes(const ConvShape& shape);
 
+// Of all products, those with padding included.
+inline double flops_of(const ConvShape& s) { return 2.0 * static_cast<double>(s.y_size() * s.taps() * s.group_in()); }
+
 // Multiply-adds for an output position, those in idle lanes included and what else takes as long.
 template <class T>
 double direct_products(const ConvShape& shape);
@@ -55,7 +58,6 @@ struct WeightGradCut {
   std::vector<index> x_at;    // where `few`: each tap's channels in the patch; where in_lanes: the vectors of all runs
   std::vector<index> x_home;  // where x itself is read; or empty
 
-  double flops() const { return 2.0 * static_cast<double>(s.y_size() * s.taps() * s.group_in()); }
   index all_parts() const { return s.groups * parts.c_parts * parts.k_parts; }
   index tasks() const { return slices * divide_up(all_parts(), together); }
   index dy_copy() const { return copy_dy ? divide_up(parts.columns, k.panel) * panel_step : 0; }

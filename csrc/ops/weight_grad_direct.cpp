@@ -208,7 +208,7 @@ Work direct_weight_grad_work(const ConvShape& shape) {
   const WeightGradCut<T> cut(shape);
   const index blocks = divide_up(cut.units, cut.slices) + cut.slices;
   const index own = cut.slices > 1 ? cut.slices * (shape.w_size() + shape.out_channels) : 0;
-  return {cut.flops() / 2, cut.block.pixels() + blocks, own * index(sizeof(T)), cut.scratch() * index(sizeof(T)),
+  return {flops_of(cut.s) / 2, cut.block.pixels() + blocks, own * index(sizeof(T)), cut.scratch() * index(sizeof(T)),
           cut.workers()};
 }
 

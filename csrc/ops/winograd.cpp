@@ -5,14 +5,13 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "base/buffer.h"
 #include "base/division.h"
 #include "base/parallel.h"
 #include "isa/dispatch.h"
-#include "ops/winograd_filter.h"
+#include "ops/winograd_products.h"
 #include "ops/winograd_tile.h"
 
 namespace pcx {
@@ -22,12 +21,7 @@ namespace {
 constexpr index scratch_bytes = 64 << 20;  // of all workers together
 constexpr index least_blocks = 6;          // are shared out whole; fewer in pieces, which wander between processors
 constexpr index piece_tiles = 8;
-constexpr index line = 16;  // floats of a cache line
 constexpr index bytes = sizeof(float);
-// Channels of a weight that are made side by side: few, whose transforms stay near the L1 cache, or where they lie side
-// by side in the weight a cache line of them.
-constexpr index few_made = 4, line_made = 16;
-constexpr index made_ahead = 2;  // times as many channels are fetched beforehand: those that are next come too late
 constexpr double parallel_products = 6e5;  // multiply-adds of the transformed problem that are worth a second thread
 
 class Winograd {
@@ -37,25 +31,19 @@ class Winograd {
       : plan_(problem, tiles),
         p_(plan_.problem),
         k_(kernels<float>()),
+        products_(plan_, problem, tiles, weight),
         x_(x),
-        weight_(weight),
+        by_turns_(weight.by_turns),
         bias_(joined_bias(bias)),
         y_(y),
         relu_(relu),
-        group_size_(winograd_packed_size(problem, tiles) / problem.groups),
-        made_element_((divide_up(plan_.chunk * k_.panel, line) | 1) * line),
         failed_(new std::atomic<bool>[static_cast<std::size_t>(p_.batch)]) {
     for (index i = 0; i < p_.batch; ++i) failed_[i] = false;
-    if (weight.by_turns) filter_.emplace(problem, tiles, weight.strides);
-    for (index t = 0; plan_.over_lanes && t < plan_.pictures * plan_.block; ++t) {
-      rows_at_.push_back(t * plan_.chunk_row);
-      sums_at_.push_back(t * plan_.panel);
-    }
   }
 
   Work work() const {
     const double products = 1.0 * p_.batch * p_.groups * plan_.products() * p_.out_channels;
-    const index each = (3 * plan_.small_size() + making_size()) * bytes;
+    const index each = (3 * plan_.small_size() + products_.scratch()) * bytes;
     const index block = (plan_.input_size() + plan_.product_size()) * bytes;
     const bool alone = products < parallel_products;
     const index lanes = plan_.over_lanes ? k_.lanes : 1;
@@ -114,7 +102,7 @@ class Winograd {
   index pieces() const { return divide_up(plan_.pictures * plan_.block, piece_tiles); }
   // Of the tiles of a block, whose products with a panel are shared: panels alone may be too few. A weight that is made
   // is made once.
-  index most_parts() const { return weight_.by_turns ? 1 : std::max<index>(1, plan_.pictures * plan_.block / k_.tile); }
+  index most_parts() const { return by_turns_ ? 1 : std::max<index>(1, plan_.pictures * plan_.block / k_.tile); }
   index parts_for(int workers) const {
     return workers < 2 ? 1 : std::min(most_parts(), divide_up(2 * workers, plan_.panels));
   }
@@ -129,7 +117,6 @@ class Winograd {
       const Block block = block_of(task);
       for (index chunk = 0; chunk < plan_.chunks; ++chunk) transform(block, chunk, 0, block.tiles(), input, small);
       multiply(block, {0, plan_.panels, 0, block.tiles()}, input, products, small);
-      transform_back(block, {0, plan_.panels, 0, block.tiles()}, products, small);
     });
   }
 
@@ -150,17 +137,18 @@ class Winograd {
       }
       const index panel = (piece - transforms) / parts, each = round_up(divide_up(tiles, parts), k_.tile);
       const index first = std::min((piece - transforms) % parts * each, tiles);
-      const Products part{panel, panel + 1, first, std::min(first + each, tiles)};
+      const WinogradProducts::Part part{panel, panel + 1, first, std::min(first + each, tiles)};
       if (part.tile == part.last_tile) return;
       multiply(block, part, input, products, small);
-      transform_back(block, part, products, small);
     });
   }
 
-  // Panels and tiles of a block.
-  struct Products {
-    index panel, last_panel, tile, last_tile;
-  };
+  // The products and their transform. The room for a weight that is made stands behind that for tiles on their way.
+  void multiply(const Block& b, const WinogradProducts::Part& part, const float* input, float* products,
+                float* small) const {
+    products_.run(b.group, b.number, part, input, products, small + 3 * plan_.small_size());
+    transform_back(b, part, products, small);
+  }
 
   // Tiles [first, last) of a block, each picture's on their own.
   void transform(const Block& b, index chunk, index first, index last, float* input, float* small) const {
@@ -172,7 +160,7 @@ class Winograd {
     }
   }
 
-  void transform_back(const Block& b, const Products& part, const float* products, float* small) const {
+  void transform_back(const Block& b, const WinogradProducts::Part& part, const float* products, float* small) const {
     const float* const bias = bias_ ? bias_ + b.group * p_.out_channels : nullptr;
     for (index i = 0; i < b.pictures; ++i, products += b.each * plan_.panel) {
       const WinogradOutput output{plan_, products, bias, relu_, y_of(b, i), small};
@@ -191,134 +179,16 @@ class Winograd {
     return y_ + (b.image + picture) * size + b.group * p_.pixel_channels();
   }
 
-  // The room for a weight that is made stands behind that for tiles on their way.
-  void multiply(const Block& b, const Products& part, const float* input, float* products, float* small) const {
-    input += part.tile * plan_.chunk_row;
-    products += part.tile * plan_.panel;
-    if (plan_.over_lanes) return multiply_over_lanes(b, part, input, products);
-    if (!weight_.by_turns) return multiply_packed(b, part, input, products);
-    for (index panel = part.panel; panel < part.last_panel; ++panel)
-      multiply_making(b, panel, input, products, small + 3 * plan_.small_size());
-  }
-
-  index columns_of(index panel) const { return std::min<index>(k_.panel, p_.out_channels - panel * k_.panel); }
-
-  PanelProduct<float> product_of(index tiles, index panel) const {
-    PanelProduct<float> product{};
-    product.rows = tiles;
-    product.x_stride = plan_.chunk_row;
-    product.y_stride = plan_.panel;
-    product.columns = columns_of(panel);
-    product.width = k_.whole_width(product.columns);
-    return product;
-  }
-
-  // One chunk of the sum of one element; `w` is the chunk's weight. Returns whether there is anything to sum.
-  bool add_chunk(PanelProduct<float>& product, const WinogradPlan::Zeros& zeros, index e, index chunk,
-                 const float* input, const float* w) const {
-    const WinogradPlan::Summed summed = plan_.summed(zeros, chunk);
-    if (summed.depth == 0) return false;
-    product.x = input + (chunk * plan_.elements + e) * plan_.input_element + summed.first;
-    product.w = w + summed.first * product.width;
-    product.depth = summed.depth;
-    product.ahead = product.depth * product.width;
-    k_.panel_product(product);
-    return true;
-  }
-
-  // Element by element, so that one element of the transformed input serves all panels from the cache.
-  void multiply_packed(const Block& b, const Products& part, const float* input, float* products) const {
-    WinogradPlan::Zeros zeros = plan_.padding_of(b.number);
-    for (index e = 0; e < plan_.elements; ++e) {
-      plan_.go_to(e, zeros);
-      for (index panel = part.panel; panel < part.last_panel; ++panel) {
-        PanelProduct<float> product = product_of(part.last_tile - part.tile, panel);
-        const float* const w = weight_.data + b.group * group_size_ +
-                               panel * k_.panel * plan_.elements * plan_.depth() + e * plan_.depth() * product.width;
-        product.y = products + (panel * plan_.elements + e) * plan_.product_element;
-        for (index chunk = 0; chunk < plan_.chunks; ++chunk) {
-          if (add_chunk(product, zeros, e, chunk, input, w + chunk * plan_.chunk * product.width))
-            product.accumulate = true;
-        }
-      }
-    }
-  }
-
-  // All columns at once: they are few.
-  void multiply_over_lanes(const Block& b, const Products& part, const float* input, float* products) const {
-    Run run{0, 0};
-    ConvPixels<float> product{};
-    product.x_at = rows_at_.data();
-    product.y_at = sums_at_.data();
-    product.runs = &run;
-    product.run_count = 1;
-    product.pixels = part.last_tile - part.tile;
-    product.columns = static_cast<int>(p_.out_channels);
-    product.over_lanes = true;
-    product.w = weight_.data + b.group * group_size_;
-    for (index e = 0; e < plan_.elements; ++e) {
-      product.y = products + e * plan_.product_element;
-      for (index chunk = 0; chunk < plan_.chunks; ++chunk) {
-        product.x = input + (chunk * plan_.elements + e) * plan_.input_element;
-        run.length = std::min(plan_.chunk, plan_.depth() - chunk * plan_.chunk);
-        product.accumulate = chunk > 0;
-        k_.conv_pixels(product);
-        product.w += round_up(run.length, k_.lanes) * p_.out_channels;
-      }
-    }
-  }
-
-  // Chunk by chunk, for all elements of which a weight is made together.
-  void multiply_making(const Block& b, index panel, const float* input, float* products, float* made) const {
-    WinogradPlan::Zeros zeros = plan_.padding_of(b.number);
-    PanelProduct<float> product = product_of(b.tiles(), panel);
-    std::vector<char> begun(static_cast<std::size_t>(plan_.elements), 0);
-    for (index chunk = 0; chunk < plan_.chunks; ++chunk) {
-      make(b.group, panel, chunk, made);
-      for (index e = 0; e < plan_.elements; ++e) {
-        char& some = begun[static_cast<std::size_t>(e)];
-        plan_.go_to(e, zeros);
-        product.y = products + (panel * plan_.elements + e) * plan_.product_element;
-        product.accumulate = some;
-        if (add_chunk(product, zeros, e, chunk, input, made + e * made_element_)) some = 1;
-      }
-    }
-  }
-
-  index made_together() const { return weight_.strides.out == 1 ? few_made : line_made; }
-
-  // The transformed weight of one panel for a chunk of the sum.
-  void make(index group, index panel, index chunk, float* made) const {
-    const index begin = chunk * plan_.chunk, end = std::min(begin + plan_.chunk, plan_.depth());
-    const index columns = columns_of(panel), width = k_.whole_width(columns);
-    const float* const w = weight_.data + group * weight_.strides.group + panel * k_.panel * weight_.strides.out;
-    double* const scratch = reinterpret_cast<double*>(made + made_size());
-    for (index i = begin, count; i < end; i += count) {
-      const index c = i % p_.in_channels;
-      count = std::min({made_together(), p_.in_channels - c, end - i});
-      filter_->run({w + c * weight_.strides.in, i / p_.in_channels, count, columns, width,
-                    made_ahead * count * weight_.strides.in},
-                   made + (i - begin) * width, made_element_, scratch);
-    }
-  }
-
-  // Of a worker: the weight of a chunk and a panel, and what it is made in.
-  index made_size() const { return plan_.elements * made_element_; }
-  index making_size() const { return weight_.by_turns ? made_size() + 2 * filter_->scratch(made_together()) : 0; }
-
   const WinogradPlan plan_;
-  std::optional<FilterTransform> filter_;  // by turns
   const Correlation& p_;
   const Kernels<float>& k_;
+  const WinogradProducts products_;
   const float* x_;
-  const Weight<float> weight_;
+  const bool by_turns_;
   std::vector<float> biases_;
   const float* bias_;
   float* y_;
   const bool relu_;
-  const index group_size_;
-  std::vector<index> rows_at_, sums_at_;  // over lanes: of each tile of a block
-  const index made_element_;  // floats from one element of a made weight to the next: in other sets of the cache
   std::unique_ptr<std::atomic<bool>[]> failed_;
 };
 

@@ -1,33 +1,12 @@
-// How depthwise convolution cuts its work, and the rows of x that a block of it has in columns.
+// The rows of x that a block of depthwise convolution has in columns.
 #pragma once
 #include <vector>
 
 #include "base/buffer.h"
+#include "ops/depthwise_cut.h"
 #include "ops/tap_columns.h"
 
 namespace pcx {
-
-// Blocks of positions and of output channels (a multiple of the lanes): a function of the problem alone. `high` rows of
-// positions are seen at once; the rows of x for `held` of them are held.
-struct DepthwiseCut {
-  Axes block, blocks;
-  index channels, channel_blocks, high, held;
-  bool vectors_apart;  // in columns: all columns of a vector of channels lie together, not all vectors of a column
-
-  index units(const Correlation& p) const { return p.batch * blocks[0] * blocks[1] * blocks[2]; }
-  index shared_by(const Correlation& p, index tasks) const;  // threads at most; one where the work is little
-};
-template <class T>
-DepthwiseCut depthwise_cut(const Correlation& problem);
-template <class T>
-DepthwiseCut depthwise_grad_cut(const Correlation& problem);
-
-// Where a block of positions begins, and how far it goes.
-struct DepthwiseBlock {
-  index image;
-  Axes start, size;
-};
-DepthwiseBlock depthwise_block(const Correlation& problem, const DepthwiseCut& cut, index unit);
 
 // Rows of x in columns, each kept as long as rows of taps need it. They lie close together: where pixels are a power of
 // two apart, their lines would share a few places of the first-level cache. One for each worker.
