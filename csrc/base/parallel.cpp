@@ -132,6 +132,23 @@ void run_team(Job& job, int workers) {
 }
 #endif
 
+constexpr double brief_operations = 3e6;  // some 60 us
+#if defined(_OPENMP)
+bool at_hand() { return true; }
+#else
+constexpr std::chrono::microseconds succession{150};
+
+// Whether the threads are up, or there was a brief call a moment ago. Waking one takes 10 us here, and it is there some
+// 50 us later.
+bool at_hand() {
+  static std::atomic<std::chrono::steady_clock::rep> before{0};
+  if (team_awake()) return true;
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  const std::chrono::steady_clock::duration last(before.exchange(now.count(), std::memory_order_relaxed));
+  return now - last < succession;
+}
+#endif
+
 }  // namespace
 
 // Asleep, a thread gives its processor to the one that it waits for: where another process has a processor, too, that
@@ -157,6 +174,11 @@ void set_num_threads(int n) { requested_threads = n; }
 int workers_for(std::int64_t tasks) {
   if (inside_task || tasks < 2) return 1;
   return static_cast<int>(std::min<std::int64_t>(tasks, get_num_threads()));
+}
+
+int workers_for(std::int64_t tasks, double operations) {
+  const int workers = workers_for(tasks);
+  return workers > 1 && operations < brief_operations && !at_hand() ? 1 : workers;
 }
 
 void run_tasks(std::int64_t tasks, int workers, Order order, TaskFunction function, void* context) {

@@ -13,9 +13,14 @@ int default_num_threads();    // affinity, cgroup quota and OMP_NUM_THREADS, whi
 
 // About 20 us on one core: less is done by one thread. A second one that waits for work takes 4 us to come and go.
 constexpr double parallel_flops = 2e6;
+// Multiply-adds that take as long as an element that is read and written.
+constexpr double element_operations = 12;
 
-// The number of workers that parallel_for may use here for so many tasks: scratch is taken for that many.
+// The number of workers that parallel_for may use here for so many tasks: scratch is taken for that many. For few
+// operations, as many multiply-adds as would take about as long, threads that sleep are not woken, unless one such call
+// follows another: it would be over before they come.
 int workers_for(std::int64_t tasks);
+int workers_for(std::int64_t tasks, double operations);
 
 using TaskFunction = void (*)(void* context, std::int64_t task, int worker);
 

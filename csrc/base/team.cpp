@@ -77,6 +77,8 @@ class Team {
     wait_for(call.ended, call.begun - 1);
   }
 
+  bool awake() const { return awake_.load(std::memory_order_relaxed) > 0; }
+
  private:
   // As many threads as this call wants, and more for several at a time as far as there are processors.
   void enlist(int least) {
@@ -101,6 +103,7 @@ class Team {
 
   [[noreturn]] void serve() {
     Helper self;
+    ++awake_;
     for (std::unique_lock<std::mutex> lock(mutex_);;) {
       Call* const call = next_call(self, lock);
       const int number = call->begun++;
@@ -126,9 +129,11 @@ class Team {
       const bool posted = look_out(seen);
       lock.lock();
       if (posted || posted_.load(std::memory_order_relaxed) != seen) continue;
+      --awake_;
       asleep_.push_back(&self);
       work_.wait(lock, [&] { return posted_.load(std::memory_order_relaxed) != seen; });
       asleep_.erase(std::find(asleep_.begin(), asleep_.end(), &self));
+      ++awake_;
     }
   }
 
@@ -148,6 +153,7 @@ class Team {
   Call* open_ = nullptr;  // calls that member 0 of is at work
   int threads_ = 0;
   std::vector<Helper*> asleep_;
+  std::atomic<int> awake_{0};             // threads
   std::atomic<std::uint64_t> posted_{0};  // calls, ever
 };
 
@@ -169,5 +175,7 @@ void run_with_team(int members, Member member, void* context) {
   Call call{members, member, context};
   team()->run(call);
 }
+
+bool team_awake() { return team()->awake(); }
 
 }  // namespace pcx

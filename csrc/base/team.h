@@ -12,4 +12,7 @@ using Member = void (*)(void* context, int number);
 // member must not throw. Works in a child process too, which starts a team of its own.
 void run_with_team(int members, Member member, void* context);
 
+// Whether a thread of the team is up: it waits for work, or is at it.
+bool team_awake();
+
 }  // namespace pcx

@@ -25,7 +25,9 @@ struct Blocks {
       : rows(rows),
         block_rows(std::clamp(block_size / channels, least_rows, most_rows)),
         count(divide_up(rows, block_rows)) {
-    workers = rows * channels < parallel_size ? 1 : workers_for(count);
+    workers = rows * channels < parallel_size
+                  ? 1
+                  : workers_for(count, element_operations * static_cast<double>(rows * channels));
   }
 
   index rows_of(index block) const { return std::min(block_rows, rows - block * block_rows); }

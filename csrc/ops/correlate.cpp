@@ -64,7 +64,8 @@ class Correlator {
   bool reads_once() const { return cut_.tasks(1) == cut_.panel_groups; }
 
   void run() {
-    const int workers = workers_for(work().workers);
+    const Work needed = work();
+    const int workers = workers_for(needed.workers, needed.products);
     const index patch = patch_bytes() / static_cast<index>(sizeof(T)), positions = cut_.positions();
     Buffer<T> patches(patch * workers), turns(turn_size() * workers);
     Buffer<index> lists(list_size() * workers);

@@ -168,7 +168,8 @@ class RowCorrelator {
 
   void run() {
     const index tasks = cut_.tasks(apart()), scratch = window_.size();
-    const int workers = workers_for(work().workers);
+    const Work needed = work();
+    const int workers = workers_for(needed.workers, needed.products);
     Buffer<T> windows(scratch * workers), turned(turned_size());
     if (turned_size() > 0) {
       turn_weights(p_, chunks_, packed_, turned.data());

@@ -144,7 +144,7 @@ void depthwise(const Correlation& p, const T* x, const T* packed, const T* bias,
   const bool padding = packed[depthwise_packed_size<T>(p) - 1] != 0;  // NaN is not 0
   const index tasks = cut.units(p) * cut.channel_blocks, all = p.groups * p.out_channels;
   const index row_size = streamed<T>(p) ? cut.block[2] * cut.channels : 0;  // a row is finished here, then stored
-  const int workers = workers_for(cut.shared_by(p, tasks));
+  const int workers = workers_for(cut.shared_by(p, tasks), p.products());
   Buffer<T> buffer(row_size * workers);
   std::vector<ColumnRows<T>> columns;
   for (int i = 0; i < workers; ++i) columns.emplace_back(p, cut, padding);

@@ -61,7 +61,8 @@ class FlatDepthwise {
   }
 
   void run() {
-    const int workers = workers_for(work().workers);
+    const Work needed = work();
+    const int workers = workers_for(needed.workers, needed.products);
     Buffer<T> buffer(scratch() * workers), biases(bias_ ? wide_ : 0);
     for (index c = 0; bias_ && c < wide_; ++c) biases.data()[c] = bias_[c % p_.groups];
     std::vector<Worker> own(static_cast<std::size_t>(workers));

@@ -38,7 +38,7 @@ class DepthwiseGrad {
 
   void run(T* dw) {
     const index tasks = slices_ * cut_.channel_blocks;
-    const int workers = workers_for(cut_.shared_by(p_, tasks));
+    const int workers = workers_for(cut_.shared_by(p_, tasks), p_.products());
     Buffer<T> sums(slices_ * size_);
     std::vector<ColumnRows<T>> columns;
     for (int i = 0; i < workers; ++i) columns.emplace_back(p_, cut_, false);

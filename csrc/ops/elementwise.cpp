@@ -16,7 +16,7 @@ constexpr index parallel_size = 1 << 17;  // elements; fewer are done by one thr
 template <class Body>  // body(first element, count)
 void each_piece(index count, Body&& body) {
   const index tasks = divide_up(count, piece);
-  const int workers = count < parallel_size ? 1 : workers_for(tasks);
+  const int workers = count < parallel_size ? 1 : workers_for(tasks, element_operations * static_cast<double>(count));
   parallel_for(tasks, workers, [&](index task, int) { body(task * piece, std::min(piece, count - task * piece)); });
 }
 

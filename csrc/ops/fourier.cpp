@@ -16,9 +16,10 @@ namespace pcx {
 
 namespace {
 
-constexpr index scratch_bytes = 64 << 20;  // of all workers together
-constexpr double parallel_cycles = 8e4;    // that are worth a second thread
-constexpr index chain_of_a_step = 2;       // roundings one after the other
+constexpr index scratch_bytes = 64 << 20;   // of all workers together
+constexpr double parallel_cycles = 8e4;     // that are worth a second thread
+constexpr double operations_of_cycle = 12;  // multiply-adds that take as long
+constexpr index chain_of_a_step = 2;        // roundings one after the other
 
 template <class T>
 class Fourier {
@@ -30,7 +31,7 @@ class Fourier {
     const Correlation& p = plan_.problem;
     const std::unique_ptr<std::atomic<bool>[]> failed(new std::atomic<bool>[static_cast<std::size_t>(p.batch)]);
     for (index i = 0; i < p.batch; ++i) failed[i] = false;
-    const int workers = workers_for(work.workers);
+    const int workers = workers_for(work.workers, operations_of_cycle * plan_.cycles() * static_cast<double>(p.batch));
     Buffer<T> buffer(workers * plan_.scratch());
     parallel_for(p.batch * plan_.bundles * plan_.pairs, workers, [&](index task, int worker) {
       const index pair = task % plan_.pairs, bundle = task / plan_.pairs % plan_.bundles;

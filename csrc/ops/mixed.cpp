@@ -42,7 +42,7 @@ class Mixed {
   void run() const {
     Buffer<T> biases(bias_ ? period_.outputs : 0);
     for (index i = 0; bias_ && i < period_.outputs; ++i) biases.data()[i] = bias_[i % out_];
-    parallel_for(rows_ * pieces_, workers_for(work().workers),
+    parallel_for(rows_ * pieces_, workers_for(work().workers, p_.products()),
                  [&](index task, int) { piece(task / pieces_, task % pieces_ * piece_, biases.data()); });
   }
 

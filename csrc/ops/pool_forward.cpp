@@ -30,7 +30,7 @@ class Pool {
   void run() const {
     if (s_.y_size() == 0) return;
     const RowCut cut(s_.batch * s_.out[0] * s_.out[1], s_.out[2] * s_.channels, most_taps(), s_.channels);
-    const int workers = cut.small ? 1 : workers_for(cut.tasks());
+    const int workers = cut.workers();
     Buffer<index> offsets(workers * most_taps());
     Buffer<std::uint32_t> positions(workers * most_taps());
     parallel_for(cut.tasks(), workers, [&](index task, int worker) {

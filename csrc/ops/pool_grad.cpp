@@ -55,7 +55,7 @@ class PoolGrad {
     index holds = 1;  // windows that hold a pixel, at most
     for (int a = 0; a < 3; ++a) holds *= std::min(s_.out[a], divide_up(s_.kernel[a], s_.stride[a]));
     const RowCut cut(s_.batch * s_.in[0] * s_.in[1], s_.in[2] * s_.channels, std::max<index>(1, holds), s_.channels);
-    const int workers = cut.small ? 1 : workers_for(cut.tasks());
+    const int workers = cut.workers();
     // Pixels of a row that only equal windows hold, and as many as hold any pixel so far from the edges.
     const index reach = (s_.kernel[2] - 1) * s_.dilation[2] + 1;
     const index first = (equal.begin - 1) * s_.stride[2] + reach - s_.pad_before[2];

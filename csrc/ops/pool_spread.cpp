@@ -19,7 +19,7 @@ class Spread {
 
   void run() const {
     const RowCut cut(s_.batch * s_.out[0] * s_.out[1], s_.out[2] * s_.channels, s_.taps(), s_.channels);
-    const int workers = cut.small ? 1 : workers_for(cut.tasks());
+    const int workers = cut.workers();
     std::vector<Taps> taps(static_cast<std::size_t>(workers));
     parallel_for(cut.tasks(), workers, [&](index task, int worker) {
       Taps& own = taps[static_cast<std::size_t>(worker)];

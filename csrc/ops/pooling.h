@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/division.h"
+#include "base/parallel.h"
 #include "base/shape.h"
 #include "isa/kernel_table.h"
 
@@ -40,17 +41,19 @@ struct RowCut {
   static constexpr double task_work = 1 << 16, parallel_work = 1 << 17;  // elements; 2^17 take about 25 us on one core
 
   index rows, rows_each, channels, channels_each;
-  bool small;  // not worth a second thread
+  double work;  // elements
 
   // reads: for an element of a row.
   RowCut(index all_rows, index row_size, index reads, index all_channels)
       : rows(all_rows), rows_each(1), channels(all_channels), channels_each(all_channels) {
     const double row_work = static_cast<double>(row_size) * static_cast<double>(reads);
-    small = static_cast<double>(rows) * row_work < parallel_work;
+    work = static_cast<double>(rows) * row_work;
     if (row_work < task_work) rows_each = static_cast<index>(task_work / row_work);
     rows_each = std::clamp<index>(rows_each, 1, std::max<index>(1, rows / least_tasks));
-    while (!small && tasks() < least_tasks && channels_each > 64) channels_each = divide_up(channels_each, 128) * 64;
+    while (work >= parallel_work && tasks() < least_tasks && channels_each > 64)
+      channels_each = divide_up(channels_each, 128) * 64;
   }
+  int workers() const { return work < parallel_work ? 1 : workers_for(tasks(), element_operations * work); }
   index tasks() const { return divide_up(rows, rows_each) * divide_up(channels, channels_each); }
 
   template <class Body>  // body(row, first channel, channels)

@@ -57,7 +57,8 @@ class Scatterer {
   }
 
   void run() {
-    const int workers = workers_for(work().workers);
+    const Work needed = work();
+    const int workers = workers_for(needed.workers, needed.products);
     store_.fill_unreached();
     Buffer<T> sums(cut_.sums * workers), results(cut_.results * workers), windows(products_.window() * workers);
     Buffer<T> shared(seams() + store_.biases());

@@ -20,7 +20,8 @@ void transpose_batch(const T* x, index batch, index rows, index cols, T* y) {
   const index row_blocks = divide_up(rows, block), col_blocks = divide_up(cols, block);
   const bool tall = rows > cols;  // a task takes all blocks of the shorter side
   const index each = tall ? row_blocks : col_blocks, tasks = batch * each;
-  const int workers = batch * rows * cols < parallel_size ? 1 : workers_for(tasks);
+  const index size = batch * rows * cols;
+  const int workers = size < parallel_size ? 1 : workers_for(tasks, element_operations * static_cast<double>(size));
   auto move = [&](index image, index r, index c) {
     kernels<T>().transpose(x + (image * rows + r) * cols + c, cols, y + (image * cols + c) * rows + r, rows,
                            std::min(block, rows - r), std::min(block, cols - c));

@@ -215,7 +215,7 @@ Work direct_weight_grad_work(const ConvShape& shape) {
 template <class T>
 void direct_weight_grad(const ConvShape& shape, const T* x, const T* dy, T* dw, T* db) {
   const WeightGradCut<T> cut(shape);
-  const int workers = workers_for(cut.workers());
+  const int workers = workers_for(cut.workers(), flops_of(cut.s) / 2);
   Buffer<T> scratch(workers * cut.scratch());
   const SliceSums<T> sums(shape, cut.slices, {dw, db});
   parallel_for(cut.tasks(), workers, [&](index task, int worker) {

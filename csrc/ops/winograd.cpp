@@ -65,7 +65,7 @@ class Winograd {
 
   std::vector<index> run() {
     const Work work = this->work();
-    const int workers = workers_for(work.workers);
+    const int workers = workers_for(work.workers, work.products);
     Buffer<float> buffer((work.shared + workers * work.scratch) / bytes);
     if (whole_blocks())
       run_whole_blocks(workers, work.scratch / bytes, buffer.data());

@@ -41,7 +41,7 @@ class WinogradWeightGrad {
   // Whether all sums were finite.
   bool run(float* dw) {
     const Work work = this->work();
-    const int workers = workers_for(work.workers);
+    const int workers = workers_for(work.workers, work.products);
     Buffer<float> shared(plan_.alone ? 0 : plan_.block_size()), scratch(workers * work.scratch / bytes);
     SliceSums<float> sums(s_, plan_.slices, {dw, nullptr});
     if (!plan_.alone) {
