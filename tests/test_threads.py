@@ -70,6 +70,24 @@ def test_the_default_follows_omp_num_threads(value: str) -> None:
     assert run("print(pyconvx.get_num_threads())", OMP_NUM_THREADS=value) == "1"
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts the threads that Linux lists")
+def test_brief_work_by_itself_wakes_no_threads() -> None:
+    """A call of some 40 us would be over before they come."""
+    program = """
+        import os, time
+        pyconvx.set_num_threads(2)
+        threads = lambda: len(os.listdir("/proc/self/task"))
+        before = threads()
+        for _ in range(3):
+            pyconvx.conv2d(x[:1, :28, :28], w[:1, :1])
+            time.sleep(0.01)
+        brief = threads() - before
+        pyconvx.conv2d(x, w, padding=1)
+        print(brief, threads() - before)
+    """
+    assert run(program) == "0 1"
+
+
 def test_num_threads_restores_what_was_set_even_after_an_error() -> None:
     before = pyconvx.get_num_threads()
     with pyconvx.num_threads(3):
