@@ -101,9 +101,10 @@ def test_memory_is_what_the_pool_gives_out(
         results, peak = peak_memory(lambda: function(*args, **options))
     written = results if isinstance(results, tuple) else (results,)
     pooled = sum(y.nbytes for y in written if y.nbytes >= 1 << 16)
-    expected = pooled + found.scratch_bytes(threads) + found.packed_bytes
+    # Brief work wakes nobody.
+    least, most = (pooled + found.scratch_bytes(n) + found.packed_bytes for n in (1, threads))
     grain = 64 << 10  # of blocks above 1 MiB
-    assert expected <= peak <= 1.25 * expected + 4 * grain, f"{peak} bytes, explained {expected}: {found}"
+    assert least <= peak <= 1.25 * most + 4 * grain, f"{peak} bytes, explained {least} to {most}: {found}"
 
 
 @pytest.mark.parametrize("case", LARGE, ids=str)

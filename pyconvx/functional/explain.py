@@ -53,7 +53,7 @@ class Explanation:
         return max((threads for _, _, threads in self.scratch), default=1)
 
     def scratch_bytes(self, threads: int = 1) -> int:
-        """Memory beside arrays and packed weight while so many threads may compute."""
+        """Memory beside arrays and packed weight while so many threads compute: the most, as brief work wakes none."""
         return max((shared + own * min(threads, most) for shared, own, most in self.scratch), default=0)
 
     def __str__(self) -> str:
