@@ -135,17 +135,25 @@ void run_team(Job& job, int workers) {
 constexpr double brief_operations = 3e6;  // some 60 us
 #if defined(_OPENMP)
 bool at_hand() { return true; }
+void end_brief_work() {}
 #else
-constexpr std::chrono::microseconds succession{150};
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::microseconds succession{100};
+std::atomic<Clock::rep> brief_end{0};  // of the last brief work that one thread did by itself
+thread_local bool brief_alone = false;
 
-// Whether the threads are up, or there was a brief call a moment ago. Waking one takes 10 us here, and it is there some
+// Whether the threads are up, or brief work has ended a moment ago. Waking one takes 10 us here, and it is there some
 // 50 us later.
 bool at_hand() {
-  static std::atomic<std::chrono::steady_clock::rep> before{0};
   if (team_awake()) return true;
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  const std::chrono::steady_clock::duration last(before.exchange(now.count(), std::memory_order_relaxed));
-  return now - last < succession;
+  const Clock::time_point last{Clock::duration(brief_end.load(std::memory_order_relaxed))};
+  brief_alone = Clock::now() - last >= succession;
+  return !brief_alone;
+}
+
+// It may have several steps.
+void end_brief_work() {
+  if (brief_alone) brief_end.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed);
 }
 #endif
 
@@ -187,6 +195,7 @@ void run_tasks(std::int64_t tasks, int workers, Order order, TaskFunction functi
     job.work(0);
   else
     run_team(job, workers);
+  end_brief_work();
   job.throw_error();
 }
 

@@ -16,6 +16,7 @@ namespace {
 constexpr index scratch_bytes = 60 << 20;  // of all workers together
 constexpr index piece_tiles = 32;          // of a transform, for one strip or panel
 constexpr double parallel_products = 6e5;
+constexpr double with_transforms = 3;  // what all takes, in products, where they are few
 
 class WinogradWeightGrad {
  public:
@@ -41,7 +42,7 @@ class WinogradWeightGrad {
   // Whether all sums were finite.
   bool run(float* dw) {
     const Work work = this->work();
-    const int workers = workers_for(work.workers, work.products);
+    const int workers = workers_for(work.workers, with_transforms * work.products);
     Buffer<float> shared(plan_.alone ? 0 : plan_.block_size()), scratch(workers * work.scratch / bytes);
     SliceSums<float> sums(s_, plan_.slices, {dw, nullptr});
     if (!plan_.alone) {
