@@ -139,19 +139,21 @@ void end_brief_work() {}
 #else
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::microseconds succession{100};
+constexpr int steps = 3;               // that a call by itself may have
 std::atomic<Clock::rep> brief_end{0};  // of the last brief work that one thread did by itself
+std::atomic<int> in_succession{0};     // of such work
 thread_local bool brief_alone = false;
 
-// Whether the threads are up, or brief work has ended a moment ago. Waking one takes 10 us here, and it is there some
-// 50 us later.
+// Whether the threads are up, or brief work has followed brief work for some time. Waking one takes 10 us here, and it
+// is there some 50 us later.
 bool at_hand() {
   if (team_awake()) return true;
   const Clock::time_point last{Clock::duration(brief_end.load(std::memory_order_relaxed))};
-  brief_alone = Clock::now() - last >= succession;
+  if (Clock::now() - last >= succession) in_succession.store(0, std::memory_order_relaxed);
+  brief_alone = in_succession.fetch_add(1, std::memory_order_relaxed) < steps;
   return !brief_alone;
 }
 
-// It may have several steps.
 void end_brief_work() {
   if (brief_alone) brief_end.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed);
 }

@@ -17,8 +17,8 @@ constexpr double parallel_flops = 2e6;
 constexpr double element_operations = 12;
 
 // The number of workers that parallel_for may use here for so many tasks: scratch is taken for that many. For few
-// operations, as many multiply-adds as would take about as long, threads that sleep are not woken, unless one such call
-// follows another: it would be over before they come.
+// operations, as many multiply-adds as would take about as long, threads that sleep are not woken, unless such work
+// follows such work: it would be over before they come.
 int workers_for(std::int64_t tasks);
 int workers_for(std::int64_t tasks, double operations);
 
