@@ -329,6 +329,11 @@ struct Kernels {
     return columns * ((length + lanes - 1) / lanes) <= short_weights;
   }
   bool wide() const { return lanes * sizeof(T) == 64; }  // products are fast beside caches and memory
+  // Whether a tile of so many pixels reads more of them side by side than a set of the first-level cache has lines.
+  bool crowds(index pixels) const {
+    constexpr index most_lines = 12;
+    return pixels > most_lines * ((pixels + tile - 1) / tile);
+  }
   index whole_width(index columns) const { return columns <= lanes ? lanes : panel; }
 };
 

@@ -15,8 +15,9 @@ BlockReads<T>::BlockReads(const Correlation& problem, const Chunks& chunks, cons
       tap_sets_(tap_sets),
       home_taps_(tap_sets_ ? 1 : run_taps_at_home(p_, chunks_, last_over_lanes<T>(p_))),
       in_place_(in_place),
+      crowded_(crowded<T>(p_)),
       patch_(p_, cut.block, chunks_),
-      parts_(picture_parts(p_, in_place_ ? 0 : parted_axes<T>(p_))),
+      parts_(picture_parts(p_, in_place_ || tap_sets_ ? 0 : parted_axes<T>(p_))),
       slabs_(weight.by_turns && !parted() && has_rows(p_, weight.strides)),  // which have all taps
       first_(std::min(chunks_.channels, p_.in_channels)) {
   const auto& axis = p_.axis;
@@ -66,7 +67,7 @@ void BlockReads<T>::list_taps() {
 
 template <class T>
 typename BlockReads<T>::Lists BlockReads<T>::lists_of(index channels, NeededTaps needed, bool home) const {
-  const index step = home ? home_taps_ : chunks_.run_taps;
+  const index step = home || tap_sets_ ? home_taps_ : chunks_.run_taps;
   const auto at = [&](index d, index h, index w) {
     return home ? d * x_tap_[0] + h * x_tap_[1] + w * x_tap_[2] : patch_.tap(d, h, w);
   };
@@ -98,10 +99,11 @@ void BlockReads<T>::list_sets(Pixels& pixels) const {
   if (!tap_sets_) return;
   Taps taps = taps_of(first_, 1);
   tap_sets_->list(pixels.start, pixels.size, pixels.images, pixels.x_at, pixels.lists, pixels.sets, taps.set);
-  pixels.slabs = SlabList(lists_.back().runs, taps, !slabs_);
+  const auto lists = static_cast<std::size_t>(pixels.groups[0].lists);
+  pixels.slabs = SlabList(lists_[lists].runs, taps, !slabs_);
   if (last_lists_.empty()) return;
   taps.length = p_.in_channels % chunks_.channels;
-  pixels.last_slabs = SlabList(last_lists_.back().runs, taps, !slabs_);
+  pixels.last_slabs = SlabList(last_lists_[lists].runs, taps, !slabs_);
 }
 
 template <class T>

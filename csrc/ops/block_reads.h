@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "isa/dispatch.h"
 #include "ops/correlate_cut.h"
 #include "ops/patch.h"
 #include "ops/run_list.h"
@@ -55,7 +56,10 @@ class BlockReads {
   T* write(T* y, const Block& block) const;
 
  private:
-  bool stays_home(const Block& b) const { return tap_sets_ || (home_taps_ && !meets_padding(p_, b.start, b.size)); }
+  bool stays_home(const Block& b) const {
+    if (crowded_ && kernels<T>().crowds(b.pixels())) return false;
+    return tap_sets_ || (home_taps_ && !meets_padding(p_, b.start, b.size));
+  }
   index parts() const { return parts_[0].count * parts_[1].count * parts_[2].count; }
   bool parted() const { return parts() > 1; }
   template <class Use>
@@ -71,7 +75,7 @@ class BlockReads {
   const WeightStrides strides_;
   const std::optional<TapSets>& tap_sets_;  // where taps take turns
   const index home_taps_;                   // run_taps_at_home, or 1
-  const bool in_place_;
+  const bool in_place_, crowded_;
   const Patch patch_;
   const PictureParts parts_;
   const bool slabs_;

@@ -66,7 +66,7 @@ ColumnRows<T>::ColumnRows(const Correlation& problem, const DepthwiseCut& cut, b
       row_(plane_ * p_.in_channels),
       padding_(padding),
       may_stay_(!padding && !cut.vectors_apart && p_.in_channels == 1 && p_.out_channels == 1 &&
-                (!seen_again(p_) || spreads<T>(p_.groups, cut.channels))),
+                (!seen_again(p_) || spreads<T>(p_, cut.channels))),
       far_(p_.in_channels == 1 && p_.out_channels == 1 && elements_of_x(p_) * index(sizeof(T)) > far_bytes),
       home_step_(p_.axis[2].step * p_.groups * p_.in_channels),
       held_(static_cast<std::size_t>(deep_ * ring_)),

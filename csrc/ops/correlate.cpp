@@ -35,7 +35,7 @@ class Correlator {
         streams_(streams<T>(p_) && p_.taps() * p_.in_channels <= chunks_.depth &&
                  reinterpret_cast<std::uintptr_t>(y) % 64 == 0),
         tap_sets_(turns_of<T>(p_, chunks_)),
-        in_place_(tap_sets_ || stays_in_place<T>(p_, chunks_)),
+        in_place_((tap_sets_ && !crowded<T>(p_)) || stays_in_place<T>(p_, chunks_)),
         cut_(cut_for(p_, in_place_, chunks_, small_, sizeof(T), divide_up(p_.out_channels, k_.panel),
                      tap_sets_ && !weight.by_turns ? turn_positions : block_positions)),
         touches_((cut_.groups_together || p_.groups == 1) && touches<T>(p_)),
@@ -137,7 +137,7 @@ class Correlator {
     tile.x_at = worker.pixels.x_at;
     tile.y = reads_.write(y_, b);
     tile.y_at = worker.pixels.y_at;
-    tile.pixels = b.images * b.size[0] * b.size[1] * b.size[2];
+    tile.pixels = b.pixels();
     tile.accumulate = chunk.first > 0;
     tile.bias = bias_ && chunk.last ? bias_ + b.group * p_.out_channels : nullptr;
     tile.relu = relu_ && chunk.last;

@@ -15,6 +15,7 @@ constexpr index patch_bytes = 384 << 10;  // of what a block reads: L2 has 512 K
 constexpr index least_tasks = 16;         // enough to share out, if the work is worth it
 constexpr index least_run = 8;            // channels that are a run of their own
 constexpr index narrowest = 16;           // positions of a row that is cut
+constexpr index least_copied = 24;        // positions of a block that is copied for a 1x1 kernel
 constexpr index least_signal = 64;        // positions of a signal that is cut
 constexpr index few_positions = 64;       // of a block that reads a weight from far away for little work
 // Of all groups, in bytes: up to here they stay near while the groups take turns, which then share lines of x and y.
@@ -84,6 +85,19 @@ index run_taps_at_home(const Correlation& p, const Chunks& chunks, bool over_lan
   return !over_lanes && one_pass && p.in_channels >= least_run ? 1 : 0;
 }
 
+template <class T>
+bool crowded(const Correlation& p) {
+  index pixel = p.groups * p.in_channels;
+  const index picture = p.axis[0].in * p.axis[1].in * p.axis[2].in * pixel * static_cast<index>(sizeof(T));
+  const Kernels<T>& k = kernels<T>();
+  if (p.out_channels <= (picture > distant_bytes ? k.panel : k.lanes)) return false;
+  for (std::size_t a : {2, 1, 0}) {
+    if (p.axis[a].positions > 1) return crowded<T>(p.axis[a].step * pixel);
+    pixel *= p.axis[a].in;
+  }
+  return crowded<T>(pixel);
+}
+
 bool meets_padding(const Correlation& p, const Axes& start, const Axes& size) {
   for (std::size_t i = 0; i < 3; ++i) {
     if (sees_padding(p.axis[i], start[i], size[i])) return true;
@@ -94,7 +108,7 @@ bool meets_padding(const Correlation& p, const Axes& start, const Axes& size) {
 template <class T>
 bool stays_in_place(const Correlation& p, const Chunks& chunks) {
   const Axes all{p.axis[0].positions, p.axis[1].positions, p.axis[2].positions};
-  return run_taps_at_home(p, chunks, last_over_lanes<T>(p)) && !meets_padding(p, {}, all);
+  return !crowded<T>(p) && run_taps_at_home(p, chunks, last_over_lanes<T>(p)) && !meets_padding(p, {}, all);
 }
 
 template <class T>
@@ -107,6 +121,8 @@ std::optional<TapSets> turns_of(const Correlation& p, const Chunks& chunks) {
   return sets;
 }
 
+template bool crowded<float>(const Correlation&);
+template bool crowded<double>(const Correlation&);
 template bool stays_in_place<float>(const Correlation&, const Chunks&);
 template bool stays_in_place<double>(const Correlation&, const Chunks&);
 template std::optional<TapSets> turns_of<float>(const Correlation&, const Chunks&);
@@ -218,9 +234,18 @@ Cut cut_for(const Correlation& p, bool in_place, const Chunks& chunks, bool smal
   auto cut_pictures = [&](index least) {
     while (count() < least_tasks && c.images > 1 && c.positions() >= 2 * least) c.images = divide_up(c.images, 2);
   };
+  auto cut_rows = [&](index least) {
+    for (std::size_t a : {0, 1, 2}) {
+      while (count() < least_tasks && c.block[a] > 1 && c.positions() >= 2 * least)
+        c.block[a] = divide_up(c.block[a], 2);
+    }
+  };
   cut_pictures(few_positions);
-  const index least_panels = in_place && p.taps() == 1 ? 1 : 2;  // nothing is copied then
-  while (count() < least_tasks && c.panels_each > least_panels) c.panels_each = divide_up(c.panels_each, 2);
+  if (p.taps() == 1 && !in_place) cut_rows(least_copied);
+  // Where nothing is copied; and where panels have no other work than what is copied.
+  const index least_panels = p.taps() == 1 && in_place ? 1 : 2;
+  const index enough = p.taps() == 1 && !in_place ? least_tasks / 2 : least_tasks;
+  while (count() < enough && c.panels_each > least_panels) c.panels_each = divide_up(c.panels_each, 2);
   if (c.panel_groups == 1) cut_pictures(1);
   while (count() < least_tasks && c.block[1] > 4) c.block[1] = divide_up(c.block[1], 2);
   while (count() < least_tasks && p.axis[1].positions == 1 && c.block[2] > least_signal)

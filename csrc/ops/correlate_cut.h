@@ -11,6 +11,8 @@ struct Block {
   index image, images, group;
   Axes start, size;
   index first_panel, last_panel;
+
+  index pixels() const { return images * size[0] * size[1] * size[2]; }
 };
 
 struct Cut {
@@ -30,6 +32,10 @@ struct Cut {
 // at all (0 taps). They must not meet the padding.
 index run_taps_at_home(const Correlation& problem, const Chunks& chunks, bool over_lanes);
 bool meets_padding(const Correlation& problem, const Axes& start, const Axes& size);
+
+// Whether x is copied, since pixels are crowded in it, before panels read it; but not for blocks whose tiles are small.
+template <class T>
+bool crowded(const Correlation& problem);
 
 // Whether all blocks read x where it stands.
 template <class T>

@@ -89,6 +89,10 @@ bool over_lanes(const Correlation& problem, index columns);
 // Whether it does so for the last of them, which has what is left.
 template <class T>
 bool last_over_lanes(const Correlation& problem);
+// Whether pixels of a tile that stand so many elements apart push one another out of the first-level cache: they lie in
+// one of its sets, which are 64 of 8 lines, or 12.
+template <class T>
+bool crowded(index apart);
 // What lies in the lanes of the kernel that a correlation takes: output channels of many groups (depthwise.h); outputs
 // as they come, of single pixels (mixed.h); of few channels in and out neighbouring pixels (correlate_rows), from a
 // window whose pixels are neighbours; or output channels of one group. The fastest by the model of way_cycles.cpp,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <numeric>
 
 #include "base/division.h"
 #include "isa/dispatch.h"
@@ -87,9 +88,20 @@ index ring_of(const CorrelationAxis& axis, index high) {
   return std::clamp<index>(axis.in, 1, reach);
 }
 
+// Vectors of a whole line read it once for a row of taps: from the second cache, if need be, as fast as it is
+// multiplied.
+template <class T>
+bool spreads(const Correlation& p, index channels) {
+  constexpr index line_bytes = 64, sets = 64, short_row = 8, size = sizeof(T);
+  const index pixel = p.groups * size, apart = std::gcd(pixel / line_bytes, sets);
+  if (pixel % line_bytes != 0) return true;
+  if (!kernels<T>().wide()) return 2 * channels * size / line_bytes >= apart;
+  return apart < sets / 2 || (apart < sets && p.axis[2].in <= short_row && p.axis[0].taps == 1);
+}
+
 template <class T>
 DepthwiseCut depthwise_cut(const Correlation& p) {
-  const bool home = p.in_channels * p.out_channels == 1 && spreads<T>(p.groups, widest_block / index(sizeof(T)));
+  const bool home = p.in_channels * p.out_channels == 1 && spreads<T>(p, widest_block / index(sizeof(T)));
   return cut_into<T>(p, p.axis[0].taps > 1 && home ? deep_forward_bytes : forward_bytes, 1, false);
 }
 
@@ -115,6 +127,8 @@ DepthwiseBlock depthwise_block(const Correlation& p, const DepthwiseCut& cut, in
   return b;
 }
 
+template bool spreads<float>(const Correlation&, index);
+template bool spreads<double>(const Correlation&, index);
 template DepthwiseCut depthwise_cut<float>(const Correlation&);
 template DepthwiseCut depthwise_cut<double>(const Correlation&);
 template DepthwiseCut depthwise_grad_cut<float>(const Correlation&);

@@ -1,7 +1,6 @@
 // How depthwise convolution cuts its work.
 #pragma once
 #include <cstdlib>
-#include <numeric>
 
 #include "ops/correlation.h"
 
@@ -38,12 +37,9 @@ inline bool seen_again(const CorrelationAxis& a) { return (a.taps - 1) * std::ab
 // The same of rows of x and rows of positions.
 inline bool seen_again(const Correlation& p) { return seen_again(p.axis[0]) || seen_again(p.axis[1]); }
 
-// Whether `channels` of pixels of so many find place all over the first-level cache, or over half of it.
+// Whether rows of x that several positions see, `channels` of them at a time, are read where they stand: not where
+// pixels are so far apart that their lines share few sets of the first-level cache.
 template <class T>
-bool spreads(index pixel, index channels) {
-  constexpr index page_bytes = 4096, line_bytes = 64, sets = page_bytes / line_bytes, size = sizeof(T);
-  return pixel * size % line_bytes != 0 ||
-         2 * channels * size / line_bytes >= std::gcd(pixel * size / line_bytes, sets);
-}
+bool spreads(const Correlation& problem, index channels);
 
 }  // namespace pcx

@@ -15,6 +15,8 @@ constexpr index deepest_panel = 2048;      // the same where x is read once, or 
 constexpr index deepest_narrow = 4096;     // the same for few output channels, whose weights stay in L1
 constexpr index most_depth = 1024;         // channels x taps summed in registers, however large the kernel
 constexpr index most_channels = 256;       // of a chunk
+constexpr index least_once = 64;           // of one that is read once
+constexpr index one_set = 4096;            // bytes between lines of one set of the first-level cache
 constexpr index few_channels = 8;          // that are copied for each tap where a row of taps should be one run
 constexpr index panels_at_once = 32;       // a row of the weight is read along
 constexpr index largest_window = 4 << 20;  // bytes of packed input that one row of 64 positions may need
@@ -37,6 +39,11 @@ bool seen_once(const Correlation& problem) {
 bool narrow_only(const Correlation& problem, std::size_t element_bytes) {
   return element_bytes == 4 ? over_lanes<float>(problem, problem.out_channels)
                             : over_lanes<double>(problem, problem.out_channels);
+}
+
+template <class T>
+bool crowded_patch(const Correlation& problem, index channels) {
+  return problem.out_channels > kernels<T>().lanes && crowded<T>(problem.axis[2].step * channels);
 }
 
 }  // namespace
@@ -66,6 +73,8 @@ Chunks chunks_of(const Correlation& problem, std::size_t element_bytes) {
   const index parts = divide_up(channels, std::min(most, affordable));
   index even = divide_up(channels, parts);
   if (parts > 1 && even > 16) even = std::min(divide_up(even, 16) * 16, std::min(most, affordable));
+  const auto crowded = element_bytes == 4 ? crowded_patch<float> : crowded_patch<double>;
+  while (once && even > least_once && crowded(problem, even)) even = divide_up(even, 2);
   const bool lanes = element_bytes == 4 ? last_over_lanes<float>(problem) : last_over_lanes<double>(problem);
   const CorrelationAxis& line = problem.axis[2];
   const bool worth = channels <= few_channels && (lanes || line.tap_step == 1);
@@ -75,6 +84,11 @@ Chunks chunks_of(const Correlation& problem, std::size_t element_bytes) {
 
 bool side_by_side(const Correlation& problem, const Chunks& chunks) {
   return chunks.run_taps > 1 && !neighbours(problem.axis[2]);
+}
+
+template <class T>
+bool crowded(index apart) {
+  return kernels<T>().crowds(kernels<T>().tile) && apart * static_cast<index>(sizeof(T)) % one_set == 0;
 }
 
 template <class T>
@@ -281,6 +295,8 @@ void pack_chunk(const Correlation& problem, const Chunks& chunks, const T* w, co
                                          : WidePanels<T>(source, chunks, packed).pack();
 }
 
+template bool crowded<float>(index);
+template bool crowded<double>(index);
 template bool over_lanes<float>(const Correlation&, index);
 template bool over_lanes<double>(const Correlation&, index);
 template bool last_over_lanes<float>(const Correlation&);

@@ -130,8 +130,7 @@ double slots_filled(const CorrelationAxis& a) {
 
 // What a correlation copies into patches.
 double patch_cycles(const Correlation& p, const Chunks& chunks) {
-  const Axes all{p.axis[0].positions, p.axis[1].positions, p.axis[2].positions};
-  if (run_taps_at_home(p, chunks, last_over_lanes<float>(p)) && !meets_padding(p, {}, all)) return 0;
+  if (stays_in_place<float>(p, chunks)) return 0;
   const auto& [ad, ah, line] = p.axis;
   const index held = PatchAxis::slots_for(ad, ad.positions) * PatchAxis::slots_for(ah, ah.positions);
   const double rows = slots_filled(ad) * slots_filled(ah), padding = static_cast<double>(held) - rows;
@@ -318,7 +317,7 @@ double channels_cycles(const Correlation& p) {
     const double run = p.out_channels <= k.lanes ? pace().single_run : pace().run;
     sums = products(k, positions, depth, columns_cost(k, p.out_channels)) + positions * panels * run * runs;
   }
-  return part + static_cast<double>(p.groups) * (sums + (turns ? 0 : patch_cycles(p, chunks)));
+  return part + static_cast<double>(p.groups) * (sums + (turns && !crowded<float>(p) ? 0 : patch_cycles(p, chunks)));
 }
 
 }  // namespace pcx

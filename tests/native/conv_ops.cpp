@@ -160,6 +160,56 @@ ConvShape far_shape() {
   return s;
 }
 
+// Neighbouring positions 4096 bytes apart in x, or a multiple: one set of the first-level cache has them all.
+ConvShape crowded_shape(Random& random) {
+  ConvShape s;
+  s.batch = random.pick<index>({1, 3, 13, 14});
+  s.groups = random.pick<index>({1, 1, 2});
+  s.out_channels = s.groups * random.pick<index>({9, 20, 52});
+  const index stride = random.pick<index>({1, 2});
+  s.in_channels = 1024 / stride;
+  s.dilation = {1, 1, 1};
+  for (int a = 0; a < 3; ++a) {
+    const bool used = a > 0 && random.below(4) > 0;
+    s.kernel[a] = used ? 1 + random.below(3) : 1;
+    s.stride[a] = used || a == 2 ? stride : 1;
+    s.pad_before[a] = used ? random.below(s.kernel[a]) : 0;
+    s.pad_after[a] = used ? random.below(s.kernel[a]) : 0;
+    s.in[a] = used ? s.kernel[a] + random.below(8) : 1;
+  }
+  s.finish();
+  return s;
+}
+
+// The same where taps take turns.
+ConvShape padded_shape(index channels, index size, index stride) {
+  ConvShape s;
+  s.batch = 1;
+  s.in_channels = channels;
+  s.out_channels = 20;
+  s.in = {1, size, size};
+  s.kernel = {1, 3, 3};
+  s.stride = {1, stride, stride};
+  s.dilation = {1, 1, 1};
+  s.pad_before = s.pad_after = {0, 1, 1};
+  s.finish();
+  return s;
+}
+
+// The same of depthwise convolution, over rows that are short and longer.
+ConvShape crowded_depthwise_shape(index channels, index row, index stride) {
+  ConvShape s;
+  s.batch = 2;
+  s.groups = s.in_channels = s.out_channels = channels;
+  s.in = {1, 6, row};
+  s.kernel = {1, 3, 3};
+  s.stride = {1, stride, stride};
+  s.dilation = {1, 1, 1};
+  s.pad_before = s.pad_after = {0, 1, 1};
+  s.finish();
+  return s;
+}
+
 // A kernel that is large beside the picture: positions need few of its taps. Of many channels, sums have several
 // passes.
 ConvShape edge_shape(index in_channels, index out_channels, index groups, index dilation) {
@@ -208,11 +258,31 @@ void check_type(Report& report, int shapes) {
       check_shape<T>(report, random, s, random.coin() ? Numbers::integers : Numbers::reals);
     }
   }
-  for (const ConvShape& s :
-       {large_shape(19, 23, 3, 1), large_shape(41, 21, 3, 2), large_shape(33, 37, 1, 1), long_shape(0, 1201, 9, 1, 1),
-        long_shape(1, 4001, 7, 3, 2), long_shape(2, 4001, 7, 3, 2), far_shape(), edge_shape(7, 35, 1, 1),
-        edge_shape(7, 3, 1, 2), edge_shape(23, 20, 2, 1), edge_shape(70, 33, 1, 2), tall_shape(1, 20, 1, 1),
-        tall_shape(3, 5, 2, 2), tall_shape(1, 3, 7, 1)}) {
+  for (int i = 0; i < shapes / 15; ++i) {
+    const ConvShape s = draw_within(2e7, [&] { return crowded_shape(random); });
+    start(report, s, sizeof(T));
+    check_shape<T>(report, random, s, random.coin() ? Numbers::integers : Numbers::reals);
+  }
+  for (const ConvShape& s : {large_shape(19, 23, 3, 1),
+                             large_shape(41, 21, 3, 2),
+                             large_shape(33, 37, 1, 1),
+                             long_shape(0, 1201, 9, 1, 1),
+                             long_shape(1, 4001, 7, 3, 2),
+                             long_shape(2, 4001, 7, 3, 2),
+                             far_shape(),
+                             edge_shape(7, 35, 1, 1),
+                             edge_shape(7, 3, 1, 2),
+                             edge_shape(23, 20, 2, 1),
+                             edge_shape(70, 33, 1, 2),
+                             tall_shape(1, 20, 1, 1),
+                             tall_shape(3, 5, 2, 2),
+                             tall_shape(1, 3, 7, 1),
+                             padded_shape(512, 14, 2),
+                             padded_shape(1024, 7, 1),
+                             crowded_depthwise_shape(256, 12, 1),
+                             crowded_depthwise_shape(512, 7, 1),
+                             crowded_depthwise_shape(512, 12, 2),
+                             crowded_depthwise_shape(1024, 7, 1)}) {
     start(report, s, sizeof(T));
     check_shape<T>(report, random, s, Numbers::integers);
   }

@@ -59,6 +59,21 @@ ConvShape small_shape(Random& random) {
   return draw_within(5e6, [&] { return drawn_shape(random); });
 }
 
+// Pixels that are copied, since they are crowded in x, by taps that take turns, as there is much padding.
+ConvShape crowded_shape(index stride) {
+  ConvShape s;
+  s.batch = 1;
+  s.in_channels = 1024 / stride;
+  s.out_channels = 52;
+  s.in = {1, 7 * stride, 7 * stride};
+  s.kernel = {1, 3, 3};
+  s.stride = {1, stride, stride};
+  s.dilation = {1, 1, 1};
+  s.pad_before = s.pad_after = {0, 1, 1};
+  s.finish();
+  return s;
+}
+
 template <class T>
 int by_turns(Report& report, int shapes, Algorithm algorithm) {
   Random random{5};
@@ -87,6 +102,12 @@ void check_lent_ops(Report& report) {
     report.expect(count > 20, "few weights were packed by turns");
   }
   report.expect(by_turns<double>(report, 15, Algorithm::direct) > 5, "few weights were packed by turns");
+  for (index stride : {1, 2}) {
+    Random random{6};
+    const ConvShape s = crowded_shape(stride);
+    start(report, s, sizeof(float));
+    check_lent<float>(report, random, s, Direction::forward, direct);
+  }
 }
 
 }  // namespace pcx::check
