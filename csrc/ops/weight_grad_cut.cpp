@@ -115,6 +115,7 @@ WeightGradCut<T>::WeightGradCut(const ConvShape& shape)
       runs(s, parts.channels, k.lanes),
       together(groups_together(s, sizeof(T))),
       copy_dy(!in_lanes && copy_pays(s, k.wide(), s.taps() * parts.channels, sizeof(T))),
+      touch_dy(k.wide() && !copy_dy && parts.columns > k.panel && s.y_size() * index(sizeof(T)) > far_bytes),
       block(first_block()),
       blocks{divide_up(s.out[0], block.extents[0]), divide_up(s.out[1], block.extents[1]),
              divide_up(s.out[2], block.extents[2])},

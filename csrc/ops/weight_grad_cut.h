@@ -50,6 +50,7 @@ struct WeightGradCut {
   LaneRuns runs;
   index together;       // parts of a task: groups that lie in the same cache lines take turns at a block
   bool copy_dy;         // into panels
+  bool touch_dy;        // dy comes from memory, and its panels in turn would leave out lines
   PixelBlock block;     // the first
   Axes blocks;          // of one image on each axis
   index units, slices;  // blocks of all images; so many share them

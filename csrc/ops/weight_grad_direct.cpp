@@ -57,6 +57,8 @@ class Part {
     else
       copy_x();
     dy_panels_ = cut_.copy_dy ? panels_ : dy;
+    for (index r = 0; cut_.touch_dy && part_.c0 == 0 && r < block_.rows(); ++r)
+      touch(dy + r * dy_row_, block_.cols(), dy_pixel_, part_.columns);
     if (at_.db) add_to_bias();
     const index together = cut_.near ? part_.columns : panel;
     for (first_ = 0; first_ < part_.columns; first_ += together) {
