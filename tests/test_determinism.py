@@ -33,6 +33,13 @@ LARGE = [  # lines are fetched ahead; whole ones, and those of depthwise, are st
     ConvCase("depthwise", (90, 129), (130, 130), (3, 3), padding=1, groups=130, batch=3),
     ConvCase("depthwise, stride", (181, 259), (130, 130), (3, 3), stride=2, padding=1, groups=130, batch=3),
 ]
+MANY = [  # whose input gradients are computed some pictures at a time, all residues of a stride of each
+    ConvCase("stride", (72, 72), (32, 8), (3, 3), stride=2, padding=1, batch=32),
+    ConvCase("stride, pixels that no tap reaches", (72, 72), (32, 8), (2, 2), stride=3, batch=32),
+    ConvCase("stride, 1x1", (72, 72), (32, 8), (1, 1), stride=2, batch=32),
+    ConvCase("depthwise, stride", (72, 72), (32, 32), (3, 3), stride=2, padding=1, groups=32, batch=32),
+    ConvCase("1D, stride", (5184,), (32, 16), (4,), stride=2, padding=1, batch=32),
+]
 POOL = PoolCase("pool", (33, 35), 40, 3, 2, 1, batch=3)
 
 
@@ -147,6 +154,25 @@ def test_an_image_has_the_same_bits_where_it_is_far_away(case: ConvCase, isa: st
             assert_same_bits(convolve(x, w, b, **options), together)
     for image, alone in enumerate(x):
         assert_same_bits(convolve(alone[None], w, b, **options)[0], together[image])
+
+
+@pytest.mark.parametrize("case", MANY, ids=str)
+@pytest.mark.parametrize("algorithm", ["auto", "direct"])
+def test_the_gradient_of_an_image_has_the_same_bits_among_many(case: ConvCase, algorithm: str, isa: str) -> None:
+    dy, w = draw_normal(case.y_shape, "float32", 0), draw_normal(case.w_shape, "float32", 1)
+    dy[17, ..., 0] = np.inf
+    gradient = getattr(pyconvx, f"conv{case.rank}d_input_grad")
+    options = {**case.options, "algorithm": algorithm}
+    together = gradient(dy, w, case.x_shape, **options)
+    assert together.nbytes > 16 << 20
+    finite = [np.isfinite(image).all() for image in together]
+    assert [image for image, is_finite in enumerate(finite) if not is_finite] == [17]
+    for threads in (1, 2):
+        with pyconvx.num_threads(threads):
+            assert_same_bits(gradient(dy, w, case.x_shape, **options), together)
+    for image in (0, 1, 17, 18, 31):
+        alone = gradient(dy[image][None], w, (1, *case.x_shape[1:]), **options)
+        assert_same_bits(alone[0], together[image])
 
 
 def test_a_large_result_has_the_same_bits_wherever_it_lies(isa: str) -> None:

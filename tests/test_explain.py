@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,9 @@ LARGE = [
     ConvCase("few channels, strided", (96, 96), (3, 64), (7, 7), 2, 3),
     ConvCase("long chains", (20, 20), (512, 32), (3, 3), padding=1),
 ]
+MANY = ConvCase("many strided pictures", (72, 72), (32, 8), (3, 3), padding=1, stride=2, batch=32)
+MANY_DEPTHWISE = ConvCase("the same, depthwise", (72, 72), (32, 32), (3, 3), 2, 1, groups=32, batch=32)
+MEMORY = [*itertools.product(LARGE, DIRECTIONS), (MANY, "_input_grad"), (MANY_DEPTHWISE, "_input_grad")]
 
 
 def explained(case: ConvCase, direction: str, **options: Any) -> Any:
@@ -83,8 +87,7 @@ def test_the_algorithm_is_the_one_of_the_call(case: ConvCase, direction: str, dt
         assert read <= found.multiplications <= most or found.multiplications == scattered
 
 
-@pytest.mark.parametrize("case", LARGE, ids=str)
-@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize(("case", "direction"), MEMORY, ids=str)
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("algorithm", ["auto", "direct"])
 def test_memory_is_what_the_pool_gives_out(

@@ -47,29 +47,6 @@ CorrelationAxis residue_axis(const ConvShape& s, int a, index tap) {
   return axis;
 }
 
-bool reaches_everything(const ConvShape& s) {
-  for (int a = 0; a < 3; ++a) {
-    if (residues_reached(s, a) < s.stride[a]) return false;
-  }
-  return true;
-}
-
-// What stands where no tap reaches: the bias alone.
-template <class T>
-void fill_unreached(const ConvShape& s, const T* bias, bool relu, T* dx) {
-  constexpr index task_size = 1 << 15, parallel_size = 1 << 17;  // elements
-  const index channels = s.in_channels, pixels = s.x_size() / channels, each = divide_up(task_size, channels);
-  const index tasks = divide_up(pixels, each);
-  parallel_for(tasks, s.x_size() < parallel_size ? 1 : workers_for(tasks), [&](index task, int) {
-    T* const first = dx + task * each * channels;
-    T* const last = dx + std::min(pixels, (task + 1) * each) * channels;
-    if (!bias) return std::fill(first, last, T(0));
-    for (T* pixel = first; pixel < last; pixel += channels) {
-      for (index c = 0; c < channels; ++c) pixel[c] = relu && bias[c] < 0 ? T(0) : bias[c];
-    }
-  });
-}
-
 }  // namespace
 
 std::vector<Correlation> input_grad_parts(const ConvShape& s) {
@@ -88,14 +65,36 @@ std::vector<Correlation> input_grad_parts(const ConvShape& s) {
   return parts;
 }
 
+bool reaches_everything(const ConvShape& s) {
+  for (int a = 0; a < 3; ++a) {
+    if (residues_reached(s, a) < s.stride[a]) return false;
+  }
+  return true;
+}
+
+template <class T>
+void fill_unreached(const ConvShape& s, const T* bias, bool relu, T* dx) {
+  constexpr index task_size = 1 << 15, parallel_size = 1 << 17;  // elements
+  const index channels = s.in_channels, pixels = s.x_size() / channels, each = divide_up(task_size, channels);
+  const index tasks = divide_up(pixels, each);
+  parallel_for(tasks, s.x_size() < parallel_size ? 1 : workers_for(tasks), [&](index task, int) {
+    T* const first = dx + task * each * channels;
+    T* const last = dx + std::min(pixels, (task + 1) * each) * channels;
+    if (!bias) return std::fill(first, last, T(0));
+    for (T* pixel = first; pixel < last; pixel += channels) {
+      for (index c = 0; c < channels; ++c) pixel[c] = relu && bias[c] < 0 ? T(0) : bias[c];
+    }
+  });
+}
+
 template <class T>
 std::vector<index> conv_input_grad(const ConvShape& shape, const T* dy, const PackedWeight<T>& w, const T* bias,
                                    bool relu, T* dx) {
-  const bool scattered = w.parts.empty();  // that writes every element itself
-  if (!scattered && !reaches_everything(shape)) fill_unreached(shape, bias, relu, dx);
   return run_parts(shape, Direction::input_grad, dy, w, bias, relu, dx);
 }
 
+template void fill_unreached(const ConvShape&, const float*, bool, float*);
+template void fill_unreached(const ConvShape&, const double*, bool, double*);
 template std::vector<index> conv_input_grad(const ConvShape&, const float*, const PackedWeight<float>&, const float*,
                                             bool, float*);
 template std::vector<index> conv_input_grad(const ConvShape&, const double*, const PackedWeight<double>&, const double*,

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <vector>
 
+#include "base/division.h"
 #include "isa/dispatch.h"
 #include "ops/depthwise.h"
 #include "ops/fourier.h"
@@ -49,6 +50,25 @@ double amplification_of(const ConvShape& shape, Direction direction, const Tiles
   return most;
 }
 
+// Of parts that are computed one after the other, so many pictures at a time by a thread; `all`: by their own.
+template <class T>
+Work work_in_turn(const ConvShape& shape, Direction direction, const Tiles& tiles, bool kept, index together,
+                  const std::vector<Work>& all) {
+  ConvShape some = shape;
+  some.batch = together;
+  const std::vector<Correlation> parts = parts_of(some, direction, tiles), whole = parts_of(shape, direction, tiles);
+  Work work{0, 0, 0, 0, divide_up(shape.batch, together)};
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const Tiles own = part_tiles(parts[i], tiles);
+    const bool by_turns = !kept && packs_by_turns<T>(whole[i], own);
+    const Work part = work_of<T>(parts[i], own, {nullptr, by_turns, strides_of(shape, direction)});
+    work.products += all[i].products;
+    work.chain = std::max(work.chain, all[i].chain);
+    work.scratch = std::max(work.scratch, part.shared + part.scratch);
+  }
+  return work;
+}
+
 }  // namespace
 
 template <class T>
@@ -64,12 +84,21 @@ Cost cost_of(const ConvShape& shape, Direction direction, const Tiles& tiles, bo
     cost.packed = scatter_packed_size<T>(scatter_of(shape, direction)) * index(sizeof(T));
     return cost;
   }
-  for (const Correlation& part : parts_of(shape, direction, tiles)) {
+  const std::vector<Correlation> parts = parts_of(shape, direction, tiles);
+  if (tiles == Tiles{1, 1, 1} && depthwise_together<T>(parts)) {
+    cost.works = {depthwise_residues_work<T>(parts)};
+    for (const Correlation& part : parts) cost.packed += part_packed_size<T>(part, tiles) * index(sizeof(T));
+    return cost;
+  }
+  const WeightStrides strides = strides_of(shape, direction);
+  for (const Correlation& part : parts) {
     const Tiles own = part_tiles(part, tiles);
     const bool by_turns = !kept && packs_by_turns<T>(part, own);
-    cost.works.push_back(work_of<T>(part, own, {nullptr, by_turns, strides_of(shape, direction)}));
+    cost.works.push_back(work_of<T>(part, own, {nullptr, by_turns, strides}));
     if (!by_turns) cost.packed += part_packed_size<T>(part, own) * index(sizeof(T));
   }
+  const index together = pictures_together<T>(shape, direction, static_cast<index>(parts.size()));
+  if (together < shape.batch) cost.works = {work_in_turn<T>(shape, direction, tiles, kept, together, cost.works)};
   return cost;
 }
 

@@ -1,4 +1,4 @@
-// Forward and input gradient.
+// Which problems it takes, and their weights.
 #include "ops/depthwise.h"
 
 #include <algorithm>
@@ -6,9 +6,8 @@
 #include <numeric>
 
 #include "base/division.h"
-#include "base/parallel.h"
 #include "isa/dispatch.h"
-#include "ops/column_rows.h"
+#include "ops/tap_columns.h"
 #include "ops/depthwise_flat.h"
 
 namespace pcx {
@@ -29,17 +28,6 @@ constexpr index largest_rows = 256 << 10;  // bytes of columns that a row of 14 
 template <class T>
 index group_of_weights(const Correlation& p) {  // elements of a vector of out channels
   return p.taps() * p.in_channels * kernels<T>().lanes;
-}
-
-// Whether y is stored past the caches (Kernels::stream_rows). Where it is larger than half of a common last-level
-// cache, it has left it before anybody reads it, and an ordinary store first reads the line that it overwrites. That
-// took half of the time at 20 MB; at 5 MB this would take a fifth more. Processors with AVX-512 fetch those lines
-// ahead: past the caches 23 MB took up to 1.5 times as long, 92 MB and more 0.5 to 0.9 times.
-template <class T>
-bool streamed(const Correlation& p) {
-  const index most_bytes = kernels<T>().wide() ? 64 << 20 : 16 << 20;
-  const index pixels = p.batch * p.axis[0].out * p.axis[1].out * p.axis[2].out;
-  return pixels * p.groups * p.out_channels * static_cast<index>(sizeof(T)) > most_bytes;
 }
 
 // Whether there is room for a row, and lanes enough are filled.
@@ -125,76 +113,6 @@ void depthwise_pack(const Correlation& p, const T* w, const WeightStrides& strid
   *packed = std::accumulate(flaws.begin(), flaws.end(), T(0));
 }
 
-template <class T>
-Work depthwise_work(const Correlation& p) {
-  if (p.batch * p.positions() * p.groups * p.out_channels == 0) return {};
-  if (lies_flat<T>(p)) return flat_work<T>(p);
-  const DepthwiseCut cut = depthwise_cut<T>(p);
-  const index row = streamed<T>(p) ? cut.block[2] * cut.channels * static_cast<index>(sizeof(T)) : 0;
-  const index scratch = ColumnRows<T>(p, cut, false).bytes() + row;
-  return {p.products(), p.taps() * p.in_channels, 0, scratch, cut.shared_by(p, cut.units(p) * cut.channel_blocks)};
-}
-
-template <class T>
-void depthwise(const Correlation& p, const T* x, const T* packed, const T* bias, bool relu, T* y) {
-  if (p.batch * p.positions() * p.groups * p.out_channels == 0) return;
-  if (lies_flat<T>(p)) return flat_depthwise(p, x, packed, bias, relu, y);
-  const DepthwiseCut cut = depthwise_cut<T>(p);
-  // Padding times a weight that is not finite is NaN: then it is computed, else left out.
-  const bool padding = packed[depthwise_packed_size<T>(p) - 1] != 0;  // NaN is not 0
-  const index tasks = cut.units(p) * cut.channel_blocks, all = p.groups * p.out_channels;
-  const index row_size = streamed<T>(p) ? cut.block[2] * cut.channels : 0;  // a row is finished here, then stored
-  const int workers = workers_for(cut.shared_by(p, tasks), p.products());
-  Buffer<T> buffer(row_size * workers);
-  std::vector<ColumnRows<T>> columns;
-  for (int i = 0; i < workers; ++i) columns.emplace_back(p, cut, padding);
-  parallel_for(tasks, workers, [&](index task, int worker) {
-    ColumnRows<T>& rows = columns[static_cast<std::size_t>(worker)];
-    const DepthwiseBlock block = depthwise_block(p, cut, task / cut.channel_blocks);
-    const index first = task % cut.channel_blocks * cut.channels;
-    const auto& [ad, ah, aw] = p.axis;
-    T* const finished = row_size ? buffer.data() + worker * row_size : nullptr;
-    DepthwiseRow<T> row{};
-    row.taps = aw.taps;
-    row.w_vector = group_of_weights<T>(p);
-    row.channels = std::min(cut.channels, all - first);
-    row.pixels = block.size[2];
-    const T* const w = packed + first / kernels<T>().lanes * row.w_vector;
-    row.bias = bias ? bias + first : nullptr;
-    row.relu = relu;
-    row.y_step = finished ? row.channels : aw.out_step * all;
-    const index ow = aw.out_first + block.start[2] * aw.out_step;
-    rows.begin(x, block, first, row.channels, finished ? finished : y + ow * all + first);
-    row.runs = rows.runs().data();
-    row.run_count = static_cast<index>(rows.runs().size());
-    row.x_step = rows.step();
-    row.ahead_step = rows.following_step();
-    for (index d = block.start[0]; d < block.start[0] + block.size[0]; ++d) {
-      for (index h = block.start[1]; h < block.start[1] + block.size[1]; ++h) {
-        const index od = ad.out_first + d * ad.out_step, oh = ah.out_first + h * ah.out_step;
-        rows.look(d, h, 1);
-        // Few of many: a kernel that is higher than the picture. All of few have kernels of their own.
-        auto [begin, end] = rows.there();
-        if (2 * (end - begin) > rows.rows()) begin = 0, end = rows.rows();
-        row.x = rows.seen() + begin;
-        row.rows = end - begin;
-        row.w = w + begin * aw.taps * kernels<T>().lanes;
-        T* const to = y + (((block.image * ad.out + od) * ah.out + oh) * aw.out + ow) * all + first;
-        row.y = finished ? finished : to;
-        if (rows.far()) {
-          const std::vector<const T*>& ahead = rows.following(d, h);
-          row.ahead = ahead.data();
-          row.ahead_count = static_cast<index>(ahead.size());
-        }
-        kernels<T>().depthwise_row(row);
-        if (!finished) continue;
-        kernels<T>().stream_rows({finished, to, row.pixels, row.channels, row.y_step, aw.out_step * all});
-      }
-    }
-    if (finished) kernels<T>().stream_end();
-  });
-}
-
 template bool depthwise_can<float>(const Correlation&);
 template bool depthwise_can<double>(const Correlation&);
 template bool depthwise_suits<float>(const Correlation&);
@@ -205,9 +123,5 @@ template index depthwise_packed_size<float>(const Correlation&);
 template index depthwise_packed_size<double>(const Correlation&);
 template void depthwise_pack(const Correlation&, const float*, const WeightStrides&, float*);
 template void depthwise_pack(const Correlation&, const double*, const WeightStrides&, double*);
-template Work depthwise_work<float>(const Correlation&);
-template Work depthwise_work<double>(const Correlation&);
-template void depthwise(const Correlation&, const float*, const float*, const float*, bool, float*);
-template void depthwise(const Correlation&, const double*, const double*, const double*, bool, double*);
 
 }  // namespace pcx

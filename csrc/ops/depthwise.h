@@ -27,6 +27,16 @@ Work depthwise_work(const Correlation& problem);
 template <class T>
 void depthwise(const Correlation& problem, const T* x, const T* packed, const T* bias, bool relu, T* y);
 
+// Whether the residues of an input gradient are computed at once, picture by picture, by threads that share them: they
+// write pixels between those of each other, and each by itself may be brief.
+template <class T>
+bool depthwise_together(const std::vector<Correlation>& parts);
+template <class T>
+Work depthwise_residues_work(const std::vector<Correlation>& parts);
+template <class T>
+void depthwise_residues(const std::vector<Correlation>& parts, const T* x, const std::vector<const T*>& packed,
+                        const T* bias, bool relu, T* y);
+
 template <class T>
 Work depthwise_weight_grad_work(const Correlation& problem);
 // dw (kernel, in channels of a group, all out channels) of the correlation that forward convolution is.

@@ -110,10 +110,14 @@ DepthwiseCut depthwise_grad_cut(const Correlation& p) {
   return cut_into<T>(p, grad_bytes, grad_pixels, true);
 }
 
+bool depthwise_worth_threads(double products, index results) {
+  return 2 * products + result_flops * static_cast<double>(results) >= worth_flops;
+}
+
 index DepthwiseCut::shared_by(const Correlation& p, index tasks) const {
-  const double results = static_cast<double>(p.batch * p.positions() * p.groups * p.out_channels);
   const bool residue = p.axis[0].out_step * p.axis[1].out_step * p.axis[2].out_step > 1;
-  return 2 * p.products() + (residue ? 0 : result_flops * results) < worth_flops ? 1 : tasks;
+  const index results = p.batch * p.positions() * p.groups * p.out_channels;
+  return depthwise_worth_threads(p.products(), residue ? 0 : results) ? tasks : 1;
 }
 
 DepthwiseBlock depthwise_block(const Correlation& p, const DepthwiseCut& cut, index unit) {

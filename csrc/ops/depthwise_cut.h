@@ -21,6 +21,9 @@ DepthwiseCut depthwise_cut(const Correlation& problem);
 template <class T>
 DepthwiseCut depthwise_grad_cut(const Correlation& problem);
 
+// Whether threads share so many products and results.
+bool depthwise_worth_threads(double products, index results);
+
 // Where a block of positions begins, and how far it goes.
 struct DepthwiseBlock {
   index image;

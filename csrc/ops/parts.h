@@ -9,6 +9,10 @@ namespace pcx {
 std::vector<Correlation> forward_parts(const ConvShape& shape);
 // Only residues that some tap reaches, whatever the size of the picture.
 std::vector<Correlation> input_grad_parts(const ConvShape& shape);
+// Whether they reach every pixel; what stands where they do not, beside pixels that they write: the bias alone.
+bool reaches_everything(const ConvShape& shape);
+template <class T>
+void fill_unreached(const ConvShape& shape, const T* bias, bool relu, T* dx);
 std::vector<Correlation> parts_of(const ConvShape& shape, Direction direction);
 // The same for these tiles: residues of an input gradient may be joined.
 std::vector<Correlation> parts_of(const ConvShape& shape, Direction direction, const Tiles& tiles);
@@ -36,6 +40,11 @@ index part_packed_size(const Correlation& part, const Tiles& tiles);
 template <class T>
 bool packs_by_turns(const Correlation& part, const Tiles& tiles);
 WeightStrides strides_of(const ConvShape& shape, Direction direction);
+
+// Of how many pictures one thread computes all parts before it goes on to others, where that is fewer than all: parts
+// write pixels between those of each other, which come from memory again where pictures have left the caches meanwhile.
+template <class T>
+index pictures_together(const ConvShape& shape, Direction direction, index parts);
 
 // Whether `w` was packed for this direction, the active instruction set, and such shapes.
 template <class T>
