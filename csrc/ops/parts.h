@@ -46,6 +46,13 @@ WeightStrides strides_of(const ConvShape& shape, Direction direction);
 template <class T>
 index pictures_together(const ConvShape& shape, Direction direction, index parts);
 
+// Instead of where a part's weight begins in a PackedWeight; and whether there are no parts, but a scatter.
+constexpr index not_packed = -1;
+template <class T>
+bool scattered(const PackedWeight<T>& w) {
+  return w.tiles == Tiles{1, 1, 1} && w.parts.empty();
+}
+
 // Whether `w` was packed for this direction, the active instruction set, and such shapes.
 template <class T>
 bool serves(const PackedWeight<T>& w, const ConvShape& shape, Direction direction);
