@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -19,14 +19,16 @@ FLOORS = {"forward": 0.42, "input_grad": 0.42, "weight_grad": 0.37}  # half of w
 
 
 def cases(peers: Peers, quick: bool, at_most: float | None = None) -> Iterator[Case]:
-    """All problems in all directions; with `at_most`, shrunk to about that many operations."""
-    for full in CONV:
-        if quick and not full.quick:
-            continue
+    yield from cases_of("conv", (problem for problem in CONV if problem.quick or not quick), peers, at_most)
+
+
+def cases_of(benchmark: str, problems: Iterable[ConvProblem], peers: Peers, at_most: float | None) -> Iterator[Case]:
+    """The problems in all directions; with `at_most`, shrunk to about that many operations."""
+    for full in problems:
         problem = full.shrunk(at_most) if at_most else full
         for direction in problem.directions:
             yield Case(
-                "conv",
+                benchmark,
                 problem.name,
                 problem.why,
                 direction,

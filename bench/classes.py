@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from bench.goals import BEST, GOALS, Bar, Goal
@@ -152,21 +153,27 @@ def peer_table(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def second_thread(rows: Sequence[Row]) -> Iterator[str]:
-    """What the second thread brings to each problem that takes one thread over 5 ms; both were timed in turns."""
-    gains = {}
-    for alone in rows:
-        if alone["side"] == ALONE and alone["median_s"] and alone["median_s"] > LONG_LAYER:
-            both = next(row for row in rows if row["side"] == OURS and label_of(row) == label_of(alone))
-            gains[label_of(alone)] = alone["median_s"] / both["median_s"]
-    if not gains:
-        return
-    slow = {label: gain for label, gain in gains.items() if gain < SECOND_THREAD}
-    yield (
-        f"Two threads against one, on the {len(gains)} problems over 5 ms: {geometric_mean(gains.values()):.2f} times "
-        f"faster, {len(slow)} of them less than {SECOND_THREAD}"
-        + (": " if slow else ".")
-        + ", ".join(f"{label} {gain:.2f}" for label, gain in sorted(slow.items(), key=lambda pair: pair[1]))
-    )
+    """What the second thread brings, by what a problem takes one thread; both were timed in turns."""
+    alone = {label_of(row): row["median_s"] for row in rows if row["side"] == ALONE and row["median_s"]}
+    both = {label_of(row): row["median_s"] for row in rows if row["side"] == OURS and row["median_s"]}
+    gains = {label: seconds / both[label] for label, seconds in alone.items()}
+    long = {label: gain for label, gain in gains.items() if alone[label] > LONG_LAYER}
+    if long:
+        slow = {label: gain for label, gain in long.items() if gain < SECOND_THREAD}
+        yield (
+            f"Two threads against one, on the {len(long)} problems over 5 ms: "
+            f"{geometric_mean(long.values()):.2f} times faster, {len(slow)} of them less than {SECOND_THREAD}"
+            + (": " if slow else ".")
+            + ", ".join(f"{label} {gain:.2f}" for label, gain in sorted(slow.items(), key=lambda pair: pair[1]))
+        )
+    shorter = []
+    for least, most in pairwise((20e-6, 60e-6, 200e-6, 1e-3, LONG_LAYER)):
+        found = [gain for label, gain in gains.items() if least < alone[label] <= most]
+        if found:
+            text = f"{least * 1e6:g} to {most * 1e6:g} us {geometric_mean(found):.2f} ({len(found)} problems)"
+            shorter.append(text)
+    if shorter:
+        yield "Shorter ones: " + ", ".join(shorter) + "."
 
 
 def label_of(row: Row) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.problems.networks import NETWORKS
+
 BEST = ""  # the peer that is fastest and accurate, problem by problem
 
 
@@ -124,4 +126,5 @@ GOALS = [
         Goal(f"mining triplets, {mining}", ("mining triplets",), mining, (Bar(3.0, "pytorch-metric-learning"),))
         for mining in ("batch_hard", "semihard")
     ),
+    *(goal for name in NETWORKS for goal in directions(name, ANYTHING, ANYTHING, ANYTHING)),
 ]

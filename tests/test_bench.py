@@ -76,8 +76,9 @@ def test_a_peer_that_raises_is_noted_and_pyconvx_is_not_forgiven(harness: Any) -
 @pytest.mark.usefixtures("harness")
 def test_every_small_case_has_the_same_layer_as_the_full_one() -> None:
     from bench.problems import CONV
+    from bench.problems.networks import LAYERS
 
-    for problem in CONV:
+    for problem in [*CONV, *LAYERS]:
         small = problem.shrunk(1e7)
         assert (small.kernel, small.stride, small.in_channels) == (problem.kernel, problem.stride, problem.in_channels)
         assert min(small.out_size) >= 1 and small.flops <= problem.flops
@@ -166,30 +167,32 @@ def test_a_latency_and_a_share_of_memory_are_judged(harness: Any) -> None:
     assert classes.verdict(classes.judge(goal, classes.cases_of(goal, rows))) == "**no**"
 
 
-def test_the_second_thread_is_judged_on_long_layers_alone(harness: Any) -> None:
+def test_the_second_thread_is_judged_on_long_layers_and_told_of_others(harness: Any) -> None:
     from bench import classes
 
     def pair(problem: str, one: float, two: float) -> list[dict[str, Any]]:
         sides = (("pyconvx", two), (harness.ALONE, one))
         return [row_of(harness, side, seconds, problem=problem) for side, seconds in sides]
 
-    rows = [*pair("good", 10e-3, 5e-3), *pair("bad", 12e-3, 8e-3), *pair("short", 1e-3, 1e-3)]
+    rows = [*pair("good", 10e-3, 5e-3), *pair("bad", 12e-3, 8e-3)]
     (line,) = classes.second_thread(rows)
     assert "on the 2 problems" in line and line.endswith("1 of them less than 1.85: bad, forward 1.50")
-    assert not list(classes.second_thread(rows[-2:]))
+    short = [*pair("short", 1e-3, 1e-3), *pair("as short", 0.8e-3, 0.2e-3), *pair("brief", 9e-6, 9e-6)]
+    assert list(classes.second_thread([*rows, *short])) == [line, "Shorter ones: 200 to 1000 us 2.00 (2 problems)."]
+    assert not list(classes.second_thread(short[-2:]))
 
 
 @pytest.mark.usefixtures("harness")
 def test_every_problem_belongs_to_a_class_that_is_judged() -> None:
     import importlib
 
-    from bench.__main__ import BENCHMARKS
+    from bench.__main__ import ASKED_FOR, BENCHMARKS
     from bench.goals import GOALS
     from bench.peers import Peers
 
     judged = {(group, goal.direction) for goal in GOALS for group in goal.groups}
     found = set()
-    for name in BENCHMARKS:
+    for name in [*BENCHMARKS, *ASKED_FOR]:
         if name == "style":
             continue
         for case in importlib.import_module(f"bench.bench_{name}").cases(Peers(1), quick=False):

@@ -30,7 +30,8 @@ std::vector<index> run_part(const Correlation& part, const Tiles& tiles, const T
 
 template <class T>
 index pictures_together(const ConvShape& shape, Direction direction, index parts) {
-  constexpr index near_bytes = 2 << 20, least_tasks = 16;
+  constexpr index near_bytes = 2 << 20;  // of x and y: in the second cache, or hardly out of it
+  constexpr index least_tasks = 16;      // enough to share out
   const index bytes = (shape.x_size() + shape.y_size()) * static_cast<index>(sizeof(T));
   const bool once = parts == 1 && (direction == Direction::forward || reaches_everything(shape));
   if (once || parts == 0 || bytes <= far_bytes) return shape.batch;
