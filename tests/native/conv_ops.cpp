@@ -182,30 +182,17 @@ ConvShape crowded_shape(Random& random) {
 }
 
 // The same where taps take turns.
-ConvShape padded_shape(index channels, index size, index stride) {
-  ConvShape s;
-  s.batch = 1;
-  s.in_channels = channels;
-  s.out_channels = 20;
-  s.in = {1, size, size};
-  s.kernel = {1, 3, 3};
-  s.stride = {1, stride, stride};
-  s.dilation = {1, 1, 1};
-  s.pad_before = s.pad_after = {0, 1, 1};
+ConvShape crowded_padded_shape(index channels, index size, index stride) {
+  ConvShape s = padded_shape(size, size, channels, 20, stride);
   s.finish();
   return s;
 }
 
 // The same of depthwise convolution, over rows that are short and longer.
 ConvShape crowded_depthwise_shape(index channels, index row, index stride) {
-  ConvShape s;
+  ConvShape s = padded_shape(6, row, channels, channels, stride);
   s.batch = 2;
-  s.groups = s.in_channels = s.out_channels = channels;
-  s.in = {1, 6, row};
-  s.kernel = {1, 3, 3};
-  s.stride = {1, stride, stride};
-  s.dilation = {1, 1, 1};
-  s.pad_before = s.pad_after = {0, 1, 1};
+  s.groups = channels;
   s.finish();
   return s;
 }
@@ -277,8 +264,8 @@ void check_type(Report& report, int shapes) {
                              tall_shape(1, 20, 1, 1),
                              tall_shape(3, 5, 2, 2),
                              tall_shape(1, 3, 7, 1),
-                             padded_shape(512, 14, 2),
-                             padded_shape(1024, 7, 1),
+                             crowded_padded_shape(512, 14, 2),
+                             crowded_padded_shape(1024, 7, 1),
                              crowded_depthwise_shape(256, 12, 1),
                              crowded_depthwise_shape(512, 7, 1),
                              crowded_depthwise_shape(512, 12, 2),

@@ -90,4 +90,17 @@ ConvShape large_shape(index size, index channels, index kernel, index stride) {
   return s;
 }
 
+ConvShape padded_shape(index rows, index columns, index in_channels, index out_channels, index stride) {
+  ConvShape s;
+  s.batch = 1;
+  s.in_channels = in_channels;
+  s.out_channels = out_channels;
+  s.in = {1, rows, columns};
+  s.kernel = {1, 3, 3};
+  s.stride = {1, stride, stride};
+  s.dilation = {1, 1, 1};
+  s.pad_before = s.pad_after = {0, 1, 1};
+  return s;
+}
+
 }  // namespace pcx::check

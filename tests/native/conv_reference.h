@@ -42,4 +42,7 @@ void start(Report& report, const ConvShape& s, std::size_t bytes);
 // Work that is just enough to be shared between threads: what it is compared with, and emulation, take their time.
 ConvShape large_shape(index size, index channels, index kernel, index stride);
 
+// 3x3 with padding of one, over one picture; not finished, for who changes it.
+ConvShape padded_shape(index rows, index columns, index in_channels, index out_channels, index stride);
+
 }  // namespace pcx::check

@@ -61,15 +61,7 @@ ConvShape small_shape(Random& random) {
 
 // Pixels that are copied, since they are crowded in x, by taps that take turns, as there is much padding.
 ConvShape crowded_shape(index stride) {
-  ConvShape s;
-  s.batch = 1;
-  s.in_channels = 1024 / stride;
-  s.out_channels = 52;
-  s.in = {1, 7 * stride, 7 * stride};
-  s.kernel = {1, 3, 3};
-  s.stride = {1, stride, stride};
-  s.dilation = {1, 1, 1};
-  s.pad_before = s.pad_after = {0, 1, 1};
+  ConvShape s = padded_shape(7 * stride, 7 * stride, 1024 / stride, 52, stride);
   s.finish();
   return s;
 }
